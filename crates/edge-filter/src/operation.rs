@@ -1,0 +1,23 @@
+//! The changes that can be made to the rules.
+
+use std::sync::Arc;
+
+use crate::{Resource, Rule, Target};
+
+/// One change. `apply` is the same function live, in replay and in tests, so an operation carries absolute
+/// times and means the same whenever it is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Add a rule, or replace the one with the same target. Its hits stay.
+    Put(Rule),
+    /// Remove the rule with this target, whatever its origin.
+    Remove(Target),
+    /// A backend takes back what was learned: the learned rule with this target. Rules of lists stay.
+    Forget(Target),
+    /// A backend takes back every learned rule on this resource, whatever its conditions.
+    ForgetResource(Resource),
+    /// Make these the rules of the named list: whatever else it held is removed.
+    Replace(Arc<str>, Vec<Rule>),
+    /// All of these, published at once: no reader sees half of them.
+    Batch(Vec<Operation>),
+}

@@ -1,0 +1,73 @@
+//! A rule: what it matches, what it does, how long, and where it came from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Action, ClientNet, Conditions, Resource};
+
+/// Which of the two address lists a rule belongs to. An allowed address is never blocked, whatever the
+/// prefix lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum List {
+    /// Exempt from the block list.
+    Allow,
+    /// Refused unless allowed.
+    Block,
+}
+
+/// What a rule matches. Two rules with the same target are the same rule: the later one replaces the earlier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// Clients of one network.
+    Client(List, ClientNet),
+    /// Requests for one resource under conditions.
+    Resource(Resource, Conditions),
+}
+
+/// Where a rule came from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A named list, such as a file: replaced as a whole by [`crate::Operation::Replace`].
+    List(Arc<str>),
+    /// A response that carried `X-Edge-Resource`.
+    Learned(Arc<Provenance>),
+}
+
+/// The response that taught a rule. Every text is capped by the constructor's caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Provenance {
+    /// HAProxy's name of the backend.
+    pub backend: String,
+    /// HAProxy's name of the server.
+    pub server: String,
+    /// HAProxy's unique-id of the request, empty where none is configured.
+    pub unique_id: String,
+    /// Method, host and path of the request that caused it.
+    pub request: String,
+    /// When it was learned, seconds since the Unix epoch.
+    pub learned_at_s: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(name) => f.write_str(name),
+            Self::Learned(from) => write!(f, "learned from {}/{}", from.backend, from.server),
+        }
+    }
+}
+
+/// A rule of the filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What it matches.
+    pub target: Target,
+    /// What it does.
+    pub action: Action,
+    /// When it ends, seconds since the Unix epoch; [`crate::NEVER`] for no end.
+    pub expires_at_s: u32,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Why, in the words of whoever made it; empty for none.
+    pub reason: Arc<str>,
+}
