@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod hash;
 mod limits;
 mod operation;
 mod resource;
 mod rule;
+mod trie;
 mod verdict;
 
 pub use address::*;
