@@ -5,13 +5,17 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod header;
 mod limits;
+pub mod list;
 mod operation;
 mod resource;
 mod rule;
+mod text;
 mod verdict;
 
 pub use address::*;
+pub use header::*;
 pub use limits::*;
 pub use operation::*;
 pub use resource::*;

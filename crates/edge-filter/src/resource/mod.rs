@@ -8,6 +8,7 @@ mod path;
 mod query;
 mod scratch;
 
+pub(crate) use condition::method;
 pub use condition::{Conditions, MAX_CONDITION_BYTES, Request};
 pub use escape::TooLong;
 pub use host::{Host, InvalidHost, canonical_host, split_base};
