@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod authority;
 mod header;
+mod learn;
 mod limits;
 pub mod list;
 mod operation;
@@ -15,7 +17,9 @@ mod text;
 mod verdict;
 
 pub use address::*;
+pub use authority::*;
 pub use header::*;
+pub use learn::*;
 pub use limits::*;
 pub use operation::*;
 pub use resource::*;

@@ -11,6 +11,7 @@ mod scratch;
 pub(crate) use condition::method;
 pub use condition::{Conditions, MAX_CONDITION_BYTES, Request};
 pub use escape::TooLong;
+pub(crate) use escape::canonical_escapes;
 pub use host::{Host, InvalidHost, canonical_host, split_base};
 pub use name::{Match, Resource};
 pub use path::{CanonicalPath, InvalidPath, ParameterSegments, canonical_path};
