@@ -6,6 +6,7 @@
 //! The way in is [`Filter`], which holds the rules and takes [`Operation`]s, and [`Reader`], which looks
 //! things up in the snapshot that the filter published last.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod address;
 mod authority;
