@@ -1,14 +1,16 @@
 //! An HTTP/1.1 server in this process that answers what it was told and remembers what it was asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 64;
+/// The demo may stand for days: older requests are forgotten.
+const MAX_REMEMBERED: usize = 10_000;
 
 /// What to answer.
 #[derive(Clone, Debug)]
@@ -56,8 +58,10 @@ impl Received {
 #[derive(Debug, Default)]
 struct State {
     answers: HashMap<String, Answer>,
-    received: Vec<Received>,
-    connections: Vec<TcpStream>,
+    received: VecDeque<Received>,
+    received_in_all: u64,
+    /// Open connections, by the other side.
+    connections: HashMap<SocketAddr, TcpStream>,
 }
 
 #[derive(Debug, Default)]
@@ -87,14 +91,14 @@ impl Backend {
     /// # Panics
     /// There is none.
     pub fn start() -> Self {
-        Self::listen("127.0.0.1:0").expect("a free port on 127.0.0.1")
+        Self::listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port on 127.0.0.1")
     }
 
     /// On this address.
     ///
     /// # Errors
     /// It cannot be bound.
-    pub fn listen(addr: &str) -> io::Result<Self> {
+    pub fn listen(addr: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(addr)?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
@@ -115,9 +119,14 @@ impl Backend {
         self.shared.state().answers.insert(path.to_owned(), answer);
     }
 
-    /// How many requests came for this path.
+    /// How many requests came for this path, among the last 10,000.
     pub fn asked(&self, path: &str) -> usize {
         self.shared.state().received.iter().filter(|r| path_of(&r.target) == path).count()
+    }
+
+    /// How many requests came.
+    pub fn asked_in_all(&self) -> u64 {
+        self.shared.state().received_in_all
     }
 
     /// The last request that came.
@@ -125,7 +134,7 @@ impl Backend {
     /// # Panics
     /// None came.
     pub fn last(&self) -> Received {
-        self.shared.state().received.last().cloned().expect("a request that reached the backend")
+        self.shared.state().received.back().cloned().expect("a request that reached the backend")
     }
 }
 
@@ -137,7 +146,7 @@ impl Drop for Backend {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
-        for connection in self.shared.state().connections.drain(..) {
+        for (_, connection) in self.shared.state().connections.drain() {
             let _ = connection.shutdown(Shutdown::Both);
         }
     }
@@ -149,11 +158,13 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             return;
         }
         let Ok(stream) = stream else { continue };
-        if let Ok(handle) = stream.try_clone() {
-            shared.state().connections.push(handle);
-        }
+        let (Ok(handle), Ok(peer)) = (stream.try_clone(), stream.peer_addr()) else { continue };
+        shared.state().connections.insert(peer, handle);
         let shared = Arc::clone(shared);
-        thread::spawn(move || serve(stream, &shared));
+        thread::spawn(move || {
+            serve(stream, &shared);
+            shared.state().connections.remove(&peer);
+        });
     }
 }
 
@@ -172,7 +183,11 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
         let (method, path) = (received.method.clone(), path_of(&received.target).to_owned());
         let answer = {
             let mut state = shared.state();
-            state.received.push(received);
+            if state.received.len() == MAX_REMEMBERED {
+                state.received.pop_front();
+            }
+            state.received.push_back(received);
+            state.received_in_all += 1;
             state.answers.get(&path).cloned().unwrap_or_else(|| Answer::status(200))
         };
         if stream.write_all(&render(&answer, &method, &path)).is_err() {

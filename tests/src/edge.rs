@@ -146,7 +146,7 @@ impl EdgeBuilder {
             env,
             master_worker: self.mode.master_worker,
             listeners,
-            output_dir: dir.path().to_owned(),
+            output_dir: Some(dir.path().to_owned()),
         };
         Ok(Prepared { launch, web, metrics, dir })
     }

@@ -31,8 +31,8 @@ pub struct Launch {
     pub master_worker: bool,
     /// Addresses that must be listening before it counts as started.
     pub listeners: Vec<SocketAddr>,
-    /// Where `stdout` and `log` (its stderr) are written; must exist.
-    pub output_dir: PathBuf,
+    /// The directory where `stdout` and `log` (its stderr) are written; `None`: they are those of the caller.
+    pub output_dir: Option<PathBuf>,
 }
 
 /// HAProxy ended instead of starting, or did not listen in time.
@@ -57,7 +57,7 @@ pub struct Checked {
 #[derive(Debug)]
 pub struct Haproxy {
     child: Child,
-    output_dir: PathBuf,
+    output_dir: Option<PathBuf>,
 }
 
 impl Launch {
@@ -91,6 +91,14 @@ impl Launch {
     }
 
     fn spawn(&self) -> io::Result<Haproxy> {
+        let installed = PATH.split(':').any(|dir| Path::new(dir).join("haproxy").exists());
+        if !installed {
+            return Err(io::Error::other(format!("haproxy is not installed in any of {PATH}")));
+        }
+        let (stdout, stderr) = match &self.output_dir {
+            Some(dir) => (File::create(dir.join("stdout"))?.into(), File::create(dir.join("log"))?.into()),
+            None => (Stdio::inherit(), Stdio::inherit()),
+        };
         // setpriv has the kernel kill HAProxy when the thread that started it dies without dropping it.
         let child = self
             .command("setpriv")
@@ -98,8 +106,8 @@ impl Launch {
             .arg(&self.config)
             .process_group(0)
             .stdin(Stdio::null())
-            .stdout(File::create(self.output_dir.join("stdout"))?)
-            .stderr(File::create(self.output_dir.join("log"))?)
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()?;
         Ok(Haproxy { child, output_dir: self.output_dir.clone() })
     }
@@ -112,14 +120,28 @@ impl Launch {
 }
 
 impl Haproxy {
-    /// All it wrote to stderr so far: its messages, and its log where that goes to stderr.
+    /// All it wrote to stderr so far: its messages, and its log where that goes to stderr. Empty where its
+    /// output is that of the caller.
     pub fn log(&self) -> String {
-        read(&self.output_dir.join("log"))
+        self.output("log")
     }
 
-    /// All it wrote to stdout so far.
+    /// All it wrote to stdout so far. Empty where its output is that of the caller.
     pub fn stdout(&self) -> String {
-        read(&self.output_dir.join("stdout"))
+        self.output("stdout")
+    }
+
+    fn output(&self, file: &str) -> String {
+        let bytes = self.output_dir.as_ref().and_then(|dir| fs::read(dir.join(file)).ok());
+        String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+    }
+
+    /// How it ended, if it did.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
     }
 
     /// Sends a signal to the first process, which under `-W` is the master.
@@ -162,8 +184,4 @@ impl Drop for Haproxy {
             eprintln!("HAProxy said:\n{}", self.log());
         }
     }
-}
-
-fn read(path: &Path) -> String {
-    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
