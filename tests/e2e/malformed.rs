@@ -118,8 +118,11 @@ fn malformed_headers_are_logged_once_a_host(mode: Mode) {
     for _ in 0..3 {
         edge.send(&Request::get("/yeet").host("one.example"));
     }
-    edge.send(&Request::get("/yeet").host("two.example"));
-    let lines_with = |host: &str| edge.haproxy().log().lines().filter(|line| line.contains(host)).count();
-    eventually("the second host is logged", || (lines_with("two.example") == 1).then_some(()));
-    assert_eq!(lines_with("one.example"), 1, "{}", edge.haproxy().log());
+    // Hosts may share a place in the gate, but not all of these the same one.
+    for n in 0..8 {
+        edge.send(&Request::get("/yeet").host(&format!("other{n}.example")));
+    }
+    let lines_with = |word: &str| edge.haproxy().log().lines().filter(|line| line.contains(word)).count();
+    eventually("another host is logged", || (lines_with("host other") >= 1).then_some(()));
+    assert_eq!(lines_with("host one.example"), 1, "{}", edge.haproxy().log());
 }
