@@ -5,6 +5,7 @@
 CARGO ?= cargo
 # What the installed HAProxy was built with; known once it is installed.
 LUA = $(shell scripts/lua-version.sh)
+MODULE_LUA = lua$(subst .,,$(LUA))
 DEMO = EDGE_MODULE_DIR=dist/lua$(LUA) target/debug/edge-demo
 
 help: ## this list
@@ -23,11 +24,12 @@ demo-files: install module
 test: install ## everything: format, lints, unit, property and end-to-end tests
 	@$(MAKE) --no-print-directory lint
 	$(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua
+	$(CARGO) test --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA)
 	@$(MAKE) --no-print-directory module
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --all-targets
 
 bench: install ## the measurements of ARCHITECTURE.md
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --workspace --exclude edge-e2e --exclude edge-lua
 
 dist: install module-5.3 module-5.4 ## the module and its glue for Lua 5.3 and 5.4, under dist/
 
@@ -51,7 +53,7 @@ lint: ## formatting and lints, without changing anything
 	else echo "No rustfmt: formatting is not checked."; fi
 	@if $(CARGO) clippy --version >/dev/null 2>&1; then set -ex; \
 	$(CARGO) clippy --locked --workspace --exclude edge-lua --all-targets -- -D warnings; \
-	$(CARGO) clippy --locked -p edge-lua --features lua53 --target-dir target/lua53 -- -D warnings; \
+	$(CARGO) clippy --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA) --all-targets -- -D warnings; \
 	else echo "No clippy: lints are not checked."; fi
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 	else echo "No shellcheck: scripts are not checked."; fi

@@ -102,7 +102,7 @@ fn a_reload_with_a_bad_setting_leaves_the_old_worker() {
 }
 
 #[test]
-fn sigterm_ends_haproxy_without_a_crash() {
+fn a_soft_stop_ends_without_a_crash() {
     for per_thread in [true, false] {
         let backend = Backend::start();
         let mut edge = Edge::before(&backend, Mode { per_thread, ..Mode::DEFAULT }).start();

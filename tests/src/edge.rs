@@ -18,7 +18,7 @@ const CLI_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The place of a shipped file, given as it is named in the repository.
 pub fn shipped(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(file)
 }
 
 /// Where `edge_filter.so` and `edge_filter.lua` are: `EDGE_MODULE_DIR`, or where `make dist` puts them for the

@@ -152,19 +152,20 @@ impl Haproxy {
         nix::sys::signal::kill(self.pid(), signal).expect("HAProxy lives");
     }
 
-    /// Ends it as an operator would, with SIGTERM, and waits.
+    /// Ends it as an operator would, and waits. SIGUSR1 is the soft stop, after which HAProxy closes its Lua
+    /// states and its libraries; SIGTERM just ends a process without a master.
     ///
     /// # Errors
-    /// It had to be killed: it was still there after 10 s.
+    /// It was still there after 10 s.
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
-        self.signal(Signal::SIGTERM);
+        self.signal(Signal::SIGUSR1);
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             if started.elapsed() > STOP_DEADLINE {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "HAProxy did not end on SIGTERM"));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "HAProxy still runs after a soft stop"));
             }
             thread::sleep(PAUSE);
         }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use edge_e2e::{Answer, Backend, Haproxy, Launch, module_dir, shipped};
 use nix::unistd::Uid;
+use tempfile::TempDir;
 
 /// Starts the demo backend: 200 for everything but `/yeet`, which it has blocked for `ttl_s` seconds.
 pub(crate) fn start_backend(addr: SocketAddr, ttl_s: u32) -> Result<Backend, String> {
@@ -14,6 +15,12 @@ pub(crate) fn start_backend(addr: SocketAddr, ttl_s: u32) -> Result<Backend, Str
     let backend = Backend::listen(addr).map_err(|e| format!("{addr}: {e}"))?;
     backend.answer("/yeet", Answer::teaching(&format!("false; ttl={ttl_s}")));
     Ok(backend)
+}
+
+/// A directory for the stats socket, gone when it is dropped.
+pub(crate) fn run_dir() -> Result<TempDir, String> {
+    let dir = tempfile::Builder::new().prefix("edge-demo.").tempdir();
+    dir.map_err(|e| format!("no directory for the stats socket: {e}"))
 }
 
 /// Where HAProxy is to listen, and where its files are.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use edge_e2e::{Backend, Port, Request, Response};
 
-use crate::stage::{Places, start_backend, start_haproxy};
+use crate::stage::{Places, run_dir, start_backend, start_haproxy};
 
 const TTL_S: u32 = 3;
 
@@ -31,7 +31,7 @@ impl By {
 
 /// Walks through what the filter does.
 pub(crate) fn walk() -> Result<(), String> {
-    let dir = tempfile::tempdir().map_err(|e| format!("no directory for the stats socket: {e}"))?;
+    let dir = run_dir()?;
     let reserve = || Port::reserve().map_err(|e| format!("no free port: {e}"));
     let (web, metrics) = (reserve()?, reserve()?);
     let backend = start_backend((Ipv4Addr::LOCALHOST, 0).into(), TTL_S)?;
