@@ -5,13 +5,23 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod hash;
+mod authority;
+mod header;
+mod learn;
 mod limits;
+pub mod list;
 mod operation;
 mod resource;
 mod rule;
+mod trie;
+mod text;
 mod verdict;
 
 pub use address::*;
+pub use authority::*;
+pub use header::*;
+pub use learn::*;
 pub use limits::*;
 pub use operation::*;
 pub use resource::*;

@@ -36,6 +36,17 @@ pub enum Action {
 }
 
 impl Action {
+    /// The action of this verdict's code; every code that no action has is a plain 403.
+    pub(crate) const fn from_code(code: i16) -> Self {
+        match code {
+            1 => Self::Observe,
+            2 => Self::Tarpit,
+            3 => Self::Drop,
+            400..=599 => Self::Deny(Status(code.cast_unsigned())),
+            _ => Self::Deny(Status::FORBIDDEN),
+        }
+    }
+
     /// The verdict on a request that a rule with this action matches.
     pub const fn verdict(self) -> Verdict {
         match self {

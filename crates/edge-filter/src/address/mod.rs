@@ -1,5 +1,9 @@
 //! Client addresses: networks and the longest-prefix table over them.
 
+mod hosts;
 mod net;
+mod packed;
+mod table;
 
 pub use net::{ClientNet, InvalidNet};
+pub use table::{AddressEntry, AddressTable};

@@ -2,6 +2,14 @@
 
 use std::net::IpAddr;
 
+use super::query::parameter_values;
+
+/// Longest query, parameter name or parameter value of a condition, bytes in canonical form.
+pub const MAX_CONDITION_BYTES: usize = 1024;
+
+/// Longest method of a condition, bytes: twice the longest one registered with IANA.
+const MAX_METHOD_BYTES: usize = 32;
+
 /// The request that a rule is held against. Texts are as HAProxy gives them.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -38,5 +46,112 @@ impl Conditions {
     /// Whether every request for the resource is meant.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether all of them hold for this request. `query` is its [`crate::canonical_query`], made once for
+    /// all the rules of a lookup; `None`, a query too long for that, is equal to no condition. A parameter
+    /// given more than once holds if any of its values does, so adding another does not evade the rule.
+    ///
+    /// O(n) in the length of the query, allocates nothing.
+    pub fn hold(&self, request: &Request<'_>, query: Option<&[u8]>) -> bool {
+        let canonical = |client: IpAddr| client.to_canonical();
+        self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
+            && (!self.anonymous || request.anonymous)
+            && self.client.is_none_or(|client| request.client.map(canonical) == Some(canonical(client)))
+            && self.query.as_ref().is_none_or(|expected| query == Some(expected.as_bytes()))
+            && self.parameter.as_ref().is_none_or(|(name, value)| {
+                query.is_some_and(|query| {
+                    parameter_values(query, name.as_bytes()).any(|given| given == value.as_bytes())
+                })
+            })
+    }
+}
+
+/// The method of a condition: a token (RFC 9110 section 5.6.2) of at most 32 bytes.
+pub(crate) fn method(text: &[u8]) -> Option<Box<str>> {
+    let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    if !(1..=MAX_METHOD_BYTES).contains(&text.len()) || !text.iter().all(is_token) {
+        return None;
+    }
+    str::from_utf8(text).ok().map(Box::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: Request<'_> = Request {
+        host: b"shop.example",
+        path: b"/a",
+        query: b"id=1&debug",
+        method: b"POST",
+        anonymous: true,
+        client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),
+    };
+
+    fn holds(conditions: &Conditions) -> bool {
+        conditions.hold(&REQUEST, Some(REQUEST.query))
+    }
+
+    #[test]
+    fn no_conditions_hold_for_every_request() {
+        assert!(Conditions::default().is_empty());
+        assert!(holds(&Conditions::default()));
+    }
+
+    #[test]
+    fn each_condition_must_hold() {
+        let none = Conditions::default;
+        let parameter = |name: &str, value: &str| Some((name.into(), value.into()));
+        for (conditions, expected) in [
+            (Conditions { method: Some("POST".into()), ..none() }, true),
+            (Conditions { method: Some("post".into()), ..none() }, false),
+            (Conditions { query: Some("id=1&debug".into()), ..none() }, true),
+            (Conditions { query: Some("id=1".into()), ..none() }, false),
+            (Conditions { parameter: parameter("id", "1"), ..none() }, true),
+            (Conditions { parameter: parameter("debug", ""), ..none() }, true),
+            (Conditions { parameter: parameter("id", "2"), ..none() }, false),
+            (Conditions { parameter: parameter("i", "1"), ..none() }, false),
+            (Conditions { anonymous: true, ..none() }, true),
+            (Conditions { client: "192.0.2.1".parse().ok(), ..none() }, true),
+            (Conditions { client: "::ffff:192.0.2.1".parse().ok(), ..none() }, true),
+            (Conditions { client: "192.0.2.2".parse().ok(), ..none() }, false),
+            (Conditions { method: Some("POST".into()), query: Some("".into()), ..none() }, false),
+        ] {
+            assert_eq!(holds(&conditions), expected, "{conditions:?}");
+            assert!(!conditions.is_empty(), "{conditions:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_request_lacks_is_equal_to_nothing() {
+        let request = Request { anonymous: false, client: None, ..REQUEST };
+        assert!(!Conditions { anonymous: true, ..Conditions::default() }.hold(&request, Some(b"")));
+        let client = Conditions { client: "192.0.2.1".parse().ok(), ..Conditions::default() };
+        assert!(!client.hold(&request, Some(b"")));
+        let query = Conditions { query: Some("".into()), ..Conditions::default() };
+        assert!(!query.hold(&request, None));
+        assert!(query.hold(&request, Some(b"")));
+    }
+
+    #[test]
+    fn a_mapped_client_is_its_ipv4_address() {
+        let request = Request { client: "::ffff:192.0.2.1".parse().ok(), ..REQUEST };
+        let conditions = Conditions { client: "192.0.2.1".parse().ok(), ..Conditions::default() };
+        assert!(conditions.hold(&request, None));
+    }
+
+    #[test]
+    fn a_second_value_does_not_evade_a_parameter() {
+        let conditions = Conditions { parameter: Some(("id".into(), "1".into())), ..Conditions::default() };
+        assert!(conditions.hold(&REQUEST, Some(b"id=9&id=1")));
+    }
+
+    #[test]
+    fn a_method_is_a_short_token() {
+        assert_eq!(method(b"M-SEARCH").as_deref(), Some("M-SEARCH"));
+        for text in [&b""[..], b"GET ", b"GE\nT", b"\xff", &[b'A'; 33]] {
+            assert_eq!(method(text), None, "{text:?}");
+        }
     }
 }

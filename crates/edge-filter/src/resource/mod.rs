@@ -1,11 +1,19 @@
 //! Resources: hosts and paths in canonical form, conditions, and the table of resource rules.
 
 mod condition;
+mod escape;
 mod host;
 mod name;
 mod path;
+mod query;
+mod scratch;
 
-pub use condition::{Conditions, Request};
-pub use host::Host;
+pub(crate) use condition::method;
+pub use condition::{Conditions, MAX_CONDITION_BYTES, Request};
+pub use escape::TooLong;
+pub(crate) use escape::canonical_escapes;
+pub use host::{Host, InvalidHost, canonical_host, split_base};
 pub use name::{Match, Resource};
-pub use path::{CanonicalPath, ParameterSegments};
+pub use path::{CanonicalPath, InvalidPath, ParameterSegments, canonical_path};
+pub use query::{canonical_query, parameter_values};
+pub use scratch::Scratch;

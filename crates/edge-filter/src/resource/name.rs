@@ -25,6 +25,26 @@ pub struct Resource {
     pub path: CanonicalPath,
 }
 
+impl Resource {
+    /// The resource of this path alone.
+    pub fn exact(host: Option<Host>, path: CanonicalPath) -> Self {
+        Self { host, matching: Match::Exact, path }
+    }
+
+    /// The resource of this path and all below it by whole segments; a trailing slash does not matter.
+    pub fn prefix(host: Option<Host>, path: CanonicalPath) -> Self {
+        Self { host, matching: Match::Prefix, path: path.without_trailing_slash() }
+    }
+
+    /// Whether the resource takes in this canonical path, whatever the host.
+    pub fn covers_path(&self, path: &CanonicalPath) -> bool {
+        match self.matching {
+            Match::Exact => self.path == *path,
+            Match::Prefix => self.path.is_prefix_of(path.as_str()),
+        }
+    }
+}
+
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.host.as_ref().map_or("", Host::as_str);
@@ -33,5 +53,38 @@ impl fmt::Display for Resource {
             Match::Exact => write!(f, "{host}{path}"),
             Match::Prefix => write!(f, "{host}{}/*", path.trim_end_matches('/')),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ParameterSegments;
+
+    fn path(text: &str) -> CanonicalPath {
+        CanonicalPath::parse(text, ParameterSegments::Keep, 99).unwrap()
+    }
+
+    #[test]
+    fn a_prefix_has_no_trailing_slash() {
+        assert_eq!(Resource::prefix(None, path("/adm/")), Resource::prefix(None, path("/adm")));
+        assert_eq!(Resource::prefix(None, path("/")).path.as_str(), "/");
+        assert_ne!(Resource::exact(None, path("/adm/")), Resource::exact(None, path("/adm")));
+    }
+
+    #[test]
+    fn a_resource_covers_what_it_matches() {
+        assert!(Resource::exact(None, path("/adm")).covers_path(&path("/adm")));
+        assert!(!Resource::exact(None, path("/adm")).covers_path(&path("/adm/x")));
+        assert!(Resource::prefix(None, path("/adm/")).covers_path(&path("/adm/x")));
+        assert!(!Resource::prefix(None, path("/adm/")).covers_path(&path("/admin")));
+    }
+
+    #[test]
+    fn a_resource_reads_like_a_line_of_a_list() {
+        let host = Host::parse("shop.example").ok();
+        assert_eq!(Resource::exact(host.clone(), path("/a/")).to_string(), "shop.example/a/");
+        assert_eq!(Resource::prefix(host, path("/a/")).to_string(), "shop.example/a/*");
+        assert_eq!(Resource::prefix(None, path("/")).to_string(), "/*");
     }
 }

@@ -1,5 +1,7 @@
 //! Paths in canonical form.
 
+use super::escape::{Class, Output, TooLong, class, starts_with_canonical_escape};
+
 /// Whether `;params` of a path segment (RFC 3986 section 3.3) belong to the path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ParameterSegments {
@@ -14,9 +16,186 @@ pub enum ParameterSegments {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CanonicalPath(Box<str>);
 
+/// A text that is no path of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPath {
+    /// Nothing, or something else than `/` first.
+    #[error("a path begins with /")]
+    NoSlash,
+    /// A query or a fragment is not part of a path, so a rule with one would never match.
+    #[error("a path holds no ? or #")]
+    QueryOrFragment,
+    /// Most likely a mangled file: a rule that means such a byte can write its escape.
+    #[error("a path holds no control characters")]
+    Control,
+    /// The canonical form is longer than this, bytes.
+    #[error("the path is longer than {0} bytes")]
+    TooLong(usize),
+}
+
 impl CanonicalPath {
+    /// The path of a rule, in canonical form at most `max_bytes` long.
+    ///
+    /// # Errors
+    /// See [`InvalidPath`].
+    pub fn parse(
+        text: impl AsRef<[u8]>,
+        parameters: ParameterSegments,
+        max_bytes: usize,
+    ) -> Result<Self, InvalidPath> {
+        let text = text.as_ref();
+        if text.first() != Some(&b'/') {
+            return Err(InvalidPath::NoSlash);
+        }
+        if text.iter().any(|b| matches!(b, b'?' | b'#')) {
+            return Err(InvalidPath::QueryOrFragment);
+        }
+        if text.iter().any(u8::is_ascii_control) {
+            return Err(InvalidPath::Control);
+        }
+        // Most rules are written in canonical form: only the others need a buffer.
+        if let Some(path) = borrow_canonical(text, parameters) {
+            return Self::from_canonical(path, max_bytes);
+        }
+        // Dot segments may make a long text a short path; its unfinished form is still held to a bound.
+        let mut buffer = vec![0; text.len().saturating_mul(3).min(max_bytes.saturating_mul(4))];
+        let path = canonical_path(text, parameters, &mut buffer);
+        Self::from_canonical(path.map_err(|TooLong| InvalidPath::TooLong(max_bytes))?, max_bytes)
+    }
+
+    /// The path of a request, as [`canonical_path`] gave it.
+    pub(crate) fn from_canonical(path: &[u8], max_bytes: usize) -> Result<Self, InvalidPath> {
+        if path.len() > max_bytes {
+            return Err(InvalidPath::TooLong(max_bytes));
+        }
+        match str::from_utf8(path) {
+            Ok(text) if text.starts_with('/') => Ok(Self(text.into())),
+            _ => Err(InvalidPath::NoSlash),
+        }
+    }
+
     /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The path without its trailing slash, `/` alone excepted.
+    pub(super) fn without_trailing_slash(self) -> Self {
+        match self.0.strip_suffix('/') {
+            None | Some("") => self,
+            Some(rest) => Self(rest.into()),
+        }
+    }
+
+    /// Whether `path` is this path or lies below it by whole segments.
+    pub(super) fn is_prefix_of(&self, path: &str) -> bool {
+        let prefix = self.0.strip_suffix('/').unwrap_or(&self.0);
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
 }
+
+/// The canonical form of a path as HAProxy's `path` gives it, so that each of the ways to write one path is
+/// the same text: unreserved characters without escapes, all other escapes in upper case, bytes that RFC 3986
+/// does not allow in a path escaped, a `%` that begins no escape written `%25`, slashes merged, then dot
+/// segments removed (RFC 3986 section 5.2.4), `;params` dropped where `parameters` says so, and whatever
+/// follows `?` or `#` cut off. Case is kept, and a trailing slash is another path.
+///
+/// Escapes are decoded before dot segments are looked for and `%2F` is no slash. Slashes are merged before
+/// dot segments are removed, so `/a//../b` is `/b`. Empty input is `/`; anything else that does not begin with
+/// a slash, such as the `*` of `OPTIONS *`, becomes `*`, which no rule has.
+///
+/// Input that is canonical already is recognised by one scan and borrowed. Idempotent, O(n), allocates
+/// nothing, never panics; the result is pure visible ASCII.
+///
+/// # Errors
+/// The canonical form, or what it was before a dot segment shortened it, does not fit `out`.
+pub fn canonical_path<'a>(
+    raw: &'a [u8],
+    parameters: ParameterSegments,
+    out: &'a mut [u8],
+) -> Result<&'a [u8], TooLong> {
+    match raw.first() {
+        Some(b'/') => {}
+        None | Some(b'?' | b'#') => return Ok(b"/"),
+        Some(_) => return Ok(b"*"),
+    }
+    match borrow_canonical(raw, parameters) {
+        Some(path) => Ok(path),
+        None => rewrite(raw, parameters, out),
+    }
+}
+
+/// The path at the start of `raw`, if that is canonical.
+fn borrow_canonical(raw: &[u8], parameters: ParameterSegments) -> Option<&[u8]> {
+    let mut at = 0;
+    while let Some(&byte) = raw.get(at) {
+        at += match class(byte) {
+            Class::Plain => 1,
+            Class::Slash if !starts_with_removed_segment(&raw[at + 1..]) => 1,
+            Class::Semicolon if parameters == ParameterSegments::Keep => 1,
+            Class::Percent if starts_with_canonical_escape(&raw[at..]) => 3,
+            Class::Question | Class::Hash => break,
+            Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
+        };
+    }
+    Some(&raw[..at])
+}
+
+/// Whether the text behind a slash begins with another slash or a dot segment.
+fn starts_with_removed_segment(rest: &[u8]) -> bool {
+    match rest {
+        [b'/', ..] | [b'.'] | [b'.', b'.'] => true,
+        [b'.', b'.', end, ..] | [b'.', end, ..] => matches!(end, b'/' | b'?' | b'#'),
+        _ => false,
+    }
+}
+
+/// Writes the canonical form segment by segment. What is finished always ends with a slash, so an empty
+/// segment leaves nothing behind and `..` goes back to the slash before.
+fn rewrite<'a>(raw: &[u8], parameters: ParameterSegments, out: &'a mut [u8]) -> Result<&'a [u8], TooLong> {
+    let mut out = Output::new(out);
+    out.push(b'/')?;
+    let mut finished = 1;
+    let mut in_parameters = false;
+    let mut at = 1;
+    while let Some(&byte) = raw.get(at) {
+        match class(byte) {
+            Class::Question | Class::Hash => break,
+            Class::Slash => {
+                finished = remove_dot_segment(&mut out, finished);
+                if out.written().len() > finished {
+                    out.push(b'/')?;
+                    finished = out.written().len();
+                }
+                in_parameters = false;
+                at += 1;
+            }
+            Class::Semicolon if parameters == ParameterSegments::Drop => {
+                in_parameters = true;
+                at += 1;
+            }
+            _ if in_parameters => at += 1,
+            _ => at += out.push_character(&raw[at..])?,
+        }
+    }
+    remove_dot_segment(&mut out, finished);
+    Ok(out.into_written())
+}
+
+/// Removes the last segment if it is a dot segment, and with `..` the one before. Returns the length of what
+/// is finished.
+fn remove_dot_segment(out: &mut Output<'_>, finished: usize) -> usize {
+    let kept = match &out.written()[finished..] {
+        b"." => finished,
+        b".." => {
+            let parents = &out.written()[..finished - 1];
+            parents.iter().rposition(|&b| b == b'/').map_or(1, |slash| slash + 1)
+        }
+        _ => return finished,
+    };
+    out.truncate(kept);
+    kept
+}
+
+#[cfg(test)]
+mod tests;

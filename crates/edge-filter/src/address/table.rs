@@ -1,0 +1,199 @@
+//! The longest-prefix table of one address list.
+
+use std::net::IpAddr;
+
+use ahash::RandomState;
+
+use super::hosts::Hosts;
+use super::packed::Packed;
+use crate::trie::Trie;
+use crate::{Action, ClientNet};
+
+/// What the table holds for one network: 16 bytes for IPv4, 32 for IPv6, so texts live elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressEntry {
+    /// The network.
+    pub net: ClientNet,
+    /// What is done.
+    pub action: Action,
+    /// When it ends, seconds since the Unix epoch; [`crate::NEVER`] for no end.
+    pub expires_at_s: u32,
+    /// Where its hits are counted and its texts are kept.
+    pub(crate) slot: u32,
+    /// Which list it came from.
+    pub(crate) source: u8,
+}
+
+impl AddressEntry {
+    /// An entry that belongs to no rule: for tables on their own, as in benches and property tests.
+    pub const fn bare(net: ClientNet, action: Action, expires_at_s: u32) -> Self {
+        Self { net, action, expires_at_s, slot: 0, source: 0 }
+    }
+}
+
+/// IPv6 prefixes up to this length are kept under 64-bit keys, which halves what a lookup computes; longer ones
+/// that are no single address are rare.
+const SHORT_MAX: u8 = 64;
+
+fn upper(bits: u128) -> u64 {
+    (bits >> 64) as u64
+}
+
+fn short_v6(bits: u64, prefix_len: u8) -> ClientNet {
+    ClientNet::V6(u128::from(bits) << 64, prefix_len)
+}
+
+/// Networks with what is done to their clients. A clone shares everything and costs some reference counts.
+///
+/// Most lists hold single addresses and nothing else: those are found by hash, at 20 bytes (IPv4) or 40 (IPv6)
+/// and two cache misses each, before the tries of shorter prefixes are asked.
+#[derive(Clone, Debug)]
+pub struct AddressTable {
+    v4_hosts: Hosts<u32>,
+    v4_nets: Trie<Packed<u32>>,
+    v6_hosts: Hosts<u128>,
+    /// Prefixes of 65 to 127 bits.
+    v6_long_nets: Trie<Packed<u128>>,
+    /// Prefixes of 0 to 64 bits.
+    v6_nets: Trie<Packed<u64>>,
+}
+
+impl Default for AddressTable {
+    /// With random hash keys.
+    fn default() -> Self {
+        Self::new(&RandomState::new())
+    }
+}
+
+impl AddressTable {
+    pub(crate) fn new(keys: &RandomState) -> Self {
+        Self {
+            v4_hosts: Hosts::new(keys),
+            v4_nets: Trie::default(),
+            v6_hosts: Hosts::new(keys),
+            v6_long_nets: Trie::default(),
+            v6_nets: Trie::default(),
+        }
+    }
+
+    /// Networks held, expired ones that were not yet swept among them.
+    pub fn len(&self) -> usize {
+        self.v4_hosts.len()
+            + self.v4_nets.len()
+            + self.v6_hosts.len()
+            + self.v6_long_nets.len()
+            + self.v6_nets.len()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The longest network that holds `addr` and has not expired. `addr` must be canonical
+    /// ([`IpAddr::to_canonical`]): IPv4-mapped IPv6 is looked up as IPv6 otherwise.
+    ///
+    /// A dozen dependent loads at most for IPv4, two dozen for IPv6; allocates nothing and cannot panic.
+    #[inline]
+    pub fn longest_match(&self, addr: IpAddr, now_s: u32) -> Option<AddressEntry> {
+        match addr {
+            IpAddr::V4(v4) => {
+                let bits = v4.to_bits();
+                if let Some(host) = self.v4_hosts.get(bits).filter(|host| host.is_live(now_s)) {
+                    return Some(host.unpack(ClientNet::V4));
+                }
+                let net = self.v4_nets.longest_match(bits, |net| net.is_live(now_s))?;
+                Some(net.unpack(ClientNet::V4))
+            }
+            IpAddr::V6(v6) => {
+                let bits = v6.to_bits();
+                if let Some(host) = self.v6_hosts.get(bits).filter(|host| host.is_live(now_s)) {
+                    return Some(host.unpack(ClientNet::V6));
+                }
+                if let Some(net) = self.v6_long_nets.longest_match(bits, |net| net.is_live(now_s)) {
+                    return Some(net.unpack(ClientNet::V6));
+                }
+                let net = self.v6_nets.longest_match(upper(bits), |net| net.is_live(now_s))?;
+                Some(net.unpack(short_v6))
+            }
+        }
+    }
+
+    /// Every network that holds `addr`, longest first, expired ones among them.
+    pub fn covering(&self, addr: IpAddr) -> Vec<AddressEntry> {
+        let mut all = Vec::new();
+        match addr {
+            IpAddr::V4(v4) => {
+                let bits = v4.to_bits();
+                self.v4_nets.covering(bits, |net| all.push(net.unpack(ClientNet::V4)));
+                all.extend(self.v4_hosts.get(bits).map(|host| host.unpack(ClientNet::V4)));
+            }
+            IpAddr::V6(v6) => {
+                let bits = v6.to_bits();
+                self.v6_nets.covering(upper(bits), |net| all.push(net.unpack(short_v6)));
+                self.v6_long_nets.covering(bits, |net| all.push(net.unpack(ClientNet::V6)));
+                all.extend(self.v6_hosts.get(bits).map(|host| host.unpack(ClientNet::V6)));
+            }
+        }
+        all.reverse();
+        all
+    }
+
+    /// The entry of exactly this network.
+    pub fn get(&self, net: ClientNet) -> Option<AddressEntry> {
+        match net {
+            ClientNet::V4(bits, 32) => self.v4_hosts.get(bits).map(|e| e.unpack(ClientNet::V4)),
+            ClientNet::V4(bits, len) => self.v4_nets.get(bits, len).map(|e| e.unpack(ClientNet::V4)),
+            ClientNet::V6(bits, 128) => self.v6_hosts.get(bits).map(|e| e.unpack(ClientNet::V6)),
+            ClientNet::V6(bits, len @ ..=SHORT_MAX) => {
+                self.v6_nets.get(upper(bits), len).map(|e| e.unpack(short_v6))
+            }
+            ClientNet::V6(bits, len) => self.v6_long_nets.get(bits, len).map(|e| e.unpack(ClientNet::V6)),
+        }
+    }
+
+    /// Add an entry; answers with the one of the same network that it replaced. Copies what is shared with
+    /// other clones on the way down: some microseconds.
+    pub fn insert(&mut self, entry: AddressEntry) -> Option<AddressEntry> {
+        match entry.net {
+            ClientNet::V4(bits, 32) => {
+                self.v4_hosts.insert(Packed::new(bits, 32, &entry)).map(|e| e.unpack(ClientNet::V4))
+            }
+            ClientNet::V4(bits, len) => {
+                self.v4_nets.insert(Packed::new(bits, len, &entry)).map(|e| e.unpack(ClientNet::V4))
+            }
+            ClientNet::V6(bits, 128) => {
+                self.v6_hosts.insert(Packed::new(bits, 128, &entry)).map(|e| e.unpack(ClientNet::V6))
+            }
+            ClientNet::V6(bits, len @ ..=SHORT_MAX) => {
+                self.v6_nets.insert(Packed::new(upper(bits), len, &entry)).map(|e| e.unpack(short_v6))
+            }
+            ClientNet::V6(bits, len) => {
+                self.v6_long_nets.insert(Packed::new(bits, len, &entry)).map(|e| e.unpack(ClientNet::V6))
+            }
+        }
+    }
+
+    /// Take the entry of exactly this network out.
+    pub fn remove(&mut self, net: ClientNet) -> Option<AddressEntry> {
+        match net {
+            ClientNet::V4(bits, 32) => self.v4_hosts.remove(bits).map(|e| e.unpack(ClientNet::V4)),
+            ClientNet::V4(bits, len) => self.v4_nets.remove(bits, len).map(|e| e.unpack(ClientNet::V4)),
+            ClientNet::V6(bits, 128) => self.v6_hosts.remove(bits).map(|e| e.unpack(ClientNet::V6)),
+            ClientNet::V6(bits, len @ ..=SHORT_MAX) => {
+                self.v6_nets.remove(upper(bits), len).map(|e| e.unpack(short_v6))
+            }
+            ClientNet::V6(bits, len) => self.v6_long_nets.remove(bits, len).map(|e| e.unpack(ClientNet::V6)),
+        }
+    }
+
+    /// All entries, in no promised order. Shares the table as it is now, whatever is changed afterwards.
+    pub fn entries(&self) -> impl Iterator<Item = AddressEntry> + use<> {
+        let v4 = self.v4_hosts.entries().chain(self.v4_nets.entries()).map(|e| e.unpack(ClientNet::V4));
+        let v6 = self.v6_hosts.entries().chain(self.v6_long_nets.entries()).map(|e| e.unpack(ClientNet::V6));
+        v4.chain(v6).chain(self.v6_nets.entries().map(|e| e.unpack(short_v6)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! One bucket: tags that fit a cache line, entries in a dense array.
+
+use ahash::RandomState;
+
+use super::Hashed;
+
+/// Entries in a bucket at most; tags are kept eight to a word.
+const ROOM: usize = 48;
+const WORDS: usize = ROOM / 8;
+
+/// Bits that buckets may be told apart by; the lowest eight are the tag.
+const BITS_MAX: u8 = 54;
+
+const LOW_BITS: u64 = u64::MAX / 0xFF;
+const HIGH_BITS: u64 = LOW_BITS << 7;
+
+/// Entries of which the first `bits` bits of the hash are the same.
+#[derive(Clone, Debug)]
+pub(super) struct Bucket<E> {
+    /// The low byte of each entry's hash, in the entries' order; 0 is none, so the byte 0 is written 1.
+    tags: [u64; WORDS],
+    entries: Box<[E]>,
+    /// How many leading bits of the hash all entries share.
+    pub(super) bits: u8,
+}
+
+impl<E> Default for Bucket<E> {
+    fn default() -> Self {
+        Self { tags: [0; WORDS], entries: Box::default(), bits: 0 }
+    }
+}
+
+#[inline]
+fn tag(hash: u64) -> u64 {
+    (hash & 0xFF).max(1)
+}
+
+impl<E: Hashed> Bucket<E> {
+    pub(super) fn entries(&self) -> &[E] {
+        &self.entries
+    }
+
+    /// Whether one more entry may come in. A bucket that no bits are left to split takes any number, but only
+    /// the first [`ROOM`] are found: with random keys that takes 49 equal hashes.
+    pub(super) fn has_room(&self) -> bool {
+        self.entries.len() < ROOM || self.bits >= BITS_MAX
+    }
+
+    #[inline]
+    pub(super) fn find(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<&E> {
+        self.position(hash, same).and_then(|at| self.entries.get(at))
+    }
+
+    /// Eight tags are compared at once (Hacker's Delight, section 6-1): a set high bit is an equal byte, or
+    /// one above an equal byte, which the comparison of keys sorts out.
+    #[inline]
+    fn position(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<usize> {
+        let wanted = tag(hash) * LOW_BITS;
+        let equal = self.tags.map(|word| {
+            let difference = word ^ wanted;
+            difference.wrapping_sub(LOW_BITS) & !difference & HIGH_BITS
+        });
+        if equal.iter().fold(0, |any, word| any | word) == 0 {
+            return None;
+        }
+        for (word, mut equal) in equal.into_iter().enumerate() {
+            while equal != 0 {
+                let at = word * 8 + equal.trailing_zeros() as usize / 8;
+                if self.entries.get(at).is_some_and(&same) {
+                    return Some(at);
+                }
+                equal &= equal - 1;
+            }
+        }
+        None
+    }
+
+    fn set_tag(&mut self, at: usize, tag: u64) {
+        if let Some(word) = self.tags.get_mut(at / 8) {
+            let shift = at % 8 * 8;
+            *word = *word & !(0xFF << shift) | tag << shift;
+        }
+    }
+
+    /// This bucket and one entry more, or another in place of the `same` one, which is given back.
+    pub(super) fn with(&self, hash: u64, entry: E, same: impl Fn(&E) -> bool) -> (Self, Option<E>) {
+        let mut changed = Self { tags: self.tags, entries: Box::default(), bits: self.bits };
+        if let Some(at) = self.position(hash, same) {
+            changed.entries = self.entries.clone();
+            let replaced = changed.entries.get_mut(at).map(|place| std::mem::replace(place, entry));
+            return (changed, replaced);
+        }
+        let mut entries = Vec::with_capacity(self.entries.len() + 1);
+        entries.extend_from_slice(&self.entries);
+        entries.push(entry);
+        changed.set_tag(self.entries.len(), tag(hash));
+        changed.entries = entries.into();
+        (changed, None)
+    }
+
+    /// This bucket without the `same` entry, which is given back.
+    pub(super) fn without(&self, hash: u64, same: impl Fn(&E) -> bool) -> (Self, Option<E>) {
+        let Some(at) = self.position(hash, same) else { return (self.clone(), None) };
+        let mut changed = Self { tags: self.tags, entries: Box::default(), bits: self.bits };
+        let mut entries = self.entries.to_vec();
+        let removed = entries.swap_remove(at);
+        let last = entries.len();
+        changed.set_tag(at, self.tags[last / 8] >> (last % 8 * 8) & 0xFF);
+        changed.set_tag(last, 0);
+        changed.entries = entries.into();
+        (changed, Some(removed))
+    }
+
+    /// Two buckets that share one bit more, the entries with a zero there first.
+    pub(super) fn split(&self, keys: &RandomState) -> (Self, Self) {
+        let mut halves = [Vec::with_capacity(ROOM), Vec::with_capacity(ROOM)];
+        for entry in &self.entries {
+            let hash = entry.hash(keys);
+            let half = hash << self.bits >> (u64::BITS - 1);
+            halves[half as usize % 2].push((hash, entry.clone()));
+        }
+        let [zeros, ones] = halves.map(|half| {
+            let mut bucket = Self { bits: self.bits + 1, ..Self::default() };
+            for (at, (hash, _)) in half.iter().enumerate() {
+                bucket.set_tag(at, tag(*hash));
+            }
+            bucket.entries = half.into_iter().map(|(_, entry)| entry).collect();
+            bucket
+        });
+        (zeros, ones)
+    }
+}

@@ -1,0 +1,96 @@
+//! The hash table held against the standard library's map.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Pair(u32, u32);
+
+impl Hashed for Pair {
+    fn hash(&self, keys: &RandomState) -> u64 {
+        keys.hash_one(self.0)
+    }
+}
+
+fn empty() -> HashTable<Pair> {
+    HashTable::new(RandomState::with_seeds(1, 2, 3, 4))
+}
+
+fn find(table: &HashTable<Pair>, key: u32) -> Option<u32> {
+    table.find(table.keys().hash_one(key), |pair| pair.0 == key).map(|pair| pair.1)
+}
+
+fn contents(table: &HashTable<Pair>) -> BTreeMap<u32, u32> {
+    let mut all = BTreeMap::new();
+    for Pair(key, value) in table.entries() {
+        assert_eq!(all.insert(key, value), None, "{key} was visited twice");
+    }
+    all
+}
+
+proptest! {
+    #[test]
+    fn it_agrees_with_a_map_and_clones_stay_as_they_were(
+        changes in proptest::collection::vec((0..400u32, proptest::option::weighted(0.7, any::<u32>())), 1..1500),
+    ) {
+        let (mut table, mut map) = (empty(), BTreeMap::new());
+        let mut snapshots = Vec::new();
+        for (step, (key, value)) in changes.into_iter().enumerate() {
+            if step % 100 == 0 {
+                snapshots.push((table.clone(), map.clone()));
+            }
+            let hash = table.keys().hash_one(key);
+            match value {
+                Some(value) => {
+                    let replaced = table.insert(Pair(key, value), |pair| pair.0 == key).map(|pair| pair.1);
+                    prop_assert_eq!(replaced, map.insert(key, value));
+                }
+                None => {
+                    let removed = table.remove(hash, |pair| pair.0 == key).map(|pair| pair.1);
+                    prop_assert_eq!(removed, map.remove(&key));
+                }
+            }
+            prop_assert_eq!(table.len(), map.len());
+            prop_assert_eq!(find(&table, key), map.get(&key).copied());
+        }
+        snapshots.push((table, map));
+        for (table, map) in snapshots {
+            prop_assert_eq!(contents(&table), map);
+        }
+    }
+}
+
+#[test]
+fn many_entries_go_several_directories_deep_and_are_all_found() {
+    let mut table = empty();
+    for key in 0..300_000 {
+        table.insert(Pair(key, !key), |pair| pair.0 == key);
+    }
+    assert_eq!(table.len(), 300_000);
+    assert!((0..300_000).all(|key| find(&table, key) == Some(!key)));
+    assert!((300_000..600_000).all(|key| find(&table, key).is_none()));
+    assert_eq!(table.entries().count(), 300_000);
+}
+
+/// The worst that an attacker who knew the keys could do.
+#[derive(Clone, Debug, PartialEq)]
+struct Colliding(u32);
+
+impl Hashed for Colliding {
+    fn hash(&self, _: &RandomState) -> u64 {
+        7
+    }
+}
+
+#[test]
+fn equal_hashes_end_neither_in_a_loop_nor_in_a_panic() {
+    let mut table = HashTable::new(RandomState::with_seeds(1, 2, 3, 4));
+    for key in 0..100 {
+        table.insert(Colliding(key), |other| other.0 == key);
+    }
+    assert!((0..48).all(|key| table.find(7, |other| other.0 == key).is_some()));
+    assert_eq!(table.entries().count(), 100);
+}

@@ -1,0 +1,148 @@
+//! Percent-escapes in canonical form (RFC 3986 sections 2.1 to 2.4 and 6.2.2).
+
+/// The canonical form does not fit the buffer it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too long")]
+pub struct TooLong;
+
+/// What a byte of a path or a query means to the scan for text that is canonical already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// May stand as it is.
+    Plain,
+    Slash,
+    Semicolon,
+    Percent,
+    Question,
+    Hash,
+    /// Not allowed in a URI (RFC 3986 appendix A): a raw `"` can only mean `%22`.
+    Illegal,
+}
+
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Illegal; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'/' => Class::Slash,
+            b';' => Class::Semicolon,
+            b'%' => Class::Percent,
+            b'?' => Class::Question,
+            b'#' => Class::Hash,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => {
+                Class::Plain
+            }
+            other if is_unreserved(other) => Class::Plain,
+            _ => Class::Illegal,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+pub(super) fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
+}
+
+/// RFC 3986 section 2.3: these mean the same with or without an escape.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+const fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// The byte that the escape at the start of `raw` stands for.
+fn escaped_byte(raw: &[u8]) -> Option<u8> {
+    let &[b'%', high, low, ..] = raw else { return None };
+    Some(hex_value(high)? << 4 | hex_value(low)?)
+}
+
+/// Whether `raw` begins with an escape that has to stay as it is.
+pub(super) fn starts_with_canonical_escape(raw: &[u8]) -> bool {
+    escaped_byte(raw).is_some_and(|byte| !is_unreserved(byte))
+        && !raw[1..3].iter().any(u8::is_ascii_lowercase)
+}
+
+/// A bounded writer of canonical text.
+pub(super) struct Output<'a> {
+    bytes: &'a mut [u8],
+    len: usize,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(bytes: &'a mut [u8]) -> Self {
+        Self { bytes, len: 0 }
+    }
+
+    pub(super) fn written(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    pub(super) fn into_written(self) -> &'a [u8] {
+        &self.bytes[..self.len]
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    pub(super) fn push(&mut self, byte: u8) -> Result<(), TooLong> {
+        *self.bytes.get_mut(self.len).ok_or(TooLong)? = byte;
+        self.len += 1;
+        Ok(())
+    }
+
+    fn push_escape(&mut self, byte: u8) -> Result<(), TooLong> {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        self.push(b'%')?;
+        self.push(DIGITS[usize::from(byte >> 4)])?;
+        self.push(DIGITS[usize::from(byte & 15)])
+    }
+
+    /// Writes the first character of `raw` and returns how many bytes of `raw` it took. A `%` that begins no
+    /// escape is a character of its own, `%25`.
+    pub(super) fn push_character(&mut self, raw: &[u8]) -> Result<usize, TooLong> {
+        if let Some(byte) = escaped_byte(raw) {
+            if is_unreserved(byte) { self.push(byte) } else { self.push_escape(byte) }?;
+            return Ok(3);
+        }
+        let Some(&byte) = raw.first() else { return Ok(0) };
+        match class(byte) {
+            Class::Percent | Class::Hash | Class::Illegal => self.push_escape(byte)?,
+            Class::Plain | Class::Slash | Class::Semicolon | Class::Question => self.push(byte)?,
+        }
+        Ok(1)
+    }
+}
+
+/// `raw` with its escapes in canonical form and nothing else changed.
+pub(crate) fn canonical_escapes<'a>(raw: &'a [u8], out: &'a mut [u8]) -> Result<&'a [u8], TooLong> {
+    if is_canonical(raw) {
+        return Ok(raw);
+    }
+    let mut out = Output::new(out);
+    let mut at = 0;
+    while at < raw.len() {
+        at += out.push_character(&raw[at..])?;
+    }
+    Ok(out.into_written())
+}
+
+fn is_canonical(raw: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(&byte) = raw.get(at) {
+        at += match class(byte) {
+            Class::Plain | Class::Slash | Class::Semicolon | Class::Question => 1,
+            Class::Percent if starts_with_canonical_escape(&raw[at..]) => 3,
+            Class::Percent | Class::Hash | Class::Illegal => return false,
+        };
+    }
+    true
+}

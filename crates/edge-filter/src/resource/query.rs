@@ -1,0 +1,83 @@
+//! Query strings: escapes in canonical form, and the values of a parameter.
+
+use super::escape::{TooLong, canonical_escapes};
+
+/// The canonical form of a query string, without its `?`: cut at `#`, its escapes as in
+/// [`crate::canonical_path`], and nothing else changed: order, repetition and `+` are the backend's business.
+/// Borrowed from `raw` where that is canonical already. Idempotent, O(n), pure ASCII.
+///
+/// # Errors
+/// The canonical form does not fit `out`.
+pub fn canonical_query<'a>(raw: &'a [u8], out: &'a mut [u8]) -> Result<&'a [u8], TooLong> {
+    let end = raw.iter().position(|&b| b == b'#').unwrap_or(raw.len());
+    canonical_escapes(&raw[..end], out)
+}
+
+/// The values of every parameter `name` of a query string, in their order; a parameter without `=` has the
+/// empty value. Both texts in canonical form, so that `%61=1` is the parameter `a`.
+pub fn parameter_values<'a>(query: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    query.split(|&b| b == b'&').filter_map(move |pair| match pair.strip_prefix(name)? {
+        [] if !pair.is_empty() => Some(&[][..]),
+        [b'=', value @ ..] => Some(value),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn canonical(raw: &str) -> String {
+        let mut out = [0; 512];
+        String::from_utf8(canonical_query(raw.as_bytes(), &mut out).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn only_escapes_are_normalised() {
+        for (raw, expected) in [
+            ("", ""),
+            ("b=2&a=1", "b=2&a=1"),
+            ("%61=%7e+%2f&&", "a=~+%2F&&"),
+            ("q=é \"", "q=%C3%A9%20%22"),
+            ("a[]=1", "a%5B%5D=1"),
+            ("100%", "100%25"),
+            ("a=1#b", "a=1"),
+            ("a=/../?;", "a=/../?;"),
+        ] {
+            assert_eq!(canonical(raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_does_not_fit_is_too_long() {
+        assert_eq!(canonical_query(b"\"", &mut [0; 2]), Err(TooLong));
+        assert_eq!(canonical_query(b"\"", &mut [0; 3]), Ok(&b"%22"[..]));
+        assert_eq!(canonical_query(b"abc", &mut []), Ok(&b"abc"[..]));
+    }
+
+    #[test]
+    fn every_value_of_a_parameter_is_found() {
+        let values = |query: &'static str, name: &str| -> Vec<&[u8]> {
+            parameter_values(query.as_bytes(), name.as_bytes()).collect()
+        };
+        assert_eq!(values("id=1&x=2&id=3", "id"), [b"1", b"3"]);
+        assert_eq!(values("idx=1&xid=2", "id"), [b""; 0]);
+        assert_eq!(values("debug&a=b=c", "debug"), [b""]);
+        assert_eq!(values("debug&a=b=c", "a"), [b"b=c"]);
+        assert_eq!(values("", ""), [b""; 0]);
+        assert_eq!(values("=x", ""), [b"x"]);
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_query_is_idempotent_ascii(raw in proptest::collection::vec(
+            prop_oneof![any::<u8>(), Just(b'%'), Just(b'2'), Just(b'e')], 0..60)) {
+            let (mut once, mut twice) = ([0; 512], [0; 512]);
+            let query = canonical_query(&raw, &mut once).unwrap();
+            prop_assert!(query.iter().all(u8::is_ascii_graphic));
+            prop_assert_eq!(canonical_query(query, &mut twice).unwrap().as_ptr(), query.as_ptr());
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The buffers of one thread.
+
+/// Bytes for a canonical path or query. An escape is three times as long as the byte it stands for, and
+/// HAProxy's default `tune.bufsize` is 16384, so no request that HAProxy takes by default is too long.
+const PATH_BYTES: usize = 64 * 1024;
+
+/// Bytes for a canonical host: twice what a host name may have (RFC 1035 section 2.3.4).
+const HOST_BYTES: usize = 512;
+
+/// Buffers that a thread allocates once and lends to every lookup. They never grow. The fields are borrowed
+/// one by one, so that host, path and query of one request can be held at the same time.
+#[derive(Debug)]
+pub struct Scratch {
+    /// For [`crate::canonical_host`].
+    pub host: Box<[u8]>,
+    /// For [`crate::canonical_path`].
+    pub path: Box<[u8]>,
+    /// For [`crate::canonical_query`].
+    pub query: Box<[u8]>,
+}
+
+impl Scratch {
+    /// Allocates about 130 KiB.
+    pub fn new() -> Self {
+        let buffer = |bytes| vec![0; bytes].into_boxed_slice();
+        Self { host: buffer(HOST_BYTES), path: buffer(PATH_BYTES), query: buffer(PATH_BYTES) }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
