@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod address;
-mod hash;
 mod authority;
+mod hash;
 mod header;
 mod learn;
 mod limits;
@@ -14,8 +14,8 @@ pub mod list;
 mod operation;
 mod resource;
 mod rule;
-mod trie;
 mod text;
+mod trie;
 mod verdict;
 
 pub use address::*;
