@@ -111,6 +111,8 @@ impl EdgeBuilder {
     }
 
     fn prepare(&self) -> io::Result<Prepared> {
+        let module = module_dir();
+        assert!(module.join("edge_filter.so").exists(), "no module in {}: `make dist`", module.display());
         let dir = tempfile::Builder::new().prefix("edge-e2e.").tempdir()?;
         let lists = dir.path().join("lists");
         fs::create_dir(&lists)?;
@@ -127,7 +129,7 @@ impl EdgeBuilder {
 
         let (web, metrics) = (Port::reserve()?, Port::reserve()?);
         let mut env = vec![
-            ("FILTER_DIR".to_owned(), module_dir().into_os_string()),
+            ("FILTER_DIR".to_owned(), module.into_os_string()),
             ("FILTER_LISTS".to_owned(), lists.into_os_string()),
             ("FILTER_RUN".to_owned(), dir.path().into()),
             ("FILTER_BIND".to_owned(), web.addr().to_string().into()),
