@@ -1,0 +1,62 @@
+# `make help` lists the targets. Everything is built below target/ and dist/.
+.DELETE_ON_ERROR:
+.PHONY: help run demo test bench dist fmt lint install module-5.3 module-5.4
+
+CARGO ?= cargo
+# What the installed HAProxy was built with; known once it is installed.
+LUA = $(shell scripts/lua-version.sh)
+MODULE_LUA = lua$(subst .,,$(LUA))
+DEMO = EDGE_MODULE_DIR=dist/lua$(LUA) target/debug/edge-demo
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z.-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+run: demo-files ## HAProxy on 127.0.0.1:8080 before a demo backend on 127.0.0.1:8081, until Ctrl-C
+	@$(DEMO) run
+
+demo: demo-files ## the same, unattended: walks through what the filter does and checks each step
+	@$(DEMO) walk
+
+.PHONY: demo-files
+demo-files: install module
+	$(CARGO) build --locked -p edge-e2e --bin edge-demo
+
+test: install ## everything: format, lints, unit, property and end-to-end tests
+	@$(MAKE) --no-print-directory lint
+	$(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua
+	$(CARGO) test --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA)
+	@$(MAKE) --no-print-directory module
+	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --all-targets
+
+bench: install ## the measurements of ARCHITECTURE.md
+	$(CARGO) bench --locked --workspace --exclude edge-e2e --exclude edge-lua
+
+dist: install module-5.3 module-5.4 ## the module and its glue for Lua 5.3 and 5.4, under dist/
+
+.PHONY: module
+module: ## the module for the installed HAProxy, under dist/
+	@$(MAKE) --no-print-directory module-$(LUA)
+
+# One target directory for each Lua: the features of mlua exclude each other, and cargo would rebuild by turns.
+module-5.3 module-5.4: module-%:
+	$(CARGO) build --locked --release -p edge-lua --features lua$(subst .,,$*) --target-dir target/lua$(subst .,,$*)
+	@mkdir -p dist/lua$*
+	@cp -p target/lua$(subst .,,$*)/release/libedge_filter.so dist/lua$*/edge_filter.so.new
+	@mv -f dist/lua$*/edge_filter.so.new dist/lua$*/edge_filter.so
+	@cp -p lua/edge_filter.lua dist/lua$*/edge_filter.lua
+
+fmt: ## format all sources
+	$(CARGO) fmt --all
+
+lint: ## formatting and lints, without changing anything
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then set -x; $(CARGO) fmt --all --check; \
+	else echo "No rustfmt: formatting is not checked."; fi
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then set -ex; \
+	$(CARGO) clippy --locked --workspace --exclude edge-lua --all-targets -- -D warnings; \
+	$(CARGO) clippy --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA) --all-targets -- -D warnings; \
+	else echo "No clippy: lints are not checked."; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
+	else echo "No shellcheck: scripts are not checked."; fi
+
+install: ## what is missing of haproxy and gcc (Debian packages, as root or with sudo)
+	@scripts/install.sh

@@ -1,0 +1,109 @@
+//! What a backend may block: the lines of the backend file, and whether it was given `edge_learn` at all.
+
+use edge_e2e::{Answer, Backend, Edge, Mode, Request, eventually, in_every_mode};
+
+in_every_mode!(
+    a_backend_blocks_on_its_own_hosts,
+    a_backend_may_not_block_on_other_hosts,
+    a_backend_may_not_block_by_prefix_unless_allowed,
+    a_backend_may_not_block_clients_unless_allowed,
+    a_backend_may_not_block_longer_than_allowed,
+    a_backend_without_edge_learn_teaches_nothing,
+    refusals_are_logged,
+    the_default_line_is_for_every_other_backend,
+);
+
+const SHOP: &str = "shop.example";
+const BLOG: &str = "blog.example";
+const LEGACY: &str = "legacy.example";
+
+/// `shop` may do everything on its hosts for an hour, `blog` only single paths for ten minutes.
+fn start(mode: Mode) -> (Backend, Edge) {
+    let backend = Backend::start();
+    let edge = Edge::before(&backend, mode).config("multi-backend.cfg").start();
+    (backend, edge)
+}
+
+/// Whether `value`, said on `host`, makes the edge refuse the next request; nothing but that is learned.
+fn learns(backend: &Backend, edge: &Edge, host: &str, value: &str) -> bool {
+    backend.answer("/dir/yeet", Answer::teaching(value));
+    let request = Request::get("/dir/yeet").host(host);
+    assert!(edge.send(&request).is_from_backend());
+    edge.refuses(&request)
+}
+
+/// As [`learns`], where it must not be: both headers are counted as refused.
+fn assert_refused(backend: &Backend, edge: &Edge, host: &str, value: &str) {
+    let before = edge.metrics();
+    assert!(!learns(backend, edge, host, value), "{host} taught {value}");
+    let after = edge.metrics();
+    assert_eq!(after.refused_headers() - before.refused_headers(), 2.0);
+    assert_eq!(after.learned_rules(), before.learned_rules());
+}
+
+fn a_backend_blocks_on_its_own_hosts(mode: Mode) {
+    let (backend, edge) = start(mode);
+    for host in [SHOP, "a.shop.example", "b.a.shop.example", BLOG] {
+        assert!(learns(&backend, &edge, host, "false"), "{host} taught nothing");
+    }
+}
+
+fn a_backend_may_not_block_on_other_hosts(mode: Mode) {
+    let (backend, edge) = start(mode);
+    for host in ["bank.example", "notshop.example", "shop.example.net", "example"] {
+        assert_refused(&backend, &edge, host, "false");
+    }
+}
+
+fn a_backend_may_not_block_by_prefix_unless_allowed(mode: Mode) {
+    let (backend, edge) = start(mode);
+    let value = "false; match=prefix; path=\"/dir/\"";
+    assert_refused(&backend, &edge, BLOG, value);
+    assert!(learns(&backend, &edge, SHOP, value));
+}
+
+fn a_backend_may_not_block_clients_unless_allowed(mode: Mode) {
+    let (backend, edge) = start(mode);
+    let value = "false; scope=client";
+    assert_refused(&backend, &edge, BLOG, value);
+    assert!(learns(&backend, &edge, SHOP, value));
+}
+
+fn a_backend_may_not_block_longer_than_allowed(mode: Mode) {
+    let (backend, edge) = start(mode);
+    assert_refused(&backend, &edge, BLOG, "false; ttl=601");
+    assert!(learns(&backend, &edge, BLOG, "false; ttl=600"));
+    assert!(learns(&backend, &edge, SHOP, "false; ttl=601"));
+}
+
+fn a_backend_without_edge_learn_teaches_nothing(mode: Mode) {
+    let (backend, edge) = start(mode);
+    backend.answer("/yeet", Answer::teaching("false"));
+    for _ in 0..2 {
+        let answer = edge.send(&Request::get("/yeet").host(LEGACY));
+        assert!(answer.is_from_backend());
+        assert_eq!(answer.header("x-edge-resource"), None);
+    }
+    assert_eq!(edge.metrics().sum("edge_filter_learn_total", &[]), 0.0);
+}
+
+fn refusals_are_logged(mode: Mode) {
+    let (backend, edge) = start(mode);
+    assert_refused(&backend, &edge, BLOG, "false; ttl=601");
+    eventually("a line that names backend and host", || {
+        edge.haproxy()
+            .log()
+            .lines()
+            .any(|line| line.contains("backend blog") && line.contains(BLOG))
+            .then_some(())
+    });
+}
+
+fn the_default_line_is_for_every_other_backend(mode: Mode) {
+    let backend = Backend::start();
+    let lists = "blog hosts=blog.example prefix\n* max-ttl=60\n";
+    let edge = Edge::before(&backend, mode).config("multi-backend.cfg").list("backends.lst", lists).start();
+    assert_refused(&backend, &edge, SHOP, "false; ttl=61");
+    assert!(learns(&backend, &edge, SHOP, "false; ttl=60"));
+    assert!(learns(&backend, &edge, BLOG, "false; ttl=61"));
+}

@@ -1,0 +1,12 @@
+//! End-to-end tests: the real HAProxy, the shipped configurations, a backend that is told what to answer.
+
+mod addresses;
+mod authority;
+mod cli;
+mod conditions;
+mod configs;
+mod learning;
+mod life;
+mod malformed;
+mod paths;
+mod verdicts;

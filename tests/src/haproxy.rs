@@ -1,0 +1,188 @@
+//! HAProxy as a child process.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+const START_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Debian keeps haproxy where the PATH of a user does not look.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The environment. Nothing else of ours reaches HAProxy, so that no `EDGE_*` variable of the caller does.
+    pub env: Vec<(String, OsString)>,
+    /// Under a master process: `-W`.
+    pub master_worker: bool,
+    /// Addresses that must be listening before it counts as started.
+    pub listeners: Vec<SocketAddr>,
+    /// The directory where `stdout` and `log` (its stderr) are written; `None`: they are those of the caller.
+    pub output_dir: Option<PathBuf>,
+}
+
+/// HAProxy ended instead of starting, or did not listen in time.
+#[derive(Debug)]
+pub struct StartFailure {
+    /// How it ended; `None` when it had to be killed.
+    pub status: Option<ExitStatus>,
+    /// All it wrote to stderr.
+    pub log: String,
+}
+
+/// The outcome of `haproxy -c`.
+#[derive(Debug)]
+pub struct Checked {
+    /// Whether HAProxy would start.
+    pub valid: bool,
+    /// All it wrote to stderr.
+    pub log: String,
+}
+
+/// A running HAProxy, in a process group of its own. Dropping it kills and reaps it.
+#[derive(Debug)]
+pub struct Haproxy {
+    child: Child,
+    output_dir: Option<PathBuf>,
+}
+
+impl Launch {
+    /// Starts HAProxy in the foreground and waits until it listens.
+    ///
+    /// # Errors
+    /// It ended, or did not listen within 30 s.
+    pub fn start(&self) -> Result<Haproxy, StartFailure> {
+        let mut haproxy = self.spawn().map_err(|e| StartFailure { status: None, log: e.to_string() })?;
+        let started = Instant::now();
+        loop {
+            let ended = haproxy.child.try_wait().ok().flatten();
+            if ended.is_some() || started.elapsed() > START_DEADLINE {
+                return Err(StartFailure { status: ended, log: haproxy.log() });
+            }
+            if self.listeners.iter().all(|addr| TcpStream::connect(addr).is_ok()) {
+                return Ok(haproxy);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Asks HAProxy whether it would start with this configuration.
+    ///
+    /// # Errors
+    /// There is no HAProxy.
+    pub fn check(&self) -> io::Result<Checked> {
+        let output = self.command("haproxy").arg("-c").arg("-f").arg(&self.config).output()?;
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok(Checked { valid: output.status.success(), log })
+    }
+
+    fn spawn(&self) -> io::Result<Haproxy> {
+        let installed = PATH.split(':').any(|dir| Path::new(dir).join("haproxy").exists());
+        if !installed {
+            return Err(io::Error::other(format!("haproxy is not installed in any of {PATH}")));
+        }
+        let (stdout, stderr) = match &self.output_dir {
+            Some(dir) => (File::create(dir.join("stdout"))?.into(), File::create(dir.join("log"))?.into()),
+            None => (Stdio::inherit(), Stdio::inherit()),
+        };
+        // setpriv has the kernel kill HAProxy when the thread that started it dies without dropping it.
+        let child = self
+            .command("setpriv")
+            .args(["--pdeathsig", "KILL", "haproxy", if self.master_worker { "-W" } else { "-db" }, "-f"])
+            .arg(&self.config)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()?;
+        Ok(Haproxy { child, output_dir: self.output_dir.clone() })
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", PATH).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+impl Haproxy {
+    /// All it wrote to stderr so far: its messages, and its log where that goes to stderr. Empty where its
+    /// output is that of the caller.
+    pub fn log(&self) -> String {
+        self.output("log")
+    }
+
+    /// All it wrote to stdout so far. Empty where its output is that of the caller.
+    pub fn stdout(&self) -> String {
+        self.output("stdout")
+    }
+
+    fn output(&self, file: &str) -> String {
+        let bytes = self.output_dir.as_ref().and_then(|dir| fs::read(dir.join(file)).ok());
+        String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+    }
+
+    /// How it ended, if it did.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Sends a signal to the first process, which under `-W` is the master.
+    ///
+    /// # Panics
+    /// There is no such process any more.
+    pub fn signal(&self, signal: Signal) {
+        nix::sys::signal::kill(self.pid(), signal).expect("HAProxy lives");
+    }
+
+    /// Ends it as an operator would, and waits. SIGUSR1 is the soft stop, after which HAProxy closes its Lua
+    /// states and its libraries; SIGTERM just ends a process without a master.
+    ///
+    /// # Errors
+    /// It was still there after 10 s.
+    pub fn stop(&mut self) -> io::Result<ExitStatus> {
+        self.signal(Signal::SIGUSR1);
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if started.elapsed() > STOP_DEADLINE {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "HAProxy still runs after a soft stop"));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        // The group holds the workers too, and outlives the first process while one of them lives.
+        let _ = killpg(self.pid(), Signal::SIGKILL);
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("HAProxy said:\n{}", self.log());
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The least HTTP/1.1 that sends a request exactly as written, and reads what came back.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_HEADERS: usize = 64;
+
+/// A request. Method, target and headers reach the wire as they are.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: String,
+    target: String,
+    host: String,
+    headers: Vec<(String, String)>,
+    from: Option<IpAddr>,
+}
+
+impl Request {
+    /// For `target` on `www.example`.
+    pub fn new(method: &str, target: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            host: "www.example".to_owned(),
+            headers: Vec::new(),
+            from: None,
+        }
+    }
+
+    /// A `GET` for `target`.
+    pub fn get(target: &str) -> Self {
+        Self::new("GET", target)
+    }
+
+    /// To another host.
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// With one more header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// As if a proxy had forwarded it for this client.
+    pub fn forwarded_for(self, client: &str) -> Self {
+        self.header("X-Forwarded-For", client)
+    }
+
+    /// From this address of the machine; any of 127.0.0.0/8 will do.
+    pub fn from(mut self, addr: IpAddr) -> Self {
+        self.from = Some(addr);
+        self
+    }
+
+    /// Sends it and reads the answer.
+    ///
+    /// # Errors
+    /// No connection, no whole answer, or none within 10 s.
+    pub fn send(&self, to: SocketAddr) -> io::Result<Response> {
+        let mut stream = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        if let Some(from) = self.from {
+            stream.bind(&SocketAddr::from((from, 0)).into())?;
+        }
+        stream.connect_timeout(&to.into(), TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        let Self { method, target, host, .. } = self;
+        let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        stream.write_all(text.as_bytes())?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes)?;
+        Response::parse(&bytes)
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Name in lower case, and value, in the order in which they came.
+    pub headers: Vec<(String, String)>,
+    /// The body, without transfer coding.
+    pub body: String,
+}
+
+impl Response {
+    /// The first header of this name, given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a [`crate::Backend`] gave it, rather than HAProxy.
+    pub fn is_from_backend(&self) -> bool {
+        self.header("x-answered-by") == Some("backend")
+    }
+
+    fn parse(bytes: &[u8]) -> io::Result<Self> {
+        let malformed = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut head = httparse::Response::new(&mut slots);
+        let parsed = head.parse(bytes).map_err(|e| malformed(&e.to_string()))?;
+        let httparse::Status::Complete(head_bytes) = parsed else {
+            return Err(malformed("the answer ended within its head"));
+        };
+        let headers: Vec<_> = head
+            .headers
+            .iter()
+            .map(|h| (h.name.to_ascii_lowercase(), String::from_utf8_lossy(h.value).into_owned()))
+            .collect();
+        let body = &bytes[head_bytes..];
+        let chunked = headers.iter().any(|(n, v)| n == "transfer-encoding" && v == "chunked");
+        let body =
+            if chunked { join_chunks(body).ok_or_else(|| malformed("a bad chunk"))? } else { body.to_vec() };
+        let status = head.code.ok_or_else(|| malformed("no status"))?;
+        Ok(Self { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+}
+
+/// The data of a chunked body (RFC 9112 section 7.1); `None` when it is torn.
+fn join_chunks(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut data = Vec::new();
+    loop {
+        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(rest).ok()? else {
+            return None;
+        };
+        let end = start + usize::try_from(size).ok()?;
+        if size == 0 {
+            return Some(data);
+        }
+        data.extend_from_slice(rest.get(start..end)?);
+        rest = rest.get(end + 2..)?;
+    }
+}

@@ -1,0 +1,24 @@
+//! A harness for HAProxy with Edge Filter in front of a backend that is told what to answer.
+//!
+//! [`Edge`] is a running HAProxy with one of the shipped configurations, [`Backend`] an HTTP server in this
+//! process, [`Request`] goes over the wire byte by byte as it is written. Everything listens on ports that
+//! the kernel chose, and everything ends when it is dropped.
+#![forbid(unsafe_code)]
+
+mod backend;
+mod edge;
+mod haproxy;
+mod http;
+mod metrics;
+mod mode;
+mod port;
+mod wait;
+
+pub use backend::{Answer, Backend, Received};
+pub use edge::{Edge, EdgeBuilder, module_dir, shipped};
+pub use haproxy::{Checked, Haproxy, Launch, StartFailure};
+pub use http::{Request, Response};
+pub use metrics::Metrics;
+pub use mode::Mode;
+pub use port::Port;
+pub use wait::eventually;
