@@ -11,7 +11,7 @@ use crate::learn::School;
 use crate::lists::{self, ListFile, Lists};
 use crate::settings::ModuleSettings;
 use crate::upkeep::Upkeep;
-use crate::{clock, native};
+use crate::{clock, cpu, native};
 
 /// Everything that lives as long as the process.
 pub(crate) struct Engine {
@@ -46,6 +46,7 @@ impl Engine {
         variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
         now_s: u32,
     ) -> Result<Self, String> {
+        cpu::check()?;
         let mut settings = ModuleSettings::read(variables).map_err(|e| e.to_string())?;
         let authorities = authorities(&settings)?;
         let lists = Lists::read(&settings).map_err(|e| e.to_string())?;
@@ -91,9 +92,9 @@ impl Engine {
 fn authorities(settings: &ModuleSettings) -> Result<Authorities, String> {
     let Some(path) = &settings.backend_file else { return Ok(Authorities::default()) };
     let contents = lists::read("EDGE_BACKEND_FILE", path).map_err(|e| e.to_string())?;
-    let invalid = |reason: String| format!("EDGE_BACKEND_FILE: {}: {reason}", path.display());
-    let text = str::from_utf8(&contents).map_err(|e| invalid(e.to_string()))?;
-    Authorities::parse(text).map_err(|e| invalid(e.to_string()))
+    let file = path.display();
+    let text = str::from_utf8(&contents).map_err(|e| format!("EDGE_BACKEND_FILE: {file}: {e}"))?;
+    Authorities::parse(text).map_err(|e| format!("EDGE_BACKEND_FILE: {file}: {e}"))
 }
 
 thread_local! {

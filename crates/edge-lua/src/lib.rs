@@ -5,6 +5,7 @@
 
 mod abi;
 mod clock;
+mod cpu;
 mod engine;
 mod explain;
 mod exposition;
