@@ -1,13 +1,16 @@
 //! What the upkeep task does: no thread of our own exists, HAProxy's Lua task calls this every 100 ms.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::{self, Engine};
 use crate::{clock, guard};
 
-/// Rules swept in one turn: some tens of microseconds each at worst, so that a turn stays below 2 ms.
-const MAX_SWEPT: usize = 64;
+/// Work of one turn: HAProxy's thread serves nobody meanwhile.
+const TURN: Duration = Duration::from_millis(1);
+
+/// Rules swept between two looks at the time; some microseconds each.
+const SLICE_RULES: u64 = 32;
 
 /// How long the turns of the upkeep took.
 #[derive(Default)]
@@ -27,7 +30,14 @@ impl Upkeep {
 pub(crate) fn tick(engine: &Engine, sweeps: bool) -> Option<String> {
     if sweeps {
         let started = Instant::now();
-        engine.filter.upkeep(clock::now_s(), MAX_SWEPT);
+        let expired = || engine.filter.counters().changes.expired;
+        loop {
+            let before = expired();
+            engine.filter.upkeep(clock::now_s(), SLICE_RULES as usize);
+            if expired() - before < SLICE_RULES || started.elapsed() >= TURN {
+                break;
+            }
+        }
         let took_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         engine.upkeep.longest_ns.fetch_max(took_ns, Relaxed);
     }
