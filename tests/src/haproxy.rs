@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::eventually;
+
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
@@ -147,9 +149,19 @@ impl Haproxy {
     /// Sends a signal to the first process, which under `-W` is the master.
     ///
     /// # Panics
-    /// There is no such process any more.
+    /// There is no such process any more, or it does not handle this signal.
     pub fn signal(&self, signal: Signal) {
+        // A master that has just started its worker executes itself anew, and ignores signals until then
+        // (mworker_reexec_waitmode in src/haproxy.c).
+        eventually(signal.as_str(), || self.catches(signal).then_some(()));
         nix::sys::signal::kill(self.pid(), signal).expect("HAProxy lives");
+    }
+
+    fn catches(&self, signal: Signal) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        caught & (1 << (signal as u32 - 1)) != 0
     }
 
     /// Ends it as an operator would, and waits. SIGUSR1 is the soft stop, after which HAProxy closes its Lua
