@@ -10,7 +10,7 @@ static HEAP_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 /// glibc's malloc: 8 bytes of header, sizes in steps of 16, at least 32.
 const fn charged(size: usize) -> usize {
-    let with_header = (size + 8 + 15) / 16 * 16;
+    let with_header = (size + 8).next_multiple_of(16);
     if with_header < 32 { 32 } else { with_header }
 }
 

@@ -71,3 +71,11 @@ pub struct Rule {
     /// Why, in the words of whoever made it; empty for none.
     pub reason: Arc<str>,
 }
+
+/// The texts of a rule that has any of its own.
+#[derive(Debug)]
+pub(crate) struct Details {
+    pub(crate) reason: Arc<str>,
+    /// Of a learned rule.
+    pub(crate) provenance: Option<Arc<Provenance>>,
+}

@@ -15,6 +15,11 @@ pub(crate) fn printable(bytes: &[u8], max_bytes: usize) -> String {
     text
 }
 
+/// The longest beginning of `text` of at most `max_bytes` that ends at a character.
+pub(crate) fn cut(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::printable;

@@ -7,6 +7,7 @@ mod name;
 mod path;
 mod query;
 mod scratch;
+mod table;
 
 pub(crate) use condition::method;
 pub use condition::{Conditions, MAX_CONDITION_BYTES, Request};
@@ -17,3 +18,4 @@ pub use name::{Match, Resource};
 pub use path::{CanonicalPath, InvalidPath, ParameterSegments, canonical_path};
 pub use query::{canonical_query, parameter_values};
 pub use scratch::Scratch;
+pub(crate) use table::{Found, Known, ResourceRule, ResourceRules, ResourceTable};

@@ -26,7 +26,6 @@ impl<K: Key> Entry for Tagged<K> {
 }
 
 /// Every entry looked at, one after the other.
-
 struct Oracle<K>(BTreeMap<(u8, K), u16>);
 
 impl<K: Key> Oracle<K> {

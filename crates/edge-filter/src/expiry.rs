@@ -1,0 +1,112 @@
+//! Which rule ends next, and how many each host was taught: what sweeping and the caps need.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::{ClientNet, Host, List, NEVER, Resource, Target};
+
+/// Expiry and slot of a rule: its place in the order in which rules end.
+type Place = (u32, u32);
+
+/// How to find a rule whose end has come. Compact, because there may be millions.
+#[derive(Debug)]
+enum Found {
+    V4(List, u8, u32),
+    V6(List, u8, [u64; 2]),
+    Resource(Box<Resource>),
+}
+
+/// What ends.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The rule of this network.
+    Client(List, ClientNet),
+    /// The rule in this slot on this resource.
+    Resource(Resource, u32),
+}
+
+/// The rules that end, in the order of their ends.
+#[derive(Debug, Default)]
+pub(crate) struct Expiry {
+    rules: BTreeMap<Place, Found>,
+    learned: BTreeSet<Place>,
+    learned_of_host: HashMap<Host, BTreeSet<Place>>,
+}
+
+/// The host that a learned rule is counted under. A blocked client has none.
+fn host_of(target: &Target) -> Option<&Host> {
+    match target {
+        Target::Client(..) => None,
+        Target::Resource(resource, _) => resource.host.as_ref(),
+    }
+}
+
+impl Expiry {
+    /// Learned rules.
+    pub(crate) fn learned(&self) -> usize {
+        self.learned.len()
+    }
+
+    /// Learned rules of the host of this target.
+    pub(crate) fn learned_of(&self, target: &Target) -> usize {
+        host_of(target).and_then(|host| self.learned_of_host.get(host)).map_or(0, BTreeSet::len)
+    }
+
+    pub(crate) fn insert(&mut self, expires_at_s: u32, slot: u32, target: &Target, is_learned: bool) {
+        if expires_at_s == NEVER {
+            return;
+        }
+        let place = (expires_at_s, slot);
+        let found = match target {
+            Target::Client(list, ClientNet::V4(bits, len)) => Found::V4(*list, *len, *bits),
+            Target::Client(list, ClientNet::V6(bits, len)) => {
+                Found::V6(*list, *len, [(bits >> 64) as u64, *bits as u64])
+            }
+            Target::Resource(resource, _) => Found::Resource(Box::new(resource.clone())),
+        };
+        self.rules.insert(place, found);
+        if is_learned {
+            self.learned.insert(place);
+            if let Some(host) = host_of(target) {
+                self.learned_of_host.entry(host.clone()).or_default().insert(place);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, expires_at_s: u32, slot: u32, host: Option<&Host>) {
+        let place = (expires_at_s, slot);
+        self.rules.remove(&place);
+        self.learned.remove(&place);
+        if let Some((host, places)) = host.and_then(|host| Some((host, self.learned_of_host.get_mut(host)?)))
+        {
+            places.remove(&place);
+            if places.is_empty() {
+                self.learned_of_host.remove(host);
+            }
+        }
+    }
+
+    /// The rule that ends first, and when.
+    pub(crate) fn first(&self) -> Option<(u32, Ending)> {
+        self.rules.first_key_value().map(|(place, found)| (place.0, ending(place, found)))
+    }
+
+    /// The learned rule that ends first; of this target's host, if `of_host`.
+    pub(crate) fn first_learned(&self, of_host: Option<&Target>) -> Option<(u32, Ending)> {
+        let places = match of_host {
+            Some(target) => self.learned_of_host.get(host_of(target)?)?,
+            None => &self.learned,
+        };
+        let place = places.first()?;
+        self.rules.get(place).map(|found| (place.0, ending(place, found)))
+    }
+}
+
+fn ending(place: &Place, found: &Found) -> Ending {
+    match found {
+        Found::V4(list, len, bits) => Ending::Client(*list, ClientNet::V4(*bits, *len)),
+        Found::V6(list, len, [upper, lower]) => {
+            Ending::Client(*list, ClientNet::V6(u128::from(*upper) << 64 | u128::from(*lower), *len))
+        }
+        Found::Resource(resource) => Ending::Resource(Resource::clone(resource), place.1),
+    }
+}

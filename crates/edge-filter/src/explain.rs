@@ -1,0 +1,191 @@
+//! Why a client or a request is refused or not.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::resource::{Found, Known};
+use crate::{
+    Conditions, List, NEVER, Reader, Rule, Target, Verdict, canonical_host, canonical_path, split_base,
+};
+
+/// Everything that speaks about one address or URL, by the same walk as the lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What was asked for, in canonical form.
+    pub subject: String,
+    /// What a lookup answers now. [`Verdict::Ask`] where the conditions of a rule decide.
+    pub verdict: Verdict,
+    /// All rules that take it in, the one with most precedence first.
+    pub rules: Vec<Explained>,
+    now_s: u32,
+}
+
+/// A rule and its part in a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// The rule.
+    pub rule: Rule,
+    /// Requests that it matched.
+    pub hits: u64,
+    /// Its part.
+    pub part: Part,
+}
+
+/// The part of a rule in a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It decides.
+    Decides,
+    /// It decides about requests for which its conditions hold.
+    Conditional,
+    /// Another has precedence.
+    Overridden,
+    /// Its end has come; it waits to be swept.
+    Expired,
+}
+
+impl Reader<'_> {
+    /// Explain the verdict on a client. Counts nothing.
+    pub fn explain_address(&mut self, addr: IpAddr, now_s: u32) -> Explanation {
+        let addr = addr.to_canonical();
+        let filter = self.filter;
+        let (snapshot, _) = self.parts();
+        let blocking = snapshot.blocking(addr, now_s);
+        let allowing = snapshot.allow.longest_match(addr, now_s);
+        let mut rules = Vec::new();
+        for (list, deciding) in [(List::Allow, allowing), (List::Block, blocking)] {
+            for entry in snapshot.list(list).covering(addr) {
+                let part = if entry.expires_at_s <= now_s {
+                    Part::Expired
+                } else if deciding.is_some_and(|deciding| deciding == entry) {
+                    Part::Decides
+                } else {
+                    Part::Overridden
+                };
+                let hits = filter.hits(snapshot, entry.slot);
+                rules.push(Explained { rule: snapshot.address_rule(list, &entry), hits, part });
+            }
+        }
+        let verdict = blocking.map_or(Verdict::Pass, |entry| entry.action.verdict());
+        Explanation { subject: addr.to_string(), verdict, rules, now_s }
+    }
+
+    /// Explain the verdict on a resource: host and path, with or without `http://` or `https://` before and a
+    /// query behind. Counts nothing.
+    pub fn explain_resource(&mut self, url: &[u8], now_s: u32) -> Explanation {
+        let filter = self.filter;
+        let parameters = filter.settings().parameter_segments;
+        let scheme = [&b"http://"[..], b"https://"].into_iter().find_map(|scheme| url.strip_prefix(scheme));
+        let (host, path) = split_base(scheme.unwrap_or(url));
+        let (snapshot, scratch) = self.parts();
+        let host = canonical_host(host, &mut scratch.host);
+        let path = canonical_path(path, parameters, &mut scratch.path).unwrap_or(b"*");
+        let found = snapshot.resources.decide(host, path, Known::Resource, now_s);
+        let verdict = match found {
+            None => Verdict::Pass,
+            Some(Found::Undecided) => Verdict::Ask,
+            Some(Found::Rule(_, rule)) => rule.action.verdict(),
+        };
+        let mut rules = Vec::new();
+        snapshot.resources.matching(host, path, |of| {
+            // The later resource has precedence, and in each the earlier rule.
+            for rule in of.rules.iter().rev() {
+                let part = if rule.expires_at_s <= now_s {
+                    Part::Expired
+                } else if rule.conditions.is_some() {
+                    Part::Conditional
+                } else {
+                    Part::Decides
+                };
+                let hits = filter.hits(snapshot, rule.slot);
+                rules.push(Explained { rule: snapshot.resource_rule(of, rule), hits, part });
+            }
+        });
+        rules.reverse();
+        // Behind the first rule that decides every request, none has a say.
+        let decided = rules.iter().position(|explained| explained.part == Part::Decides);
+        for explained in rules.iter_mut().skip(decided.map_or(usize::MAX, |at| at + 1)) {
+            if explained.part != Part::Expired {
+                explained.part = Part::Overridden;
+            }
+        }
+        let subject = [host, path].concat();
+        Explanation { subject: crate::text::printable(&subject, 512), verdict, rules, now_s }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass => f.write_str("pass"),
+            Self::Ask => f.write_str("depends on the request"),
+            Self::Observe => f.write_str("observe"),
+            Self::Tarpit => f.write_str("tarpit"),
+            Self::Drop => f.write_str("drop"),
+            Self::Deny(status) => write!(f, "deny {}", status.code()),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(List::Allow, net) => write!(f, "allow {net}"),
+            Self::Client(List::Block, net) => write!(f, "block {net}"),
+            Self::Resource(resource, conditions) => write!(f, "{resource}{conditions}"),
+        }
+    }
+}
+
+impl fmt::Display for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, query, parameter, anonymous, client } = self;
+        if let Some(method) = method {
+            write!(f, " method={method}")?;
+        }
+        if let Some(query) = query {
+            write!(f, " query={query}")?;
+        }
+        if let Some((name, value)) = parameter {
+            write!(f, " param:{name}={value}")?;
+        }
+        if *anonymous {
+            f.write_str(" anon")?;
+        }
+        if let Some(client) = client {
+            write!(f, " src={client}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.subject, self.verdict)?;
+        for Explained { rule, hits, part } in &self.rules {
+            let part = match part {
+                Part::Decides => "decides",
+                Part::Conditional => "conditional",
+                Part::Overridden => "overridden",
+                Part::Expired => "expired",
+            };
+            write!(f, "  {part}: {}", rule.line(self.now_s))?;
+            writeln!(f, ", {hits} hits")?;
+        }
+        Ok(())
+    }
+}
+
+impl Rule {
+    /// The rule as one line of text: target, action, time left, origin, reason.
+    pub fn line(&self, now_s: u32) -> String {
+        let Self { target, action, expires_at_s, origin, reason } = self;
+        let left = match expires_at_s {
+            &NEVER => "no end".to_owned(),
+            end_s if *end_s <= now_s => "ended".to_owned(),
+            end_s => format!("{} s left", end_s - now_s),
+        };
+        let reason = if reason.is_empty() { String::new() } else { format!(", reason: {reason}") };
+        format!("{target}: {action}, {left}, {origin}{reason}")
+    }
+}

@@ -1,0 +1,154 @@
+//! Lookups.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+
+use crate::resource::{Found, Known, ResourceRule};
+use crate::snapshot::LEARNED;
+use crate::tally::{Table, Tally};
+use crate::{
+    Action, AddressEntry, Filter, List, Request, Rule, Scratch, Snapshot, Verdict, canonical_host,
+    canonical_path, canonical_query, split_base,
+};
+
+/// Lookups for one thread: its view of the snapshot, its buffers, its counts.
+#[derive(Debug)]
+pub struct Reader<'f> {
+    pub(crate) filter: &'f Filter,
+    snapshot: Cache<&'f ArcSwap<Snapshot>, Arc<Snapshot>>,
+    pub(crate) scratch: Scratch,
+    tally: Arc<Tally>,
+}
+
+/// The verdict on a whole request, and the rule that it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Never [`Verdict::Ask`].
+    pub verdict: Verdict,
+    /// `None` where no rule matched.
+    pub rule: Option<Rule>,
+}
+
+/// The rule of a lookup, as far as counting it needs.
+struct Hit {
+    action: Action,
+    expires_at_s: u32,
+    slot: u32,
+    source: u8,
+}
+
+impl From<&AddressEntry> for Hit {
+    fn from(entry: &AddressEntry) -> Self {
+        let AddressEntry { net: _, action, expires_at_s, slot, source } = *entry;
+        Self { action, expires_at_s, slot, source }
+    }
+}
+
+impl From<&ResourceRule> for Hit {
+    fn from(rule: &ResourceRule) -> Self {
+        let ResourceRule { conditions: _, details: _, action, expires_at_s, slot, source } = *rule;
+        Self { action, expires_at_s, slot, source }
+    }
+}
+
+impl Hit {
+    /// Count it; a request that is let through near the end of a learned rule passes.
+    fn verdict(&self, table: Table, snapshot: &Snapshot, tally: &Tally, now_s: u32) -> Verdict {
+        if self.source == LEARNED && snapshot.cells.take_probe(self.slot, self.expires_at_s, now_s) {
+            tally.count_half_open();
+            return Verdict::Pass;
+        }
+        let verdict = self.action.verdict();
+        tally.count_hit(self.slot, &snapshot.cells);
+        tally.count_verdict(table, verdict);
+        verdict
+    }
+}
+
+impl<'f> Reader<'f> {
+    pub(crate) fn new(filter: &'f Filter, published: &'f ArcSwap<Snapshot>, tally: Arc<Tally>) -> Self {
+        Self { filter, snapshot: Cache::new(published), scratch: Scratch::new(), tally }
+    }
+
+    /// Let go of an old snapshot. A lookup does it by itself; a thread without lookups calls this now and then,
+    /// or the memory of what has changed since stays allocated.
+    pub fn refresh(&mut self) {
+        self.snapshot.load();
+    }
+
+    /// The verdict on a client. Two tables of at most some dozen dependent loads; allocates nothing, takes no
+    /// lock, cannot panic.
+    #[inline]
+    pub fn address(&mut self, addr: IpAddr, now_s: u32) -> Verdict {
+        let snapshot = self.snapshot.load();
+        self.tally.count_lookup(Table::Address);
+        match snapshot.blocking(addr.to_canonical(), now_s) {
+            None => Verdict::Pass,
+            Some(entry) => Hit::from(&entry).verdict(Table::Address, snapshot, &self.tally, now_s),
+        }
+    }
+
+    /// The verdict on a resource, given as HAProxy's `base`: the `Host` header and the path behind it.
+    /// [`Verdict::Ask`] where a rule has conditions. O(length); allocates nothing, takes no lock, cannot panic.
+    #[inline]
+    pub fn resource(&mut self, base: &[u8], now_s: u32) -> Verdict {
+        let snapshot = self.snapshot.load();
+        self.tally.count_lookup(Table::Resource);
+        if snapshot.resources.len() == 0 {
+            return Verdict::Pass;
+        }
+        let (host, path) = split_base(base);
+        let host = canonical_host(host, &mut self.scratch.host);
+        let parameters = self.filter.settings().parameter_segments;
+        let Ok(path) = canonical_path(path, parameters, &mut self.scratch.path) else { return Verdict::Pass };
+        match snapshot.resources.decide(host, path, Known::Resource, now_s) {
+            None => Verdict::Pass,
+            Some(Found::Undecided) => {
+                self.tally.count_verdict(Table::Resource, Verdict::Ask);
+                Verdict::Ask
+            }
+            Some(Found::Rule(_, rule)) => {
+                Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s)
+            }
+        }
+    }
+
+    /// The verdict on a whole request, conditions and all. The client's comes first where it refuses; an
+    /// observed client is still held against the resources. Allocates for the rule that it answers with.
+    pub fn check(&mut self, request: &Request<'_>, now_s: u32) -> Decision {
+        let snapshot = self.snapshot.load();
+        let tally = &*self.tally;
+        let mut decision = Decision { verdict: Verdict::Pass, rule: None };
+        if let Some(addr) = request.client {
+            tally.count_lookup(Table::Address);
+            if let Some(entry) = snapshot.blocking(addr.to_canonical(), now_s) {
+                decision.verdict = Hit::from(&entry).verdict(Table::Address, snapshot, tally, now_s);
+                decision.rule = Some(snapshot.address_rule(List::Block, &entry));
+            }
+        }
+        if decision.verdict.refuses() {
+            return decision;
+        }
+        tally.count_lookup(Table::Resource);
+        let parameters = self.filter.settings().parameter_segments;
+        let host = canonical_host(request.host, &mut self.scratch.host);
+        let Ok(path) = canonical_path(request.path, parameters, &mut self.scratch.path) else {
+            return decision;
+        };
+        let query = canonical_query(request.query, &mut self.scratch.query).ok();
+        let known = Known::Request(request, query);
+        if let Some(Found::Rule(of, rule)) = snapshot.resources.decide(host, path, known, now_s) {
+            let verdict = Hit::from(rule).verdict(Table::Resource, snapshot, tally, now_s);
+            if verdict != Verdict::Pass || decision.rule.is_none() {
+                decision = Decision { verdict, rule: Some(snapshot.resource_rule(of, rule)) };
+            }
+        }
+        decision
+    }
+
+    pub(crate) fn parts(&mut self) -> (&Arc<Snapshot>, &mut Scratch) {
+        (self.snapshot.load(), &mut self.scratch)
+    }
+}

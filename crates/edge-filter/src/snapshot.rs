@@ -1,0 +1,169 @@
+//! The rules as they were at one revision.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ahash::RandomState;
+
+use crate::cells::Cells;
+use crate::hash::{HashTable, Hashed};
+use crate::resource::{ResourceRule, ResourceRules, ResourceTable};
+use crate::rule::Details;
+use crate::{AddressEntry, AddressTable, Conditions, List, Origin, Resource, Rule, Target};
+
+/// The source of every learned rule; the others are named lists.
+pub(crate) const LEARNED: u8 = 0;
+
+/// All rules at one revision, immutable. A clone shares everything that neither changes afterwards.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(crate) revision: u64,
+    pub(crate) allow: AddressTable,
+    pub(crate) block: AddressTable,
+    pub(crate) resources: ResourceTable,
+    /// Texts of the address rules that have any.
+    pub(crate) details: HashTable<SlotDetails>,
+    pub(crate) cells: Cells,
+    /// Names of the lists, by source; the first is that of learned rules.
+    pub(crate) sources: Arc<Vec<Arc<str>>>,
+    pub(crate) learned: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SlotDetails {
+    pub(crate) slot: u32,
+    pub(crate) details: Arc<Details>,
+}
+
+impl Hashed for SlotDetails {
+    fn hash(&self, keys: &RandomState) -> u64 {
+        keys.hash_one(self.slot)
+    }
+}
+
+/// How many rules there are, by what they match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCounts {
+    /// Networks on the allow list.
+    pub allow: usize,
+    /// Networks on the block list.
+    pub block: usize,
+    /// Rules of resources.
+    pub resource: usize,
+    /// Those of all of them that were learned.
+    pub learned: usize,
+}
+
+/// What kind of rules to walk over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Of clients.
+    Client,
+    /// Of resources.
+    Resource,
+}
+
+impl Snapshot {
+    pub(crate) fn new(keys: &RandomState) -> Self {
+        Self {
+            revision: 0,
+            allow: AddressTable::new(keys),
+            block: AddressTable::new(keys),
+            resources: ResourceTable::new(keys),
+            details: HashTable::new(keys.clone()),
+            cells: Cells::default(),
+            sources: Arc::new(vec!["learned".into()]),
+            learned: 0,
+        }
+    }
+
+    /// How many publications came before this one.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// How many rules it holds; expired ones that were not yet swept are counted.
+    pub fn counts(&self) -> RuleCounts {
+        RuleCounts {
+            allow: self.allow.len(),
+            block: self.block.len(),
+            resource: self.resources.len(),
+            learned: self.learned,
+        }
+    }
+
+    pub(crate) fn list(&self, list: List) -> &AddressTable {
+        match list {
+            List::Allow => &self.allow,
+            List::Block => &self.block,
+        }
+    }
+
+    /// The block that decides about this canonical address. The allow list is asked only about those that the
+    /// block list holds: most clients are on neither.
+    #[inline]
+    pub(crate) fn blocking(&self, addr: IpAddr, now_s: u32) -> Option<AddressEntry> {
+        let block = self.block.longest_match(addr, now_s)?;
+        match self.allow.longest_match(addr, now_s) {
+            Some(_) => None,
+            None => Some(block),
+        }
+    }
+
+    /// All rules of one kind with their slots, in no promised order. Shares the snapshot, so it may be kept
+    /// between slices of work.
+    pub(crate) fn rules(self: Arc<Self>, kind: Kind) -> Box<dyn Iterator<Item = (u32, Rule)> + Send> {
+        match kind {
+            Kind::Client => Box::new(
+                [List::Allow, List::Block]
+                    .into_iter()
+                    .flat_map({
+                        let snapshot = self.clone();
+                        move |list| snapshot.list(list).entries().map(move |entry| (list, entry))
+                    })
+                    .map(move |(list, entry)| (entry.slot, self.address_rule(list, &entry))),
+            ),
+            Kind::Resource => Box::new(self.resources.entries().flat_map(move |rules| {
+                let rule = |rule: &ResourceRule| (rule.slot, self.resource_rule(&rules, rule));
+                rules.rules.iter().map(rule).collect::<Vec<_>>()
+            })),
+        }
+    }
+
+    fn origin(&self, source: u8, details: Option<&Details>) -> Origin {
+        match details.and_then(|details| details.provenance.as_ref()) {
+            Some(provenance) => Origin::Learned(provenance.clone()),
+            None => Origin::List(self.sources.get(usize::from(source)).cloned().unwrap_or_default()),
+        }
+    }
+
+    pub(crate) fn address_rule(&self, list: List, entry: &AddressEntry) -> Rule {
+        let details = self.address_details(entry.slot);
+        Rule {
+            target: Target::Client(list, entry.net),
+            action: entry.action,
+            expires_at_s: entry.expires_at_s,
+            origin: self.origin(entry.source, details),
+            reason: details.map(|details| details.reason.clone()).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn resource_rule(&self, of: &ResourceRules, rule: &ResourceRule) -> Rule {
+        let details = rule.details.as_deref();
+        Rule {
+            target: Target::Resource(
+                Resource::clone(&of.resource),
+                rule.conditions.as_deref().map_or_else(Conditions::default, Clone::clone),
+            ),
+            action: rule.action,
+            expires_at_s: rule.expires_at_s,
+            origin: self.origin(rule.source, details),
+            reason: details.map(|details| details.reason.clone()).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn address_details(&self, slot: u32) -> Option<&Details> {
+        let hash = self.details.keys().hash_one(slot);
+        self.details.find(hash, |other| other.slot == slot).map(|found| &*found.details)
+    }
+}
