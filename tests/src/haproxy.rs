@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,6 +34,8 @@ pub struct Launch {
     pub master_worker: bool,
     /// Addresses that must be listening before it counts as started.
     pub listeners: Vec<SocketAddr>,
+    /// The stats socket, which must be listening too.
+    pub stats_socket: Option<PathBuf>,
     /// The directory where `stdout` and `log` (its stderr) are written; `None`: they are those of the caller.
     pub output_dir: Option<PathBuf>,
 }
@@ -75,7 +78,7 @@ impl Launch {
             if ended.is_some() || started.elapsed() > START_DEADLINE {
                 return Err(StartFailure { status: ended, log: haproxy.log() });
             }
-            if self.listeners.iter().all(|addr| TcpStream::connect(addr).is_ok()) {
+            if self.listens() {
                 return Ok(haproxy);
             }
             thread::sleep(PAUSE);
@@ -90,6 +93,11 @@ impl Launch {
         let output = self.command("haproxy").arg("-c").arg("-f").arg(&self.config).output()?;
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(Checked { valid: output.status.success(), log })
+    }
+
+    fn listens(&self) -> bool {
+        self.listeners.iter().all(|addr| TcpStream::connect(addr).is_ok())
+            && self.stats_socket.iter().all(|path| UnixStream::connect(path).is_ok())
     }
 
     fn spawn(&self) -> io::Result<Haproxy> {
