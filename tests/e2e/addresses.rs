@@ -124,6 +124,7 @@ fn cf_connecting_ip_counts_where_no_forwarded_for_came(mode: Mode) {
     let request = || Request::get("/yolo").header("CF-Connecting-IP", "203.0.113.9");
     assert!(edge.refuses(&request()));
     assert!(!edge.refuses(&request().forwarded_for(UNLISTED)));
+    assert!(!edge.refuses(&request().forwarded_for("unknown")));
 }
 
 fn the_backend_gets_the_judged_address(mode: Mode) {

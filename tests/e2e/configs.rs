@@ -90,7 +90,7 @@ fn a_bad_backend_file_stops_haproxy() {
         let backend = Backend::start();
         let edge = Edge::before(&backend, Mode::DEFAULT).list("backends.lst", &format!("# one\n{line}\n"));
         let failure = edge.try_start().err().unwrap_or_else(|| panic!("HAProxy started with {line:?}"));
-        assert!(failure.log.contains("backends.lst:2"), "{line}: {}", failure.log);
+        assert!(failure.log.contains("backends.lst: line 2:"), "{line}: {}", failure.log);
     }
 }
 

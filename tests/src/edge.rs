@@ -148,6 +148,7 @@ impl EdgeBuilder {
             env,
             master_worker: self.mode.master_worker,
             listeners,
+            stats_socket: text.contains("stats socket").then(|| dir.path().join("edge.sock")),
             output_dir: Some(dir.path().to_owned()),
         };
         Ok(Prepared { launch, web, metrics, dir })

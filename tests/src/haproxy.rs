@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+
+use crate::eventually;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -31,6 +34,8 @@ pub struct Launch {
     pub master_worker: bool,
     /// Addresses that must be listening before it counts as started.
     pub listeners: Vec<SocketAddr>,
+    /// The stats socket, which must be listening too.
+    pub stats_socket: Option<PathBuf>,
     /// The directory where `stdout` and `log` (its stderr) are written; `None`: they are those of the caller.
     pub output_dir: Option<PathBuf>,
 }
@@ -73,7 +78,7 @@ impl Launch {
             if ended.is_some() || started.elapsed() > START_DEADLINE {
                 return Err(StartFailure { status: ended, log: haproxy.log() });
             }
-            if self.listeners.iter().all(|addr| TcpStream::connect(addr).is_ok()) {
+            if self.listens() {
                 return Ok(haproxy);
             }
             thread::sleep(PAUSE);
@@ -88,6 +93,11 @@ impl Launch {
         let output = self.command("haproxy").arg("-c").arg("-f").arg(&self.config).output()?;
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(Checked { valid: output.status.success(), log })
+    }
+
+    fn listens(&self) -> bool {
+        self.listeners.iter().all(|addr| TcpStream::connect(addr).is_ok())
+            && self.stats_socket.iter().all(|path| UnixStream::connect(path).is_ok())
     }
 
     fn spawn(&self) -> io::Result<Haproxy> {
@@ -147,9 +157,19 @@ impl Haproxy {
     /// Sends a signal to the first process, which under `-W` is the master.
     ///
     /// # Panics
-    /// There is no such process any more.
+    /// There is no such process any more, or it does not handle this signal.
     pub fn signal(&self, signal: Signal) {
+        // A master that has just started its worker executes itself anew, and ignores signals until then
+        // (mworker_reexec_waitmode in src/haproxy.c).
+        eventually(signal.as_str(), || self.catches(signal).then_some(()));
         nix::sys::signal::kill(self.pid(), signal).expect("HAProxy lives");
+    }
+
+    fn catches(&self, signal: Signal) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        caught & (1 << (signal as u32 - 1)) != 0
     }
 
     /// Ends it as an operator would, and waits. SIGUSR1 is the soft stop, after which HAProxy closes its Lua

@@ -43,7 +43,7 @@ pub(crate) fn start_haproxy(places: Places, server: SocketAddr) -> Result<Haprox
     let mut env: Vec<(String, OsString)> = vec![
         ("FILTER_DIR".into(), canonical(module)?.into()),
         ("FILTER_LISTS".into(), canonical(shipped("haproxy/lists"))?.into()),
-        ("FILTER_RUN".into(), places.run_dir.into()),
+        ("FILTER_RUN".into(), places.run_dir.clone().into()),
         ("FILTER_BIND".into(), places.web.to_string().into()),
         ("FILTER_METRICS_BIND".into(), places.metrics.to_string().into()),
         ("FILTER_SERVER".into(), server.to_string().into()),
@@ -56,6 +56,7 @@ pub(crate) fn start_haproxy(places: Places, server: SocketAddr) -> Result<Haprox
         env,
         master_worker: false,
         listeners: vec![places.web, places.metrics],
+        stats_socket: Some(places.run_dir.join("edge.sock")),
         output_dir: places.output_dir,
     };
     launch.start().map_err(|failure| format!("HAProxy did not start.\n{}", failure.log))
