@@ -144,9 +144,19 @@ impl Rules {
         }
     }
 
-    fn put(&mut self, rule: Rule, now_s: u32, settings: &Settings, pending: PendingHits<'_>) -> Option<u32> {
+    fn put(
+        &mut self,
+        mut rule: Rule,
+        now_s: u32,
+        settings: &Settings,
+        pending: PendingHits<'_>,
+    ) -> Option<u32> {
         let holder = self.holder(&rule.target);
         let is_learned = matches!(rule.origin, Origin::Learned(_));
+        if is_learned {
+            // What a backend taught ends some day; the caps on learned rules count those that do.
+            rule.expires_at_s = rule.expires_at_s.min(NEVER - 1);
+        }
         if is_learned && holder.is_some_and(|holder| holder.source != LEARNED) {
             // What an operator listed stays: a backend could otherwise end it by its TTL.
             self.counts.refused += 1;
@@ -368,3 +378,6 @@ fn host_of(target: &Target) -> Option<&crate::Host> {
         Target::Resource(resource, _) => resource.host.as_ref(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! What changes of rules do at their edges: ends, caps, lists.
+
+use std::sync::Arc;
+
+use crate::*;
+
+const NOW_S: u32 = 1_000_000;
+
+fn client(net: &str, expires_at_s: u32) -> Rule {
+    Rule {
+        target: Target::Client(List::Block, net.parse().unwrap()),
+        action: Action::Deny(Status::FORBIDDEN),
+        expires_at_s,
+        origin: Origin::List("list".into()),
+        reason: "".into(),
+    }
+}
+
+fn on(path: &str, method: Option<&str>, expires_at_s: u32) -> Rule {
+    let path = CanonicalPath::parse(path, ParameterSegments::Keep, 1024).unwrap();
+    let resource = Resource::exact(Host::parse("a.example").ok(), path);
+    let conditions = Conditions { method: method.map(Box::from), ..Conditions::default() };
+    Rule { target: Target::Resource(resource, conditions), ..client("192.0.2.1", expires_at_s) }
+}
+
+fn learned(rule: Rule) -> Rule {
+    let provenance = Provenance { learned_at_s: NOW_S, ..Provenance::default() };
+    Rule { origin: Origin::Learned(Arc::new(provenance)), ..rule }
+}
+
+fn put(filter: &Filter, rule: Rule, now_s: u32) {
+    filter.submit(Operation::Put(rule), now_s).unwrap();
+}
+
+fn is_held(filter: &Filter, rule: &Rule) -> bool {
+    let kind = if matches!(rule.target, Target::Client(..)) { Kind::Client } else { Kind::Resource };
+    filter.rules(kind).any(|(other, _)| other == *rule)
+}
+
+#[test]
+fn a_learned_rule_without_an_end_meets_the_caps() {
+    let filter = Filter::new(Settings { max_learned: 1, ..Settings::default() });
+    put(&filter, learned(on("/a", None, NEVER)), NOW_S);
+    put(&filter, learned(on("/b", None, NEVER)), NOW_S);
+    let RuleCounts { resource, learned, .. } = filter.snapshot().counts();
+    assert_eq!((resource, learned), (1, 1));
+}
