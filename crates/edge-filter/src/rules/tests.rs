@@ -45,3 +45,25 @@ fn a_learned_rule_without_an_end_meets_the_caps() {
     let RuleCounts { resource, learned, .. } = filter.snapshot().counts();
     assert_eq!((resource, learned), (1, 1));
 }
+
+#[test]
+fn the_order_in_which_rules_came_does_not_decide() {
+    let post = Rule { action: Action::Drop, ..on("/a", Some("POST"), NEVER) };
+    let mut anonymous = Rule { action: Action::Tarpit, ..on("/a", None, NEVER) };
+    if let Target::Resource(_, conditions) = &mut anonymous.target {
+        conditions.anonymous = true;
+    }
+    let request = Request {
+        host: b"a.example",
+        path: b"/a",
+        query: b"",
+        method: b"POST",
+        anonymous: true,
+        client: None,
+    };
+    for rules in [[&post, &anonymous], [&anonymous, &post]] {
+        let filter = Filter::new(Settings::default());
+        rules.map(|rule| put(&filter, rule.clone(), NOW_S));
+        assert_eq!(filter.reader().check(&request, NOW_S).rule.as_ref(), Some(&post));
+    }
+}
