@@ -246,45 +246,45 @@ impl Rules {
         u8::try_from(source).ok()
     }
 
-    /// Make one place below every cap that the rule counts against; whether there is one. The rule that ends
-    /// first gives way, and that may be the new one.
+    /// Make one place below every cap that the rule counts against; whether there is one. At each the rule that
+    /// ends first gives way, and where that is the new one, nothing does.
     fn make_room(&mut self, rule: &Rule, is_learned: bool, settings: &Settings) -> bool {
-        if is_learned {
-            if self.expiry.learned_of(&rule.target) >= settings.max_learned_per_host as usize
-                && !self.give_way(self.expiry.first_learned(Some(&rule.target)), rule.expires_at_s)
-            {
-                return false;
-            }
-            if self.expiry.learned() >= settings.max_learned as usize
-                && !self.give_way(self.expiry.first_learned(None), rule.expires_at_s)
-            {
-                return false;
-            }
+        let (mut room, mut learned_room) = (false, !is_learned);
+        let mut gives_way = Vec::new();
+        if let Some(first) = self.first_of_full_resource(&rule.target) {
+            (room, learned_room) = (true, learned_room || first.source == LEARNED);
+            let Target::Resource(resource, _) = &rule.target else { return false };
+            gives_way.push(Some((first.expires_at_s, Ending::Resource(resource.clone(), first.slot))));
         }
-        if let Target::Resource(resource, _) = &rule.target {
-            let first =
-                self.next.resources.get(resource).filter(|rules| rules.rules.len() >= MAX_RULES_PER_RESOURCE);
-            let first = first.and_then(|rules| rules.rules.iter().min_by_key(|rule| rule.expires_at_s));
-            let first = first.map(|rule| (rule.expires_at_s, Ending::Resource(resource.clone(), rule.slot)));
-            if first.is_some() && !self.give_way(first, rule.expires_at_s) {
-                return false;
-            }
+        if !learned_room && self.expiry.learned_of(&rule.target) >= settings.max_learned_per_host as usize {
+            (room, learned_room) = (true, true);
+            gives_way.push(self.expiry.first_learned(Some(&rule.target)));
         }
-        self.len() < settings.max_rules as usize || self.give_way(self.expiry.first(), rule.expires_at_s)
+        if !learned_room && self.expiry.learned() >= settings.max_learned as usize {
+            room = true;
+            gives_way.push(self.expiry.first_learned(None));
+        }
+        if !room && self.len() >= settings.max_rules as usize {
+            gives_way.push(self.expiry.first());
+        }
+        let ends_before = |end_s: u32| end_s <= rule.expires_at_s && end_s != NEVER;
+        if !gives_way.iter().all(|first| first.as_ref().is_some_and(|(end_s, _)| ends_before(*end_s))) {
+            self.counts.refused += 1;
+            return false;
+        }
+        for (_, ending) in gives_way.into_iter().flatten() {
+            self.end(ending);
+            self.counts.evicted += 1;
+        }
+        true
     }
 
-    fn give_way(&mut self, first: Option<(u32, Ending)>, expires_at_s: u32) -> bool {
-        match first {
-            Some((first_s, ending)) if first_s <= expires_at_s && first_s != NEVER => {
-                self.end(ending);
-                self.counts.evicted += 1;
-                true
-            }
-            _ => {
-                self.counts.refused += 1;
-                false
-            }
-        }
+    /// The rule that ends first of a resource that has no place for another.
+    fn first_of_full_resource(&self, target: &Target) -> Option<Holder> {
+        let Target::Resource(resource, _) = target else { return None };
+        let rules = &self.next.resources.get(resource)?.rules;
+        let first = rules.iter().min_by_key(|rule| (rule.expires_at_s, rule.slot))?;
+        (rules.len() >= MAX_RULES_PER_RESOURCE).then(|| Holder::from(first))
     }
 
     fn len(&self) -> usize {

@@ -63,7 +63,33 @@ fn the_order_in_which_rules_came_does_not_decide() {
     };
     for rules in [[&post, &anonymous], [&anonymous, &post]] {
         let filter = Filter::new(Settings::default());
-        rules.map(|rule| put(&filter, rule.clone(), NOW_S));
+        for rule in rules {
+            put(&filter, rule.clone(), NOW_S);
+        }
         assert_eq!(filter.reader().check(&request, NOW_S).rule.as_ref(), Some(&post));
     }
+}
+
+#[test]
+fn nothing_gives_way_to_a_rule_that_is_refused() {
+    let filter = Filter::new(Settings { max_learned_per_host: 1, ..Settings::default() });
+    let first = learned(on("/a", None, NOW_S + 10));
+    put(&filter, first.clone(), NOW_S);
+    for at in 0..MAX_RULES_PER_RESOURCE {
+        put(&filter, on("/full", Some(&format!("M{at}")), NEVER), NOW_S);
+    }
+    put(&filter, learned(on("/full", None, NOW_S + 20)), NOW_S);
+    assert!(is_held(&filter, &first), "it made room for a rule that its resource had no place for");
+    assert_eq!(filter.counters().changes, ChangeCounts { refused: 1, ..ChangeCounts::default() });
+}
+
+#[test]
+fn one_rule_gives_way_where_that_is_enough() {
+    let settings = Settings { max_learned: 2, max_learned_per_host: 1, max_rules: 2, ..Settings::default() };
+    let filter = Filter::new(settings);
+    put(&filter, learned(client("192.0.2.1", NOW_S + 10)), NOW_S);
+    put(&filter, learned(on("/a", None, NOW_S + 20)), NOW_S);
+    put(&filter, learned(on("/b", None, NOW_S + 30)), NOW_S);
+    assert_eq!(filter.snapshot().counts().learned, 2);
+    assert_eq!(filter.counters().changes, ChangeCounts { evicted: 1, ..ChangeCounts::default() });
 }
