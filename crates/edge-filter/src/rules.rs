@@ -92,9 +92,7 @@ impl Rules {
         pending: PendingHits<'_>,
     ) {
         match operation {
-            Operation::Put(rule) => {
-                self.put(rule, now_s, settings, pending);
-            }
+            Operation::Put(rule) => self.put(rule, now_s, settings, pending),
             Operation::Remove(target) => {
                 self.remove(&target);
             }
@@ -144,13 +142,7 @@ impl Rules {
         }
     }
 
-    fn put(
-        &mut self,
-        mut rule: Rule,
-        now_s: u32,
-        settings: &Settings,
-        pending: PendingHits<'_>,
-    ) -> Option<u32> {
+    fn put(&mut self, mut rule: Rule, now_s: u32, settings: &Settings, pending: PendingHits<'_>) {
         let holder = self.holder(&rule.target);
         let is_learned = matches!(rule.origin, Origin::Learned(_));
         if is_learned {
@@ -160,15 +152,15 @@ impl Rules {
         if is_learned && holder.is_some_and(|holder| holder.source != LEARNED) {
             // What an operator listed stays: a backend could otherwise end it by its TTL.
             self.counts.refused += 1;
-            return None;
+            return;
         }
         if rule.expires_at_s <= now_s {
             self.remove(&rule.target);
-            return None;
+            return;
         }
         let Some(source) = self.source(&rule.origin) else {
             self.counts.refused += 1;
-            return None;
+            return;
         };
         let slot = match holder {
             Some(holder) => {
@@ -177,7 +169,7 @@ impl Rules {
             }
             None => {
                 if !self.make_room(&rule, is_learned, settings) {
-                    return None;
+                    return;
                 }
                 self.take_slot(pending)
             }
@@ -189,7 +181,6 @@ impl Rules {
         self.next.cells.set_window(slot, window_ttl_s);
         self.expiry.insert(rule.expires_at_s, slot, &rule.target, is_learned);
         self.insert(rule, slot, source, settings);
-        Some(slot)
     }
 
     fn insert(&mut self, rule: Rule, slot: u32, source: u8, settings: &Settings) {
@@ -337,7 +328,8 @@ impl Rules {
         }
     }
 
-    /// New rules come first, so that those that stay keep their hits; then what the list no longer holds goes.
+    /// What the list no longer holds goes first, so that a full filter takes the new list; what stays keeps its
+    /// hits.
     fn replace(
         &mut self,
         list: Arc<str>,
@@ -346,17 +338,24 @@ impl Rules {
         settings: &Settings,
         pending: PendingHits<'_>,
     ) {
-        let known = self.next.sources.iter().skip(1).any(|name| *name == list);
-        let mut stays = vec![false; self.slots as usize];
+        if let Some(at) = self.next.sources.iter().skip(1).position(|name| *name == list) {
+            self.remove_list((at + 1) as u8, &rules);
+        }
         let origin = Origin::List(list);
         for rule in rules {
-            let slot = self.put(Rule { origin: origin.clone(), ..rule }, now_s, settings, pending);
-            if let Some(place) = slot.and_then(|slot| stays.get_mut(slot as usize)) {
+            self.put(Rule { origin: origin.clone(), ..rule }, now_s, settings, pending);
+        }
+    }
+
+    /// Remove the rules of a list whose targets are not among those of `stay`.
+    fn remove_list(&mut self, list: u8, stay: &[Rule]) {
+        let mut stays = vec![false; self.slots as usize];
+        for holder in stay.iter().filter_map(|rule| self.holder(&rule.target)) {
+            if let Some(place) = stays.get_mut(holder.slot as usize) {
                 *place = true;
             }
         }
-        let Some(source) = self.source(&origin).filter(|_| known) else { return };
-        let goes = |source_of: u8, slot: u32| source_of == source && stays.get(slot as usize) == Some(&false);
+        let goes = |source: u8, slot: u32| source == list && stays.get(slot as usize) == Some(&false);
         let mut gone = Vec::new();
         for which in [List::Allow, List::Block] {
             let entries = self.next.list(which).entries().filter(|entry| goes(entry.source, entry.slot));

@@ -93,3 +93,31 @@ fn one_rule_gives_way_where_that_is_enough() {
     assert_eq!(filter.snapshot().counts().learned, 2);
     assert_eq!(filter.counters().changes, ChangeCounts { evicted: 1, ..ChangeCounts::default() });
 }
+
+#[test]
+fn a_full_filter_takes_a_new_list_in_place_of_the_old() {
+    let filter = Filter::new(Settings { max_rules: 2, ..Settings::default() });
+    for nets in [["192.0.2.1", "192.0.2.2"], ["192.0.2.3", "192.0.2.4"]] {
+        let rules = nets.map(|net| client(net, NEVER)).to_vec();
+        filter.submit(Operation::Replace("list".into(), rules.clone()), NOW_S).unwrap();
+        assert!(rules.iter().all(|rule| is_held(&filter, rule)));
+    }
+    assert_eq!(filter.counters().changes, ChangeCounts::default());
+}
+
+#[test]
+fn there_are_at_most_255_lists() {
+    let filter = Filter::new(Settings::default());
+    let of_list = |at: u8, name: &str| Rule {
+        origin: Origin::List(name.into()),
+        ..client(&format!("192.0.2.{at}"), NEVER)
+    };
+    filter.submit(Operation::Replace("no rules, no list".into(), Vec::new()), NOW_S).unwrap();
+    for at in 0..255 {
+        put(&filter, of_list(at, &format!("list {at}")), NOW_S);
+    }
+    put(&filter, of_list(255, "one list more"), NOW_S);
+    put(&filter, of_list(255, "list 254"), NOW_S);
+    assert_eq!(filter.snapshot().counts().block, 256);
+    assert_eq!(filter.counters().changes.refused, 1);
+}
