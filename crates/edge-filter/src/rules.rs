@@ -20,7 +20,7 @@ use crate::{
 pub struct ChangeCounts {
     /// Rules that gave way at a cap.
     pub evicted: u64,
-    /// Rules swept after their end.
+    /// Rules swept, or replaced, after their end.
     pub expired: u64,
     /// Rules not taken: at a cap where nothing could give way, of one list too many, or learned where a list
     /// has a rule already.
@@ -143,7 +143,13 @@ impl Rules {
     }
 
     fn put(&mut self, mut rule: Rule, now_s: u32, settings: &Settings, pending: PendingHits<'_>) {
-        let holder = self.holder(&rule.target);
+        let mut holder = self.holder(&rule.target);
+        if holder.is_some_and(|holder| holder.expires_at_s <= now_s) {
+            // Whether it was swept already must not matter.
+            self.remove(&rule.target);
+            self.counts.expired += 1;
+            holder = None;
+        }
         let is_learned = matches!(rule.origin, Origin::Learned(_));
         if is_learned {
             // What a backend taught ends some day; the caps on learned rules count those that do.

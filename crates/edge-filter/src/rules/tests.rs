@@ -121,3 +121,13 @@ fn there_are_at_most_255_lists() {
     assert_eq!(filter.snapshot().counts().block, 256);
     assert_eq!(filter.counters().changes.refused, 1);
 }
+
+#[test]
+fn a_rule_that_ended_stands_in_nobodys_way_swept_or_not() {
+    let filter = Filter::new(Settings::default());
+    put(&filter, on("/a", None, NOW_S + 10), NOW_S);
+    let taught = learned(on("/a", None, NOW_S + 20));
+    put(&filter, taught.clone(), NOW_S + 10);
+    assert!(is_held(&filter, &taught));
+    assert_eq!(filter.counters().changes, ChangeCounts { expired: 1, ..ChangeCounts::default() });
+}
