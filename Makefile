@@ -29,6 +29,10 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 	@# These tests wait more than they work, so more of them than processors run at a time.
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --all-targets -- --test-threads=8
 
+.PHONY: loom
+loom: ## the hand-off of the filter in all orders of two and three threads
+	RUSTFLAGS="--cfg loom" $(CARGO) test --locked -p edge-filter --lib --target-dir target/loom hand_off
+
 bench: install ## the measurements of ARCHITECTURE.md
 	$(CARGO) bench --locked --workspace --exclude edge-e2e --exclude edge-lua
 

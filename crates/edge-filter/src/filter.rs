@@ -1,13 +1,14 @@
 //! The filter: rules that many threads read and any thread may change, without one waiting for another.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ahash::RandomState;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use parking_lot::Mutex;
 
+use crate::hand_off::work_off;
 use crate::rules::Rules;
 use crate::tally::{Table, Tally};
 use crate::{ChangeCounts, Kind, Operation, Reader, Rule, Settings, Snapshot, VerdictCounts};
@@ -15,8 +16,9 @@ use crate::{ChangeCounts, Kind, Operation, Reader, Rule, Settings, Snapshot, Ver
 /// Operations that may wait for whoever is applying.
 const QUEUE: usize = 1024;
 
-/// Operations applied before the lock is given up, so that no thread works for all the others without end.
-const APPLIED_AT_ONCE: usize = 256;
+/// Operations that one call applies, so that no thread works for all the others without end. As many as may
+/// wait: whoever gets the lock applies its own too, which is among them.
+const APPLIED_AT_ONCE: usize = QUEUE;
 
 /// The rules, their published snapshot and their counts.
 ///
@@ -98,7 +100,8 @@ impl Filter {
     }
 
     /// Hand an operation over. It is in force when this returns, unless another thread is applying operations
-    /// at this moment: then that thread applies this one too. Never waits.
+    /// at this moment: then that thread applies this one too, or, where it has applied 1024 already, the next
+    /// submission or upkeep does. Never waits.
     ///
     /// # Errors
     /// The queue is full; nothing was changed.
@@ -128,30 +131,20 @@ impl Filter {
         self.apply_waiting(now_s);
     }
 
-    /// Whoever holds the lock looks at the queue again after giving it up. An operation is put in the queue
-    /// before its thread tries the lock, so one of two things is seen: by the holder the operation, or by its
-    /// thread the free lock. The fences order the two looks (store buffering, C11 section 7.17.4).
     fn apply_waiting(&self, now_s: u32) {
-        loop {
-            fence(Ordering::SeqCst);
-            if self.receiver.is_empty() {
-                return;
-            }
-            let Some(mut rules) = self.rules.try_lock() else { return };
+        let apply = |most| {
+            let mut rules = self.rules.try_lock()?;
             let mut applied = 0;
-            for operation in self.receiver.try_iter().take(APPLIED_AT_ONCE) {
+            for operation in self.receiver.try_iter().take(most) {
                 rules.apply(operation, now_s, &self.settings, &|slot| self.pending_hits(slot));
                 applied += 1;
             }
             if applied > 0 {
                 self.publish(&mut rules);
             }
-            drop(rules);
-            if applied == APPLIED_AT_ONCE {
-                // The rest is for the next submission or upkeep.
-                return;
-            }
-        }
+            Some(applied)
+        };
+        work_off(APPLIED_AT_ONCE, || !self.receiver.is_empty(), apply);
     }
 
     fn publish(&self, rules: &mut Rules) {

@@ -14,6 +14,7 @@ mod cells;
 mod expiry;
 mod explain;
 mod filter;
+mod hand_off;
 mod hash;
 mod header;
 mod learn;

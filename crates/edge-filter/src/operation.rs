@@ -8,7 +8,7 @@ use crate::{Resource, Rule, Target};
 /// times and means the same whenever it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Add a rule, or replace the one with the same target. Its hits stay.
+    /// Add a rule, or replace the one with the same target. Its hits stay if it has not ended.
     Put(Rule),
     /// Remove the rule with this target, whatever its origin.
     Remove(Target),

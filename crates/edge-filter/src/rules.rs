@@ -20,7 +20,7 @@ use crate::{
 pub struct ChangeCounts {
     /// Rules that gave way at a cap.
     pub evicted: u64,
-    /// Rules swept after their end.
+    /// Rules swept, or replaced, after their end.
     pub expired: u64,
     /// Rules not taken: at a cap where nothing could give way, of one list too many, or learned where a list
     /// has a rule already.
@@ -92,9 +92,7 @@ impl Rules {
         pending: PendingHits<'_>,
     ) {
         match operation {
-            Operation::Put(rule) => {
-                self.put(rule, now_s, settings, pending);
-            }
+            Operation::Put(rule) => self.put(rule, now_s, settings, pending),
             Operation::Remove(target) => {
                 self.remove(&target);
             }
@@ -152,21 +150,31 @@ impl Rules {
         }
     }
 
-    fn put(&mut self, rule: Rule, now_s: u32, settings: &Settings, pending: PendingHits<'_>) -> Option<u32> {
-        let holder = self.holder(&rule.target);
+    fn put(&mut self, mut rule: Rule, now_s: u32, settings: &Settings, pending: PendingHits<'_>) {
+        let mut holder = self.holder(&rule.target);
+        if holder.is_some_and(|holder| holder.expires_at_s <= now_s) {
+            // Whether it was swept already must not matter.
+            self.remove(&rule.target);
+            self.counts.expired += 1;
+            holder = None;
+        }
         let is_learned = matches!(rule.origin, Origin::Learned(_));
+        if is_learned {
+            // What a backend taught ends some day; the caps on learned rules count those that do.
+            rule.expires_at_s = rule.expires_at_s.min(NEVER - 1);
+        }
         if is_learned && holder.is_some_and(|holder| holder.source != LEARNED) {
             // What an operator listed stays: a backend could otherwise end it by its TTL.
             self.counts.refused += 1;
-            return None;
+            return;
         }
         if rule.expires_at_s <= now_s {
             self.remove(&rule.target);
-            return None;
+            return;
         }
         let Some(source) = self.source(&rule.origin) else {
             self.counts.refused += 1;
-            return None;
+            return;
         };
         let slot = match holder {
             Some(holder) => {
@@ -175,7 +183,7 @@ impl Rules {
             }
             None => {
                 if !self.make_room(&rule, is_learned, settings) {
-                    return None;
+                    return;
                 }
                 self.take_slot(pending)
             }
@@ -187,7 +195,6 @@ impl Rules {
         self.next.cells.set_window(slot, window_ttl_s);
         self.expiry.insert(rule.expires_at_s, slot, &rule.target, is_learned);
         self.insert(rule, slot, source, settings);
-        Some(slot)
     }
 
     fn insert(&mut self, rule: Rule, slot: u32, source: u8, settings: &Settings) {
@@ -244,45 +251,45 @@ impl Rules {
         u8::try_from(source).ok()
     }
 
-    /// Make one place below every cap that the rule counts against; whether there is one. The rule that ends
-    /// first gives way, and that may be the new one.
+    /// Make one place below every cap that the rule counts against; whether there is one. At each the rule that
+    /// ends first gives way, and where that is the new one, nothing does.
     fn make_room(&mut self, rule: &Rule, is_learned: bool, settings: &Settings) -> bool {
-        if is_learned {
-            if self.expiry.learned_of(&rule.target) >= settings.max_learned_per_host as usize
-                && !self.give_way(self.expiry.first_learned(Some(&rule.target)), rule.expires_at_s)
-            {
-                return false;
-            }
-            if self.expiry.learned() >= settings.max_learned as usize
-                && !self.give_way(self.expiry.first_learned(None), rule.expires_at_s)
-            {
-                return false;
-            }
+        let (mut room, mut learned_room) = (false, !is_learned);
+        let mut gives_way = Vec::new();
+        if let Some(first) = self.first_of_full_resource(&rule.target) {
+            (room, learned_room) = (true, learned_room || first.source == LEARNED);
+            let Target::Resource(resource, _) = &rule.target else { return false };
+            gives_way.push(Some((first.expires_at_s, Ending::Resource(resource.clone(), first.slot))));
         }
-        if let Target::Resource(resource, _) = &rule.target {
-            let first =
-                self.next.resources.get(resource).filter(|rules| rules.rules.len() >= MAX_RULES_PER_RESOURCE);
-            let first = first.and_then(|rules| rules.rules.iter().min_by_key(|rule| rule.expires_at_s));
-            let first = first.map(|rule| (rule.expires_at_s, Ending::Resource(resource.clone(), rule.slot)));
-            if first.is_some() && !self.give_way(first, rule.expires_at_s) {
-                return false;
-            }
+        if !learned_room && self.expiry.learned_of(&rule.target) >= settings.max_learned_per_host as usize {
+            (room, learned_room) = (true, true);
+            gives_way.push(self.expiry.first_learned(Some(&rule.target)));
         }
-        self.len() < settings.max_rules as usize || self.give_way(self.expiry.first(), rule.expires_at_s)
+        if !learned_room && self.expiry.learned() >= settings.max_learned as usize {
+            room = true;
+            gives_way.push(self.expiry.first_learned(None));
+        }
+        if !room && self.len() >= settings.max_rules as usize {
+            gives_way.push(self.expiry.first());
+        }
+        let ends_before = |end_s: u32| end_s <= rule.expires_at_s && end_s != NEVER;
+        if !gives_way.iter().all(|first| first.as_ref().is_some_and(|(end_s, _)| ends_before(*end_s))) {
+            self.counts.refused += 1;
+            return false;
+        }
+        for (_, ending) in gives_way.into_iter().flatten() {
+            self.end(ending);
+            self.counts.evicted += 1;
+        }
+        true
     }
 
-    fn give_way(&mut self, first: Option<(u32, Ending)>, expires_at_s: u32) -> bool {
-        match first {
-            Some((first_s, ending)) if first_s <= expires_at_s && first_s != NEVER => {
-                self.end(ending);
-                self.counts.evicted += 1;
-                true
-            }
-            _ => {
-                self.counts.refused += 1;
-                false
-            }
-        }
+    /// The rule that ends first of a resource that has no place for another.
+    fn first_of_full_resource(&self, target: &Target) -> Option<Holder> {
+        let Target::Resource(resource, _) = target else { return None };
+        let rules = &self.next.resources.get(resource)?.rules;
+        let first = rules.iter().min_by_key(|rule| (rule.expires_at_s, rule.slot))?;
+        (rules.len() >= MAX_RULES_PER_RESOURCE).then(|| Holder::from(first))
     }
 
     fn len(&self) -> usize {
@@ -335,7 +342,8 @@ impl Rules {
         }
     }
 
-    /// New rules come first, so that those that stay keep their hits; then what the list no longer holds goes.
+    /// What the list no longer holds goes first, so that a full filter takes the new list; what stays keeps its
+    /// hits.
     fn replace(
         &mut self,
         list: Arc<str>,
@@ -344,20 +352,27 @@ impl Rules {
         settings: &Settings,
         pending: PendingHits<'_>,
     ) {
-        let known = self.next.sources.iter().skip(1).any(|name| *name == list);
-        let mut stays = vec![false; self.slots as usize];
+        if let Some(at) = self.next.sources.iter().skip(1).position(|name| *name == list) {
+            self.remove_list((at + 1) as u8, &rules);
+        }
         // Neighbours in a table come one after the other, so that the second finds in the cache what the first
         // has changed: a third of the time at a million rules.
         rules.sort_by_cached_key(|rule| self.place(&rule.target));
         let origin = Origin::List(list);
         for rule in rules {
-            let slot = self.put(Rule { origin: origin.clone(), ..rule }, now_s, settings, pending);
-            if let Some(place) = slot.and_then(|slot| stays.get_mut(slot as usize)) {
+            self.put(Rule { origin: origin.clone(), ..rule }, now_s, settings, pending);
+        }
+    }
+
+    /// Remove the rules of a list whose targets are not among those of `stay`.
+    fn remove_list(&mut self, list: u8, stay: &[Rule]) {
+        let mut stays = vec![false; self.slots as usize];
+        for holder in stay.iter().filter_map(|rule| self.holder(&rule.target)) {
+            if let Some(place) = stays.get_mut(holder.slot as usize) {
                 *place = true;
             }
         }
-        let Some(source) = self.source(&origin).filter(|_| known) else { return };
-        let goes = |source_of: u8, slot: u32| source_of == source && stays.get(slot as usize) == Some(&false);
+        let goes = |source: u8, slot: u32| source == list && stays.get(slot as usize) == Some(&false);
         let mut gone = Vec::new();
         for which in [List::Allow, List::Block] {
             let entries = self.next.list(which).entries().filter(|entry| goes(entry.source, entry.slot));
@@ -379,3 +394,6 @@ fn host_of(target: &Target) -> Option<&crate::Host> {
         Target::Resource(resource, _) => resource.host.as_ref(),
     }
 }
+
+#[cfg(test)]
+mod tests;

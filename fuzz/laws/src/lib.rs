@@ -3,10 +3,12 @@
 
 mod header;
 mod lists;
+mod operations;
 mod path;
 
 pub use header::header;
 pub use lists::lists;
+pub use operations::operations;
 pub use path::path;
 
 /// A law and how to look for input that breaks it.
@@ -24,5 +26,6 @@ pub struct Law {
 pub const LAWS: &[Law] = &[
     Law { name: "header", check: header, words: header::WORDS },
     Law { name: "lists", check: lists, words: lists::WORDS },
+    Law { name: "operations", check: operations, words: operations::WORDS },
     Law { name: "path", check: path, words: path::WORDS },
 ];

@@ -20,6 +20,11 @@ fn lists_law_holds() {
 }
 
 #[test]
+fn operations_law_holds() {
+    hunt("operations");
+}
+
+#[test]
 fn path_law_holds() {
     hunt("path");
 }

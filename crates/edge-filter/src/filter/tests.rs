@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::filter::QUEUE;
 use crate::*;
 
 const NOW_S: u32 = 1_000_000;
@@ -286,4 +287,35 @@ fn explain_agrees_with_the_lookup_and_names_what_is_overridden() {
     );
     let explanation = reader.explain_resource(b"b.example/x", NOW_S);
     assert_eq!((explanation.verdict, explanation.rules[0].part), (Verdict::Ask, Part::Conditional));
+}
+
+#[test]
+fn a_full_queue_turns_operations_away_and_loses_none_of_the_others() {
+    let filter = filter();
+    let rule = |at: u32| client_rule(List::Block, &std::net::Ipv4Addr::from_bits(at).to_string(), NEVER);
+    let applying = filter.rules.lock();
+    let mut at = 0;
+    while filter.submit(Operation::Put(rule(at)), NOW_S).is_ok() {
+        at += 1;
+    }
+    assert_eq!(at as usize, QUEUE);
+    assert_eq!(filter.submit(Operation::Put(rule(at)), NOW_S), Err(QueueFull));
+    assert_eq!((filter.counters().queue_full, filter.snapshot().counts().block), (2, 0));
+    drop(applying);
+    filter.submit(Operation::Put(rule(at)), NOW_S).unwrap();
+    assert_eq!(filter.snapshot().counts().block, QUEUE + 1);
+    assert_eq!((of_client(&filter, "0.0.3.255"), of_client(&filter, "0.0.4.0")), (403, 403));
+}
+
+#[test]
+fn whoever_gets_the_lock_applies_its_own_operation_too() {
+    let filter = filter();
+    let rule = |at: u32| client_rule(List::Block, &std::net::Ipv4Addr::from_bits(at).to_string(), NEVER);
+    let applying = filter.rules.lock();
+    for at in 1..QUEUE as u32 {
+        filter.submit(Operation::Put(rule(at)), NOW_S).unwrap();
+    }
+    drop(applying);
+    put(&filter, rule(0));
+    assert_eq!(of_client(&filter, "0.0.0.0"), 403);
 }

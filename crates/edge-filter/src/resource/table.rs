@@ -22,7 +22,8 @@ pub(crate) struct ResourceRule {
     pub(crate) source: u8,
 }
 
-/// The rules of one resource, those with conditions before the one without.
+/// The rules of one resource in the descending order of their conditions, so that which one decides does not
+/// depend on which came first. The one without conditions is the last.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceRules {
     pub(crate) resource: Resource,
@@ -148,7 +149,7 @@ impl ResourceTable {
 
     /// The rule that decides about a request for this canonical host and path: of an exact resource before a
     /// prefix, of a longer prefix before a shorter, of the host itself before every host, with conditions
-    /// before without.
+    /// before without, and of those in the descending order of [`Conditions`].
     ///
     /// O(length of host and path); allocates nothing and cannot panic.
     pub(crate) fn decide(&self, host: &[u8], path: &[u8], known: Known<'_>, now_s: u32) -> Option<Found<'_>> {
@@ -250,15 +251,11 @@ impl ResourceTable {
     pub(crate) fn insert(&mut self, resource: &Resource, rule: ResourceRule) -> Option<ResourceRule> {
         let empty = || ResourceRules { resource: resource.clone(), rules: Vec::with_capacity(1) };
         let mut changed = self.get(resource).map_or_else(empty, |rules| ResourceRules::clone(rules));
-        let same = changed.rules.iter_mut().find(|other| other.conditions == rule.conditions);
-        let replaced = match same {
-            Some(place) => Some(std::mem::replace(place, rule)),
-            None if rule.conditions.is_none() => {
-                changed.rules.push(rule);
-                None
-            }
-            None => {
-                changed.rules.insert(0, rule);
+        let at = changed.rules.partition_point(|other| other.conditions > rule.conditions);
+        let replaced = match changed.rules.get_mut(at) {
+            Some(same) if same.conditions == rule.conditions => Some(std::mem::replace(same, rule)),
+            _ => {
+                changed.rules.insert(at, rule);
                 None
             }
         };

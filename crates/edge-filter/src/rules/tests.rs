@@ -1,0 +1,133 @@
+//! What changes of rules do at their edges: ends, caps, lists.
+
+use std::sync::Arc;
+
+use crate::*;
+
+const NOW_S: u32 = 1_000_000;
+
+fn client(net: &str, expires_at_s: u32) -> Rule {
+    Rule {
+        target: Target::Client(List::Block, net.parse().unwrap()),
+        action: Action::Deny(Status::FORBIDDEN),
+        expires_at_s,
+        origin: Origin::List("list".into()),
+        reason: "".into(),
+    }
+}
+
+fn on(path: &str, method: Option<&str>, expires_at_s: u32) -> Rule {
+    let path = CanonicalPath::parse(path, ParameterSegments::Keep, 1024).unwrap();
+    let resource = Resource::exact(Host::parse("a.example").ok(), path);
+    let conditions = Conditions { method: method.map(Box::from), ..Conditions::default() };
+    Rule { target: Target::Resource(resource, conditions), ..client("192.0.2.1", expires_at_s) }
+}
+
+fn learned(rule: Rule) -> Rule {
+    let provenance = Provenance { learned_at_s: NOW_S, ..Provenance::default() };
+    Rule { origin: Origin::Learned(Arc::new(provenance)), ..rule }
+}
+
+fn put(filter: &Filter, rule: Rule, now_s: u32) {
+    filter.submit(Operation::Put(rule), now_s).unwrap();
+}
+
+fn is_held(filter: &Filter, rule: &Rule) -> bool {
+    let kind = if matches!(rule.target, Target::Client(..)) { Kind::Client } else { Kind::Resource };
+    filter.rules(kind).any(|(other, _)| other == *rule)
+}
+
+#[test]
+fn a_learned_rule_without_an_end_meets_the_caps() {
+    let filter = Filter::new(Settings { max_learned: 1, ..Settings::default() });
+    put(&filter, learned(on("/a", None, NEVER)), NOW_S);
+    put(&filter, learned(on("/b", None, NEVER)), NOW_S);
+    let RuleCounts { resource, learned, .. } = filter.snapshot().counts();
+    assert_eq!((resource, learned), (1, 1));
+}
+
+#[test]
+fn the_order_in_which_rules_came_does_not_decide() {
+    let post = Rule { action: Action::Drop, ..on("/a", Some("POST"), NEVER) };
+    let mut anonymous = Rule { action: Action::Tarpit, ..on("/a", None, NEVER) };
+    if let Target::Resource(_, conditions) = &mut anonymous.target {
+        conditions.anonymous = true;
+    }
+    let request = Request {
+        host: b"a.example",
+        path: b"/a",
+        query: b"",
+        method: b"POST",
+        anonymous: true,
+        client: None,
+    };
+    for rules in [[&post, &anonymous], [&anonymous, &post]] {
+        let filter = Filter::new(Settings::default());
+        for rule in rules {
+            put(&filter, rule.clone(), NOW_S);
+        }
+        assert_eq!(filter.reader().check(&request, NOW_S).rule.as_ref(), Some(&post));
+    }
+}
+
+#[test]
+fn nothing_gives_way_to_a_rule_that_is_refused() {
+    let filter = Filter::new(Settings { max_learned_per_host: 1, ..Settings::default() });
+    let first = learned(on("/a", None, NOW_S + 10));
+    put(&filter, first.clone(), NOW_S);
+    for at in 0..MAX_RULES_PER_RESOURCE {
+        put(&filter, on("/full", Some(&format!("M{at}")), NEVER), NOW_S);
+    }
+    put(&filter, learned(on("/full", None, NOW_S + 20)), NOW_S);
+    assert!(is_held(&filter, &first), "it made room for a rule that its resource had no place for");
+    assert_eq!(filter.counters().changes, ChangeCounts { refused: 1, ..ChangeCounts::default() });
+}
+
+#[test]
+fn one_rule_gives_way_where_that_is_enough() {
+    let settings = Settings { max_learned: 2, max_learned_per_host: 1, max_rules: 2, ..Settings::default() };
+    let filter = Filter::new(settings);
+    put(&filter, learned(client("192.0.2.1", NOW_S + 10)), NOW_S);
+    put(&filter, learned(on("/a", None, NOW_S + 20)), NOW_S);
+    put(&filter, learned(on("/b", None, NOW_S + 30)), NOW_S);
+    assert_eq!(filter.snapshot().counts().learned, 2);
+    assert_eq!(filter.counters().changes, ChangeCounts { evicted: 1, ..ChangeCounts::default() });
+}
+
+#[test]
+fn a_full_filter_takes_a_new_list_in_place_of_the_old() {
+    let filter = Filter::new(Settings { max_rules: 2, ..Settings::default() });
+    for nets in [["192.0.2.1", "192.0.2.2"], ["192.0.2.3", "192.0.2.4"]] {
+        let rules = nets.map(|net| client(net, NEVER)).to_vec();
+        filter.submit(Operation::Replace("list".into(), rules.clone()), NOW_S).unwrap();
+        assert!(rules.iter().all(|rule| is_held(&filter, rule)));
+    }
+    assert_eq!(filter.counters().changes, ChangeCounts::default());
+}
+
+#[test]
+fn there_are_at_most_255_lists() {
+    let filter = Filter::new(Settings::default());
+    let of_list = |at: u8, name: &str| Rule {
+        origin: Origin::List(name.into()),
+        ..client(&format!("192.0.2.{at}"), NEVER)
+    };
+    filter.submit(Operation::Replace("no rules, no list".into(), Vec::new()), NOW_S).unwrap();
+    for at in 0..255 {
+        put(&filter, of_list(at, &format!("list {at}")), NOW_S);
+    }
+    put(&filter, of_list(255, "one list more"), NOW_S);
+    put(&filter, of_list(255, "list 254"), NOW_S);
+    assert_eq!(filter.snapshot().counts().block, 256);
+    assert_eq!(filter.counters().changes.refused, 1);
+}
+
+#[test]
+fn a_rule_that_ended_stands_in_nobodys_way_swept_or_not() {
+    let filter = Filter::new(Settings::default());
+    put(&filter, on("/a", None, NOW_S + 10), NOW_S);
+    let taught = learned(on("/a", None, NOW_S + 20));
+    put(&filter, taught.clone(), NOW_S + 10);
+    assert!(is_held(&filter, &taught));
+    assert_eq!(filter.counters().changes, ChangeCounts { expired: 1, ..ChangeCounts::default() });
+}
