@@ -2,5 +2,22 @@
 //! and a count of the bytes that each takes.
 
 pub mod allocated;
+pub mod disturbance;
 pub mod lists;
+pub mod resources;
+pub mod rules;
+pub mod side_by_side;
 pub mod tables;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+/// Short runs: what is measured takes nanoseconds, and all benches together should take a few minutes.
+pub fn short_runs() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(600))
+        .without_plots()
+}

@@ -19,6 +19,8 @@ pub struct List {
     pub name: String,
     /// The networks, sorted.
     pub nets: Vec<ClientNet>,
+    /// The routed networks that hosts were drawn from, for [`Probe::NearMiss`]; else empty.
+    pub routed: Vec<ClientNet>,
 }
 
 /// The generator of everything seeded here.
@@ -26,16 +28,20 @@ pub fn rng() -> StdRng {
     StdRng::seed_from_u64(0xED6E)
 }
 
-/// The networks of `EDGE_BENCH_DATA/name` (one a line), where there is such a file.
-fn real(name: &str) -> Option<Vec<ClientNet>> {
+/// The text of `EDGE_BENCH_DATA/name`, where there is such a file.
+pub fn real_text(name: &str) -> Option<String> {
     let path = PathBuf::from(std::env::var_os("EDGE_BENCH_DATA")?).join(name);
-    let text = std::fs::read_to_string(path).ok()?;
-    Some(text.lines().filter_map(|line| line.parse().ok()).collect())
+    std::fs::read_to_string(path).ok()
+}
+
+/// The networks of `EDGE_BENCH_DATA/name`, one a line.
+fn real(name: &str) -> Option<Vec<ClientNet>> {
+    Some(real_text(name)?.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
 fn list(name: impl Into<String>, nets: impl IntoIterator<Item = ClientNet>) -> List {
     let nets: BTreeSet<ClientNet> = nets.into_iter().collect();
-    List { name: name.into(), nets: nets.into_iter().collect() }
+    List { name: name.into(), nets: nets.into_iter().collect(), routed: Vec::new() }
 }
 
 /// IPv4 hosts as attackers are spread: many alone, some in the same /24.
@@ -100,7 +106,7 @@ pub fn v6_hosts(count: usize) -> List {
     while hosts.len() < count {
         hosts.extend(address_in(&routed.nets, &mut rng).map(ClientNet::host));
     }
-    list(format!("v6 hosts {count} in {}", routed.name), hosts)
+    List { routed: routed.nets, ..list(format!("v6 hosts {count} in {}", routed.name), hosts) }
 }
 
 /// A random address inside one of the networks.
@@ -124,13 +130,29 @@ pub enum Probe {
     Hit,
     /// Any address at all: of a list of hosts next to none is listed.
     Miss,
+    /// Inside the networks that the listed hosts are in, not listed. For IPv6 hosts only: their miss at random
+    /// has first bits that no host has.
+    NearMiss,
     /// 15 of 16 requests from 64 clients of which one in four is listed, the rest at random.
     Skewed,
 }
 
 impl Probe {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Hit, Self::Miss, Self::Skewed];
+    /// All that this list can be asked.
+    pub fn of(list: &List) -> Vec<Self> {
+        let near_miss = (!list.routed.is_empty()).then_some(Self::NearMiss);
+        [Self::Hit, Self::Miss].into_iter().chain(near_miss).chain([Self::Skewed]).collect()
+    }
+
+    /// What the figures are printed under.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::NearMiss => "near miss",
+            Self::Skewed => "skewed",
+        }
+    }
 
     /// [`PROBES`] addresses of the family of `list`.
     pub fn addresses(self, list: &List) -> Vec<IpAddr> {
@@ -151,6 +173,7 @@ impl Probe {
             .map(|i| match self {
                 Self::Hit => hit(&mut rng),
                 Self::Miss => any(&mut rng),
+                Self::NearMiss => address_in(&list.routed, &mut rng).expect("asked of hosts in networks"),
                 Self::Skewed if i % 16 != 0 => *hot.choose(&mut rng).expect("64 of them"),
                 Self::Skewed => any(&mut rng),
             })
