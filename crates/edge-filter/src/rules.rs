@@ -355,9 +355,11 @@ impl Rules {
         if let Some(at) = self.next.sources.iter().skip(1).position(|name| *name == list) {
             self.remove_list((at + 1) as u8, &rules);
         }
-        // Neighbours in a table come one after the other, so that the second finds in the cache what the first
-        // has changed: a third of the time at a million rules.
-        rules.sort_by_cached_key(|rule| self.place(&rule.target));
+        if self.len() + rules.len() <= settings.max_rules as usize {
+            // No rule has to give way, so their order decides nothing. Neighbours in a table come one after the
+            // other then: the second finds in the cache what the first has changed.
+            rules.sort_by_cached_key(|rule| self.place(&rule.target));
+        }
         let origin = Origin::List(list);
         for rule in rules {
             self.put(Rule { origin: origin.clone(), ..rule }, now_s, settings, pending);
