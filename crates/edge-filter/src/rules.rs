@@ -144,6 +144,14 @@ impl Rules {
         }
     }
 
+    /// Where in its table a target is kept.
+    fn place(&self, target: &Target) -> u64 {
+        match target {
+            Target::Client(list, net) => self.next.list(*list).place(*net),
+            Target::Resource(resource, _) => self.next.resources.hash(resource),
+        }
+    }
+
     fn put(&mut self, rule: Rule, now_s: u32, settings: &Settings, pending: PendingHits<'_>) -> Option<u32> {
         let holder = self.holder(&rule.target);
         let is_learned = matches!(rule.origin, Origin::Learned(_));
@@ -331,13 +339,16 @@ impl Rules {
     fn replace(
         &mut self,
         list: Arc<str>,
-        rules: Vec<Rule>,
+        mut rules: Vec<Rule>,
         now_s: u32,
         settings: &Settings,
         pending: PendingHits<'_>,
     ) {
         let known = self.next.sources.iter().skip(1).any(|name| *name == list);
         let mut stays = vec![false; self.slots as usize];
+        // Neighbours in a table come one after the other, so that the second finds in the cache what the first
+        // has changed: a third of the time at a million rules.
+        rules.sort_by_cached_key(|rule| self.place(&rule.target));
         let origin = Origin::List(list);
         for rule in rules {
             let slot = self.put(Rule { origin: origin.clone(), ..rule }, now_s, settings, pending);

@@ -38,12 +38,17 @@ impl<K: Key> Hosts<K> {
     }
 
     #[inline]
+    pub(super) fn hash(&self, addr: K) -> u64 {
+        self.table.keys().hash_one(addr)
+    }
+
+    #[inline]
     pub(super) fn get(&self, addr: K) -> Option<&Packed<K>> {
         let (word, bit) = seen_at(addr);
         if self.seen[word] & bit == 0 {
             return None;
         }
-        self.table.find(self.table.keys().hash_one(addr), |entry| entry.key() == addr)
+        self.table.find(self.hash(addr), |entry| entry.key() == addr)
     }
 
     pub(super) fn insert(&mut self, entry: Packed<K>) -> Option<Packed<K>> {
@@ -55,7 +60,7 @@ impl<K: Key> Hosts<K> {
     }
 
     pub(super) fn remove(&mut self, addr: K) -> Option<Packed<K>> {
-        self.table.remove(self.table.keys().hash_one(addr), |entry| entry.key() == addr)
+        self.table.remove(self.hash(addr), |entry| entry.key() == addr)
     }
 
     pub(super) fn entries(&self) -> Entries<Packed<K>> {

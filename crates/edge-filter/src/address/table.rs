@@ -152,6 +152,16 @@ impl AddressTable {
         }
     }
 
+    /// Orders networks as they lie in memory.
+    pub(crate) fn place(&self, net: ClientNet) -> u64 {
+        match net {
+            ClientNet::V4(bits, 32) => self.v4_hosts.hash(bits),
+            ClientNet::V6(bits, 128) => self.v6_hosts.hash(bits),
+            ClientNet::V4(bits, _) => u64::from(bits),
+            ClientNet::V6(bits, _) => upper(bits),
+        }
+    }
+
     /// Add an entry; answers with the one of the same network that it replaced. Copies what is shared with
     /// other clones on the way down: some microseconds.
     pub fn insert(&mut self, entry: AddressEntry) -> Option<AddressEntry> {

@@ -82,33 +82,31 @@ impl<E: Hashed> Bucket<E> {
         }
     }
 
-    /// This bucket and one entry more, or another in place of the `same` one, which is given back.
-    pub(super) fn with(&self, hash: u64, entry: E, same: impl Fn(&E) -> bool) -> (Self, Option<E>) {
-        let mut changed = Self { tags: self.tags, entries: Box::default(), bits: self.bits };
-        if let Some(at) = self.position(hash, same) {
-            changed.entries = self.entries.clone();
-            let replaced = changed.entries.get_mut(at).map(|place| std::mem::replace(place, entry));
-            return (changed, replaced);
+    /// Add an entry, or put it in the place of the `same` one, which is given back.
+    pub(super) fn insert(&mut self, hash: u64, entry: E, same: impl Fn(&E) -> bool) -> Option<E> {
+        if let Some(place) = self.position(hash, same).and_then(|at| self.entries.get_mut(at)) {
+            return Some(std::mem::replace(place, entry));
         }
-        let mut entries = Vec::with_capacity(self.entries.len() + 1);
-        entries.extend_from_slice(&self.entries);
+        self.set_tag(self.entries.len(), tag(hash));
+        let mut entries = Vec::from(std::mem::take(&mut self.entries));
+        entries.reserve_exact(1);
         entries.push(entry);
-        changed.set_tag(self.entries.len(), tag(hash));
-        changed.entries = entries.into();
-        (changed, None)
+        self.entries = entries.into();
+        None
     }
 
-    /// This bucket without the `same` entry, which is given back.
-    pub(super) fn without(&self, hash: u64, same: impl Fn(&E) -> bool) -> (Self, Option<E>) {
-        let Some(at) = self.position(hash, same) else { return (self.clone(), None) };
-        let mut changed = Self { tags: self.tags, entries: Box::default(), bits: self.bits };
-        let mut entries = self.entries.to_vec();
+    /// Take the `same` entry out.
+    pub(super) fn remove(&mut self, hash: u64, same: impl Fn(&E) -> bool) -> Option<E> {
+        let at = self.position(hash, same)?;
+        let mut entries = Vec::from(std::mem::take(&mut self.entries));
         let removed = entries.swap_remove(at);
         let last = entries.len();
-        changed.set_tag(at, self.tags[last / 8] >> (last % 8 * 8) & 0xFF);
-        changed.set_tag(last, 0);
-        changed.entries = entries.into();
-        (changed, Some(removed))
+        // Beyond the tags all hashes are the same as good as certainly.
+        let moved = self.tags.get(last / 8).map_or(tag(hash), |word| word >> (last % 8 * 8) & 0xFF);
+        self.set_tag(at, moved);
+        self.set_tag(last, 0);
+        self.entries = entries.into();
+        Some(removed)
     }
 
     /// Two buckets that share one bit more, the entries with a zero there first.

@@ -1,8 +1,8 @@
 //! A persistent hash table: cloning it is one reference count, and changing a clone copies one bucket and the
 //! directories above it.
 //!
-//! It is extendible hashing (Fagin et al., TODS 1979) on a tree of 64-slot directories. A bucket is one cache
-//! line of tags, in the manner of SwissTable, over a dense array of entries: a key that is not listed costs
+//! It is extendible hashing (Fagin et al., TODS 1979) on a tree of directories of at most 64 slots. A bucket is
+//! one cache line of tags, in the manner of SwissTable, over a dense array of entries: a key that is not listed costs
 //! that one line, a listed one two. Nothing is ever rehashed as a whole, so no insertion is slow.
 
 mod bucket;
@@ -14,9 +14,8 @@ use ahash::RandomState;
 
 use bucket::Bucket;
 
-/// Bits of the hash that one directory decides.
+/// Bits of the hash that one directory decides at most.
 const DIRECTORY_BITS: u8 = 6;
-const SLOTS: usize = 1 << DIRECTORY_BITS;
 
 /// An entry that knows its hash.
 pub(crate) trait Hashed: Clone {
@@ -24,8 +23,9 @@ pub(crate) trait Hashed: Clone {
     fn hash(&self, keys: &RandomState) -> u64;
 }
 
-/// The slots of one directory. A bucket that decides fewer bits than the directory stands in several.
-type Directory<E> = Arc<[Child<E>; SLOTS]>;
+/// The slots of one directory: a power of two, 64 at most, doubled when a bucket needs one bit more. A bucket that
+/// decides fewer bits than the directory stands in several of them.
+type Directory<E> = Arc<[Child<E>]>;
 
 /// A set of entries found by hash and by what the caller says is the same key.
 #[derive(Clone, Debug)]
@@ -41,24 +41,30 @@ enum Child<E> {
     Directory(Directory<E>),
 }
 
-/// The slot of `hash` in a directory below `depth` bits.
+/// The slot of `hash` in a directory of `len` slots below `depth` bits.
 #[inline]
-fn slot(hash: u64, depth: u8) -> usize {
-    (hash << depth >> (u64::BITS - u32::from(DIRECTORY_BITS))) as usize
+fn slot(hash: u64, depth: u8, len: usize) -> usize {
+    let bits = (hash << depth >> (u64::BITS - u32::from(DIRECTORY_BITS))) as usize;
+    bits * len >> DIRECTORY_BITS
 }
 
-/// The slots, in the directory below `depth` bits, of the bucket that `hash` leads to and that decides `bits`.
-fn slots(hash: u64, depth: u8, bits: u8) -> Range<usize> {
-    let width = SLOTS >> (bits - depth);
-    let first = slot(hash, depth) / width * width;
+/// The slots, in a directory of `len` slots below `depth` bits, of the bucket that `hash` leads to and that
+/// decides `bits`.
+fn slots(hash: u64, depth: u8, len: usize, bits: u8) -> Range<usize> {
+    let width = len >> (bits - depth);
+    let first = slot(hash, depth, len) / width * width;
     first..first + width
 }
 
+/// A directory of two slots, both of them this bucket's.
+fn directory<E>(bucket: &Arc<Bucket<E>>) -> Directory<E> {
+    Arc::new([Child::Bucket(bucket.clone()), Child::Bucket(bucket.clone())])
+}
+
 impl<E: Hashed> HashTable<E> {
-    /// An empty table: one directory, 1 KiB.
+    /// An empty table.
     pub(crate) fn new(keys: RandomState) -> Self {
-        let empty = Arc::new(Bucket::default());
-        Self { root: Arc::new(std::array::from_fn(|_| Child::Bucket(empty.clone()))), len: 0, keys }
+        Self { root: directory(&Arc::new(Bucket::default())), len: 0, keys }
     }
 
     /// Entries held.
@@ -79,7 +85,7 @@ impl<E: Hashed> HashTable<E> {
         let mut directory = &self.root;
         let mut depth = 0;
         loop {
-            match &directory[slot(hash, depth) % SLOTS] {
+            match directory.get(slot(hash, depth, directory.len()))? {
                 Child::Bucket(bucket) => return bucket.find(hash, same),
                 Child::Directory(below) => directory = below,
             }
@@ -111,11 +117,27 @@ impl<E: Hashed> HashTable<E> {
 }
 
 /// Put `bucket` in all of these slots.
-fn fill<E>(directory: &mut [Child<E>; SLOTS], slots: Range<usize>, bucket: Bucket<E>) {
+fn fill<E>(directory: &mut [Child<E>], slots: Range<usize>, bucket: Bucket<E>) {
     let bucket = Arc::new(bucket);
     for child in directory.iter_mut().take(slots.end).skip(slots.start) {
         *child = Child::Bucket(bucket.clone());
     }
+}
+
+/// Change the bucket in these slots, which is copied if snapshots share it.
+fn change<E: Hashed, T>(
+    directory: &mut [Child<E>],
+    slots: Range<usize>,
+    change: impl FnOnce(&mut Bucket<E>) -> T,
+) -> Option<T> {
+    let Some(Child::Bucket(bucket)) = directory.get_mut(slots.start) else { return None };
+    if slots.len() == 1 {
+        return Some(change(Arc::make_mut(bucket)));
+    }
+    let mut changed = Bucket::clone(bucket);
+    let answer = change(&mut changed);
+    fill(directory, slots, changed);
+    Some(answer)
 }
 
 fn insert<E: Hashed>(
@@ -126,28 +148,30 @@ fn insert<E: Hashed>(
     same: &impl Fn(&E) -> bool,
     keys: &RandomState,
 ) -> Option<E> {
-    let directory = Arc::make_mut(directory);
-    let at = slot(hash, depth) % SLOTS;
     loop {
-        match &mut directory[at] {
+        let len = directory.len();
+        let at = slot(hash, depth, len);
+        let children = Arc::make_mut(directory);
+        match children.get_mut(at)? {
             Child::Directory(below) => return insert(below, depth + DIRECTORY_BITS, hash, entry, same, keys),
             Child::Bucket(bucket) if bucket.has_room() || bucket.find(hash, same).is_some() => {
-                let slots = slots(hash, depth, bucket.bits);
-                let (changed, replaced) = bucket.with(hash, entry, same);
-                fill(directory, slots, changed);
-                return replaced;
+                let slots = slots(hash, depth, len, bucket.bits);
+                return change(children, slots, |bucket| bucket.insert(hash, entry, same))?;
             }
-            Child::Bucket(bucket) if bucket.bits == depth + DIRECTORY_BITS => {
-                let whole = bucket.clone();
-                directory[at] =
-                    Child::Directory(Arc::new(std::array::from_fn(|_| Child::Bucket(whole.clone()))));
-            }
-            Child::Bucket(bucket) => {
-                let slots = slots(hash, depth, bucket.bits);
+            Child::Bucket(bucket) if len >> (bucket.bits - depth) > 1 => {
+                let slots = slots(hash, depth, len, bucket.bits);
                 let middle = slots.start + slots.len() / 2;
                 let (zeros, ones) = bucket.split(keys);
-                fill(directory, slots.start..middle, zeros);
-                fill(directory, middle..slots.end, ones);
+                fill(children, slots.start..middle, zeros);
+                fill(children, middle..slots.end, ones);
+            }
+            Child::Bucket(_) if len < 1 << DIRECTORY_BITS => {
+                *directory = directory.iter().flat_map(|child| [child.clone(), child.clone()]).collect();
+            }
+            child @ Child::Bucket(_) => {
+                if let Child::Bucket(bucket) = child {
+                    *child = Child::Directory(self::directory(bucket));
+                }
             }
         }
     }
@@ -159,14 +183,13 @@ fn remove<E: Hashed>(
     hash: u64,
     same: &impl Fn(&E) -> bool,
 ) -> Option<E> {
-    let directory = Arc::make_mut(directory);
-    match &mut directory[slot(hash, depth) % SLOTS] {
+    let len = directory.len();
+    let children = Arc::make_mut(directory);
+    match children.get_mut(slot(hash, depth, len))? {
         Child::Directory(below) => remove(below, depth + DIRECTORY_BITS, hash, same),
         Child::Bucket(bucket) => {
-            let slots = slots(hash, depth, bucket.bits);
-            let (changed, removed) = bucket.without(hash, same);
-            fill(directory, slots, changed);
-            removed
+            let slots = slots(hash, depth, len, bucket.bits);
+            change(children, slots, |bucket| bucket.remove(hash, same))?
         }
     }
 }
@@ -201,7 +224,8 @@ impl<E: Hashed> Iterator for Entries<E> {
                     // A bucket in several slots is visited at the first of them.
                     *next += match &below {
                         Child::Bucket(bucket) => {
-                            SLOTS >> (usize::from(bucket.bits) - level * usize::from(DIRECTORY_BITS)).min(6)
+                            let decided = usize::from(bucket.bits) - level * usize::from(DIRECTORY_BITS);
+                            children.len() >> decided
                         }
                         Child::Directory(_) => 1,
                     };

@@ -93,4 +93,7 @@ fn equal_hashes_end_neither_in_a_loop_nor_in_a_panic() {
     }
     assert!((0..48).all(|key| table.find(7, |other| other.0 == key).is_some()));
     assert_eq!(table.entries().count(), 100);
+    for key in 0..48 {
+        assert_eq!(table.remove(7, |other| other.0 == key), Some(Colliding(key)));
+    }
 }

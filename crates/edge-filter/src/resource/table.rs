@@ -229,7 +229,7 @@ impl ResourceTable {
         }
     }
 
-    fn hash(&self, resource: &Resource) -> u64 {
+    pub(crate) fn hash(&self, resource: &Resource) -> u64 {
         let keys = self.resources.keys();
         let (host, path) = (resource.host.as_ref().map(host_bytes), resource.path.as_str().as_bytes());
         match resource.matching {

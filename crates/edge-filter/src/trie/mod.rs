@@ -54,6 +54,9 @@ impl<E: Entry> Trie<E> {
     /// One dependent load for each level, at most `WIDTH / 6 + 1` levels; allocates nothing and cannot panic.
     /// Entries that are not live are stepped over in a second walk, which a swept table rarely needs.
     pub(crate) fn longest_match(&self, key: E::Key, live: impl Fn(&E) -> bool) -> Option<&E> {
+        if self.len == 0 {
+            return None;
+        }
         match self.root.longest(key) {
             Ok(None) => return None,
             Ok(Some(entry)) if live(entry) => return Some(entry),

@@ -1,0 +1,17 @@
+//! The time of day, the only place where the module asks for it.
+
+/// Seconds since the Unix epoch. The coarse clock is read in user space (vDSO, clock_gettime(2)) and is at
+/// most one kernel tick late, which whole seconds do not notice.
+pub(crate) fn now_s() -> u32 {
+    u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX)
+}
+
+/// Milliseconds since the Unix epoch, at most one kernel tick late.
+pub(crate) fn now_ms() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a valid timespec for the call to write to. Should the call fail, it stays zero, the
+    // epoch, at which no rule has ended yet.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut now) };
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+}
