@@ -12,6 +12,7 @@ in_every_mode!(
     a_rule_answers_with_its_status,
     a_path_status_map_is_a_resource_list,
     a_target_without_a_path_passes,
+    a_host_cannot_hide_a_path,
 );
 
 fn with_rules(rules: &str, mode: Mode) -> (Backend, Edge) {
@@ -104,4 +105,12 @@ fn a_target_without_a_path_passes(mode: Mode) {
     let (_backend, edge) = with_rules("/yeet\n", mode);
     assert!(edge.refuses(&Request::new("OPTIONS", "/yeet")));
     assert!(!edge.refuses(&Request::new("OPTIONS", "*")));
+}
+
+/// `base` of such a request is `shop.example/x/yeet`.
+fn a_host_cannot_hide_a_path(mode: Mode) {
+    let (backend, edge) = with_rules("/yeet\n", mode);
+    let response = edge.send(&Request::get("/yeet").host("shop.example/x"));
+    assert_eq!(response.status, 400);
+    assert_eq!(backend.asked("/yeet"), 0);
 }
