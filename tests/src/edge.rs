@@ -275,9 +275,13 @@ impl Edge {
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        let said = self.haproxy.stdout();
-        if !thread::panicking() {
-            assert_eq!(said, "", "something wrote to the stdout of HAProxy");
+        if thread::panicking() {
+            return;
         }
+        assert_eq!(self.haproxy.stdout(), "", "something wrote to the stdout of HAProxy");
+        // Errors while traffic flows, not those of a configuration that is refused.
+        let is_lua_error = |line: &&str| line.contains("runtime error") && !line.contains("parsing [");
+        let log = self.haproxy.log();
+        assert_eq!(log.lines().find(is_lua_error), None, "Lua raised an error");
     }
 }

@@ -45,7 +45,7 @@ enum Child<E> {
 #[inline]
 fn slot(hash: u64, depth: u8, len: usize) -> usize {
     let bits = (hash << depth >> (u64::BITS - u32::from(DIRECTORY_BITS))) as usize;
-    bits * len >> DIRECTORY_BITS
+    (bits * len) >> DIRECTORY_BITS
 }
 
 /// The slots, in a directory of `len` slots below `depth` bits, of the bucket that `hash` leads to and that
