@@ -52,8 +52,9 @@ impl Cells {
     pub(crate) fn set_window(&self, slot: u32, ttl_s: u32) {
         let window_s = u64::from((ttl_s / 10).min(WINDOW_MAX_S));
         if let Some(cell) = self.get(slot) {
-            let hits = cell.load(Ordering::Relaxed) >> HITS_SHIFT << HITS_SHIFT;
-            cell.store(hits | window_s, Ordering::Relaxed);
+            // Readers hand on hits at the same time.
+            let renewed = |state| Some(state >> HITS_SHIFT << HITS_SHIFT | window_s);
+            let _ = cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, renewed);
         }
     }
 
@@ -114,6 +115,17 @@ mod tests {
         cells.add_hits(0, 2);
         assert_eq!(cells.hits(0, 1), 3);
         assert!(!cells.take_probe(0, 9, 8));
+    }
+
+    #[test]
+    fn no_hit_is_lost_while_a_rule_is_renewed() {
+        let mut cells = Cells::default();
+        cells.reserve(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..200_000).for_each(|_| cells.set_window(0, 100)));
+            scope.spawn(|| (0..200_000).for_each(|_| cells.add_hits(0, 1)));
+        });
+        assert_eq!(cells.hits(0, 0), 200_000);
     }
 
     #[test]

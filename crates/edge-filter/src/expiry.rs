@@ -85,6 +85,13 @@ impl Expiry {
         }
     }
 
+    /// Rules that end, learned ones, hosts with learned ones, and learned ones of all hosts.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [usize; 4] {
+        let of_hosts = self.learned_of_host.values().map(BTreeSet::len).sum();
+        [self.rules.len(), self.learned.len(), self.learned_of_host.len(), of_hosts]
+    }
+
     /// The rule that ends first, and when.
     pub(crate) fn first(&self) -> Option<(u32, Ending)> {
         self.rules.first_key_value().map(|(place, found)| (place.0, ending(place, found)))

@@ -77,7 +77,7 @@ impl Snapshot {
         }
     }
 
-    /// How many publications came before this one.
+    /// How many publications there were, this one among them.
     pub fn revision(&self) -> u64 {
         self.revision
     }

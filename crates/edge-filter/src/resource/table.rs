@@ -322,3 +322,6 @@ impl ResourceTable {
         entries.map(|keyed| keyed.rules)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::*;
 use crate::*;
 
 const NOW_S: u32 = 1_000_000;
@@ -130,4 +131,41 @@ fn a_rule_that_ended_stands_in_nobodys_way_swept_or_not() {
     put(&filter, taught.clone(), NOW_S + 10);
     assert!(is_held(&filter, &taught));
     assert_eq!(filter.counters().changes, ChangeCounts { expired: 1, ..ChangeCounts::default() });
+}
+
+#[test]
+fn a_flood_of_distinct_paths_costs_no_more_than_the_caps() {
+    const FLOOD: u32 = 1_000_000;
+    const HOSTS: u32 = 15;
+    let settings = Settings::default();
+    let (max_learned, of_host) = (settings.max_learned as usize, settings.max_learned_per_host as usize);
+    let mut rules = Rules::new(&RandomState::new());
+    let hosts: Vec<_> = (0..HOSTS).map(|at| Host::parse(&format!("h{at}.example")).unwrap()).collect();
+    let pending = |_: u32| 0;
+    let put = |rules: &mut Rules, at: u32, host: &Host| {
+        let path = CanonicalPath::parse(format!("/{at}"), ParameterSegments::Keep, 1024).unwrap();
+        let target = Target::Resource(Resource::exact(Some(host.clone()), path), Conditions::default());
+        let rule = Rule { target, ..learned(on("/", None, NOW_S + 300 + at / 1000)) };
+        rules.apply(Operation::Put(rule), NOW_S, &settings, &pending);
+    };
+    for at in 0..FLOOD / 4 {
+        put(&mut rules, at, &hosts[0]);
+    }
+    assert_eq!(rules.expiry.sizes(), [of_host, of_host, 1, of_host], "one host has its own cap");
+    for at in FLOOD / 4..FLOOD {
+        put(&mut rules, at, &hosts[(at % HOSTS) as usize]);
+        if at % 10_000 == 0 {
+            rules.publish();
+        }
+    }
+    assert_eq!(rules.expiry.sizes(), [max_learned, max_learned, HOSTS as usize, max_learned]);
+    assert_eq!((rules.slots as usize, rules.free_slots.len()), (max_learned, 0));
+    let counts = rules.publish().counts();
+    assert_eq!((counts.resource, counts.learned), (max_learned, max_learned));
+    let evicted = u64::from(FLOOD) - max_learned as u64;
+    assert_eq!(rules.counts(), ChangeCounts { evicted, ..ChangeCounts::default() });
+
+    rules.sweep(NEVER - 1, usize::MAX);
+    assert_eq!((rules.expiry.sizes(), rules.len()), ([0; 4], 0));
+    assert_eq!((rules.slots as usize, rules.free_slots.len()), (max_learned, max_learned));
 }

@@ -8,9 +8,6 @@
 //! - a node may stand any number of strides below its parent and carries the bits that were skipped;
 //! - a child's bitmaps lie in its parent's array, so that each level costs one dependent load, and a key that
 //!   is not listed usually ends in the bitmaps of a node that is still in the cache.
-//!
-//! The same structure serves as the hash map of resources: there the key is a 64-bit hash and every entry has
-//! full length.
 
 mod iter;
 mod key;
