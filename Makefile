@@ -33,8 +33,12 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 loom: ## the hand-off of the filter in all orders of two and three threads
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked -p edge-filter --lib --target-dir target/loom hand_off
 
-bench: install ## the measurements of ARCHITECTURE.md
-	$(CARGO) bench --locked --workspace --exclude edge-e2e --exclude edge-lua
+bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real lists, if there is one
+	$(CARGO) run --locked --release -p edge-benches --bin table-report
+	$(CARGO) run --locked --release -p edge-benches --bin flood-report
+	@if command -v lua$(LUA) >/dev/null; then set -x; lua$(LUA) benches/lua_call.lua dist/lua$(LUA); \
+	else echo "No lua$(LUA): a call from Lua is not measured."; fi
+	$(CARGO) bench --locked -p edge-benches
 
 dist: install module-5.3 module-5.4 ## the module and its glue for Lua 5.3 and 5.4, under dist/
 
