@@ -25,6 +25,7 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 	@$(MAKE) --no-print-directory lint
 	$(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua
 	$(CARGO) test --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA)
+	@$(MAKE) --no-print-directory loom
 	@$(MAKE) --no-print-directory module
 	@# These tests wait more than they work, so more of them than processors run at a time.
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --all-targets -- --test-threads=8
