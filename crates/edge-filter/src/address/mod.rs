@@ -3,6 +3,7 @@
 mod hosts;
 mod net;
 mod packed;
+mod presence;
 mod table;
 
 pub use net::{ClientNet, InvalidNet};

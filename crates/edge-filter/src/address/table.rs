@@ -6,6 +6,7 @@ use ahash::RandomState;
 
 use super::hosts::Hosts;
 use super::packed::Packed;
+use super::presence::Presence;
 use crate::trie::Trie;
 use crate::{Action, ClientNet};
 
@@ -49,8 +50,10 @@ fn short_v6(bits: u64, prefix_len: u8) -> ClientNet {
 /// and two cache misses each, before the tries of shorter prefixes are asked.
 #[derive(Clone, Debug)]
 pub struct AddressTable {
+    v4_presence: Presence,
     v4_hosts: Hosts<u32>,
     v4_nets: Trie<Packed<u32>>,
+    v6_presence: Presence,
     v6_hosts: Hosts<u128>,
     /// Prefixes of 65 to 127 bits.
     v6_long_nets: Trie<Packed<u128>>,
@@ -68,8 +71,10 @@ impl Default for AddressTable {
 impl AddressTable {
     pub(crate) fn new(keys: &RandomState) -> Self {
         Self {
+            v4_presence: Presence::default(),
             v4_hosts: Hosts::new(keys),
             v4_nets: Trie::default(),
+            v6_presence: Presence::default(),
             v6_hosts: Hosts::new(keys),
             v6_long_nets: Trie::default(),
             v6_nets: Trie::default(),
@@ -99,6 +104,9 @@ impl AddressTable {
         match addr {
             IpAddr::V4(v4) => {
                 let bits = v4.to_bits();
+                if !self.v4_presence.reaches(bits) {
+                    return None;
+                }
                 if let Some(host) = self.v4_hosts.get(bits).filter(|host| host.is_live(now_s)) {
                     return Some(host.unpack(ClientNet::V4));
                 }
@@ -107,6 +115,9 @@ impl AddressTable {
             }
             IpAddr::V6(v6) => {
                 let bits = v6.to_bits();
+                if !self.v6_presence.reaches(bits) {
+                    return None;
+                }
                 if let Some(host) = self.v6_hosts.get(bits).filter(|host| host.is_live(now_s)) {
                     return Some(host.unpack(ClientNet::V6));
                 }
@@ -165,6 +176,10 @@ impl AddressTable {
     /// Add an entry; answers with the one of the same network that it replaced. Copies what is shared with
     /// other clones on the way down: some microseconds.
     pub fn insert(&mut self, entry: AddressEntry) -> Option<AddressEntry> {
+        match entry.net {
+            ClientNet::V4(bits, len) => self.v4_presence.add(bits, len),
+            ClientNet::V6(bits, len) => self.v6_presence.add(bits, len),
+        }
         match entry.net {
             ClientNet::V4(bits, 32) => {
                 self.v4_hosts.insert(Packed::new(bits, 32, &entry)).map(|e| e.unpack(ClientNet::V4))

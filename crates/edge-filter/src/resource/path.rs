@@ -1,6 +1,6 @@
 //! Paths in canonical form.
 
-use super::escape::{Class, Output, TooLong, class, starts_with_canonical_escape};
+use super::escape::{Class, Output, TooLong, class, plain_bytes, starts_with_canonical_escape};
 
 /// Whether `;params` of a path segment (RFC 3986 section 3.3) belong to the path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -128,14 +128,15 @@ pub fn canonical_path<'a>(
 /// The path at the start of `raw`, if that is canonical.
 fn borrow_canonical(raw: &[u8], parameters: ParameterSegments) -> Option<&[u8]> {
     let mut at = 0;
-    while let Some(&byte) = raw.get(at) {
+    loop {
+        at += plain_bytes(&raw[at..]);
+        let Some(&byte) = raw.get(at) else { break };
         at += match class(byte) {
-            Class::Plain => 1,
             Class::Slash if !starts_with_removed_segment(&raw[at + 1..]) => 1,
             Class::Semicolon if parameters == ParameterSegments::Keep => 1,
             Class::Percent if starts_with_canonical_escape(&raw[at..]) => 3,
             Class::Question | Class::Hash => break,
-            Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
+            Class::Plain | Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
         };
     }
     Some(&raw[..at])
