@@ -122,8 +122,10 @@ mod tests {
         let mut cells = Cells::default();
         cells.reserve(0);
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..200_000).for_each(|_| cells.set_window(0, 100)));
-            scope.spawn(|| (0..200_000).for_each(|_| cells.add_hits(0, 1)));
+            let reader = scope.spawn(|| (0..200_000).for_each(|_| cells.add_hits(0, 1)));
+            while !reader.is_finished() {
+                cells.set_window(0, 100);
+            }
         });
         assert_eq!(cells.hits(0, 0), 200_000);
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use edge_filter::{
@@ -125,29 +126,44 @@ fn of_writer(writer: u16, step: u16) -> Rule {
     rule(client(List::Block, [10, writer as u8, upper, lower], 32), 403)
 }
 
+/// A place where all writers meet, without sleeping: they go on at the same time.
+#[derive(Default)]
+struct Meeting(AtomicUsize);
+
+impl Meeting {
+    fn wait(&self) {
+        let all = usize::from(WRITERS);
+        let meeting = self.0.fetch_add(1, Ordering::AcqRel) / all + 1;
+        while self.0.load(Ordering::Acquire) < meeting * all {
+            thread::yield_now();
+        }
+    }
+}
+
 #[test]
 fn what_many_threads_submit_is_in_force_when_they_are_done() {
-    // Fewer in a round than one thread applies for the others: nothing may be left for an upkeep.
-    const ROUNDS: u16 = 300;
-    const STEPS: u16 = 50;
+    const ROUNDS: u16 = 20_000;
     let filter = Filter::new(Settings::default());
-    for round in 0..ROUNDS {
-        let start = Barrier::new(WRITERS.into());
-        thread::scope(|scope| {
-            for writer in 0..WRITERS {
-                let (filter, start) = (&filter, &start);
-                scope.spawn(move || {
-                    start.wait();
-                    for step in 0..STEPS {
-                        let rule = of_writer(writer, round * STEPS + step);
-                        filter.submit(Operation::Put(rule), NOW_S).unwrap();
-                    }
-                });
+    let (meeting, rounds_with_a_rest) = (Meeting::default(), AtomicUsize::new(0));
+    let write = |writer: u16| {
+        for round in 0..ROUNDS {
+            meeting.wait();
+            filter.submit(Operation::Put(of_writer(writer, round)), NOW_S).unwrap();
+            meeting.wait();
+            // All have returned and none begins anew. A panic here would leave the others waiting.
+            let submitted = usize::from(round + 1) * usize::from(WRITERS);
+            if writer == 0 && filter.snapshot().counts().block != submitted {
+                rounds_with_a_rest.fetch_add(1, Ordering::Relaxed);
             }
-        });
-        let submitted = usize::from(round + 1) * usize::from(WRITERS * STEPS);
-        assert_eq!(filter.snapshot().counts().block, submitted, "round {round}");
-    }
+        }
+    };
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let write = &write;
+            scope.spawn(move || write(writer));
+        }
+    });
+    assert_eq!(rounds_with_a_rest.into_inner(), 0, "operations were left for an upkeep");
     assert_eq!(filter.counters().queue_full, 0);
 }
 
