@@ -8,7 +8,7 @@ use edge_benches::side_by_side::{self, Outcome};
 #[global_allocator]
 static HEAP: Counting = Counting;
 
-/// Beside a writer at full speed a reader keeps this part of its throughput, or it counts as disturbed.
+/// Beside an update every millisecond a reader keeps this part of its throughput, or it counts as disturbed.
 const UNDISTURBED: f64 = 0.9;
 
 fn line(target: &str, measured: &str, is_met: bool) {
@@ -47,7 +47,7 @@ fn updates(list: &str, outcome: &disturbance::Outcome, bytes_at_most: f64) {
         *p99_us <= 20.0,
     );
     line(
-        &format!("{list}: readers keep {:.0} % beside a writer at full speed", UNDISTURBED * 100.0),
+        &format!("{list}: readers keep {:.0} % beside an update every millisecond", UNDISTURBED * 100.0),
         &format!("{:.0} %", reader_throughput * 100.0),
         *reader_throughput >= UNDISTURBED,
     );

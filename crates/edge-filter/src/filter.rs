@@ -123,10 +123,11 @@ impl Filter {
     /// ten times a second, from any thread.
     pub fn upkeep(&self, now_s: u32, max_expired: usize) {
         self.apply_waiting(now_s);
-        if let Some(mut rules) = self.rules.try_lock()
-            && rules.sweep(now_s, max_expired)
-        {
-            self.publish(&mut rules);
+        if let Some(mut rules) = self.rules.try_lock() {
+            if rules.sweep(now_s, max_expired) {
+                self.publish(&mut rules);
+            }
+            rules.retire(None);
         }
         self.apply_waiting(now_s);
     }
@@ -148,7 +149,8 @@ impl Filter {
     }
 
     fn publish(&self, rules: &mut Rules) {
-        self.published.store(rules.publish());
+        let old = self.published.swap(rules.publish());
+        rules.retire(Some(old));
         let ChangeCounts { evicted, expired, refused } = rules.counts();
         for (counter, count) in self.changes.iter().zip([evicted, expired, refused]) {
             counter.store(count, Ordering::Relaxed);

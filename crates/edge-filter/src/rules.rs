@@ -15,6 +15,10 @@ use crate::{
     Settings, Target,
 };
 
+/// Old snapshots that wait for their readers. They share what is the same in all, so each costs what one
+/// publication changed.
+const MAX_RETIRED: usize = 256;
+
 /// What happened to rules besides what was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChangeCounts {
@@ -38,6 +42,7 @@ pub(crate) struct Rules {
     free_slots: VecDeque<u32>,
     slots: u32,
     counts: ChangeCounts,
+    retired: VecDeque<Arc<Snapshot>>,
 }
 
 /// What an existing rule leaves behind.
@@ -68,6 +73,7 @@ impl Rules {
             free_slots: VecDeque::new(),
             slots: 0,
             counts: ChangeCounts::default(),
+            retired: VecDeque::new(),
         }
     }
 
@@ -80,6 +86,16 @@ impl Rules {
         self.next.revision += 1;
         self.next.learned = self.expiry.learned();
         Arc::new(self.next.clone())
+    }
+
+    /// Take an old snapshot back, and free those that no reader holds any more. What an update has replaced is
+    /// freed here, by the writer: a reader that let go last would pay for it in the middle of a request.
+    pub(crate) fn retire(&mut self, old: Option<Arc<Snapshot>>) {
+        self.retired.extend(old);
+        self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+        if self.retired.len() > MAX_RETIRED {
+            self.retired.pop_front();
+        }
     }
 
     /// Make one change. The same function live, in replay and in tests: the outcome depends on the rules, the
