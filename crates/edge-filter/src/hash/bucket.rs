@@ -51,26 +51,30 @@ impl<E: Hashed> Bucket<E> {
         self.position(hash, same).and_then(|at| self.entries.get(at))
     }
 
-    /// Eight tags are compared at once (Hacker's Delight, section 6-1): a set high bit is an equal byte, or
-    /// one above an equal byte, which the comparison of keys sorts out.
+    /// Eight tags are compared at once (Hacker's Delight, section 6-1): a set high bit is an equal byte, or one
+    /// above an equal byte, which the comparison of keys sorts out. The high bits of all words are gathered in one
+    /// number, because a branch on the word that holds the tag would be guessed wrong every other time.
     #[inline]
     fn position(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<usize> {
         let wanted = tag(hash) * LOW_BITS;
-        let equal = self.tags.map(|word| {
+        let high_bits = self.tags.map(|word| {
             let difference = word ^ wanted;
             difference.wrapping_sub(LOW_BITS) & !difference & HIGH_BITS
         });
-        if equal.iter().fold(0, |any, word| any | word) == 0 {
+        if high_bits.iter().fold(0, |any, word| any | word) == 0 {
             return None;
         }
-        for (word, mut equal) in equal.into_iter().enumerate() {
-            while equal != 0 {
-                let at = word * 8 + equal.trailing_zeros() as usize / 8;
-                if self.entries.get(at).is_some_and(&same) {
-                    return Some(at);
-                }
-                equal &= equal - 1;
+        let mut equal = 0;
+        for (at, word) in high_bits.iter().enumerate() {
+            // Bit 8i + 7 of the word goes to bit 56 + i of the product, and none beside it.
+            equal |= (word >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56 << (8 * at);
+        }
+        while equal != 0 {
+            let at = equal.trailing_zeros() as usize;
+            if self.entries.get(at).is_some_and(&same) {
+                return Some(at);
             }
+            equal &= equal - 1;
         }
         None
     }
