@@ -118,34 +118,44 @@ impl<'f> Reader<'f> {
     /// The verdict on a whole request, conditions and all. The client's comes first where it refuses; an
     /// observed client is still held against the resources. Allocates for the rule that it answers with.
     pub fn check(&mut self, request: &Request<'_>, now_s: u32) -> Decision {
-        let snapshot = self.snapshot.load();
-        let tally = &*self.tally;
         let mut decision = Decision { verdict: Verdict::Pass, rule: None };
         if let Some(addr) = request.client {
-            tally.count_lookup(Table::Address);
+            let snapshot = self.snapshot.load();
+            self.tally.count_lookup(Table::Address);
             if let Some(entry) = snapshot.blocking(addr.to_canonical(), now_s) {
-                decision.verdict = Hit::from(&entry).verdict(Table::Address, snapshot, tally, now_s);
+                decision.verdict = Hit::from(&entry).verdict(Table::Address, snapshot, &self.tally, now_s);
                 decision.rule = Some(snapshot.address_rule(List::Block, &entry));
             }
         }
         if decision.verdict.refuses() {
             return decision;
         }
-        tally.count_lookup(Table::Resource);
+        match self.check_resource(request, now_s) {
+            Decision { verdict: Verdict::Pass, rule } if decision.rule.is_some() || rule.is_none() => {
+                decision
+            }
+            of_resource => of_resource,
+        }
+    }
+
+    /// The verdict on what a request asks for, conditions and all, whoever asks: for requests whose client was
+    /// judged before, so that it is neither counted nor let through twice.
+    pub fn check_resource(&mut self, request: &Request<'_>, now_s: u32) -> Decision {
+        let snapshot = self.snapshot.load();
+        self.tally.count_lookup(Table::Resource);
         let parameters = self.filter.settings().parameter_segments;
+        let pass = Decision { verdict: Verdict::Pass, rule: None };
         let host = canonical_host(request.host, &mut self.scratch.host);
-        let Ok(path) = canonical_path(request.path, parameters, &mut self.scratch.path) else {
-            return decision;
-        };
+        let Ok(path) = canonical_path(request.path, parameters, &mut self.scratch.path) else { return pass };
         let query = canonical_query(request.query, &mut self.scratch.query).ok();
         let known = Known::Request(request, query);
-        if let Some(Found::Rule(of, rule)) = snapshot.resources.decide(host, path, known, now_s) {
-            let verdict = Hit::from(rule).verdict(Table::Resource, snapshot, tally, now_s);
-            if verdict != Verdict::Pass || decision.rule.is_none() {
-                decision = Decision { verdict, rule: Some(snapshot.resource_rule(of, rule)) };
-            }
+        match snapshot.resources.decide(host, path, known, now_s) {
+            Some(Found::Rule(of, rule)) => Decision {
+                verdict: Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s),
+                rule: Some(snapshot.resource_rule(of, rule)),
+            },
+            Some(Found::Undecided) | None => pass,
         }
-        decision
     }
 
     pub(crate) fn parts(&mut self) -> (&Arc<Snapshot>, &mut Scratch) {
