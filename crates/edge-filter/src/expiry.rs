@@ -1,6 +1,8 @@
 //! Which rule ends next, and how many each host was taught: what sweeping and the caps need.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
 
 use crate::{ClientNet, Host, List, NEVER, Resource, Target};
 
@@ -28,12 +30,14 @@ pub(crate) enum Ending {
 #[derive(Debug, Default)]
 pub(crate) struct Expiry {
     rules: BTreeMap<Place, Found>,
-    learned: BTreeSet<Place>,
+    /// With the backends that taught them.
+    learned: BTreeMap<Place, Arc<str>>,
     learned_of_host: HashMap<Host, BTreeSet<Place>>,
+    learned_of_backend: HashMap<Arc<str>, BTreeSet<Place>>,
 }
 
 /// The host that a learned rule is counted under. A blocked client has none.
-fn host_of(target: &Target) -> Option<&Host> {
+pub(crate) fn host_of(target: &Target) -> Option<&Host> {
     match target {
         Target::Client(..) => None,
         Target::Resource(resource, _) => resource.host.as_ref(),
@@ -51,7 +55,8 @@ impl Expiry {
         host_of(target).and_then(|host| self.learned_of_host.get(host)).map_or(0, BTreeSet::len)
     }
 
-    pub(crate) fn insert(&mut self, expires_at_s: u32, slot: u32, target: &Target, is_learned: bool) {
+    /// `backend` is that of a learned rule.
+    pub(crate) fn insert(&mut self, expires_at_s: u32, slot: u32, target: &Target, backend: Option<&str>) {
         if expires_at_s == NEVER {
             return;
         }
@@ -64,8 +69,11 @@ impl Expiry {
             Target::Resource(resource, _) => Found::Resource(Box::new(resource.clone())),
         };
         self.rules.insert(place, found);
-        if is_learned {
-            self.learned.insert(place);
+        if let Some(backend) = backend {
+            let known = self.learned_of_backend.get_key_value(backend);
+            let backend = known.map_or_else(|| Arc::from(backend), |(name, _)| name.clone());
+            self.learned_of_backend.entry(backend.clone()).or_default().insert(place);
+            self.learned.insert(place, backend);
             if let Some(host) = host_of(target) {
                 self.learned_of_host.entry(host.clone()).or_default().insert(place);
             }
@@ -75,13 +83,11 @@ impl Expiry {
     pub(crate) fn remove(&mut self, expires_at_s: u32, slot: u32, host: Option<&Host>) {
         let place = (expires_at_s, slot);
         self.rules.remove(&place);
-        self.learned.remove(&place);
-        if let Some((host, places)) = host.and_then(|host| Some((host, self.learned_of_host.get_mut(host)?)))
-        {
-            places.remove(&place);
-            if places.is_empty() {
-                self.learned_of_host.remove(host);
-            }
+        if let Some(backend) = self.learned.remove(&place) {
+            remove_place(&mut self.learned_of_backend, &backend, place);
+        }
+        if let Some(host) = host {
+            remove_place(&mut self.learned_of_host, host, place);
         }
     }
 
@@ -94,17 +100,38 @@ impl Expiry {
 
     /// The rule that ends first, and when.
     pub(crate) fn first(&self) -> Option<(u32, Ending)> {
-        self.rules.first_key_value().map(|(place, found)| (place.0, ending(place, found)))
+        self.ending(self.rules.first_key_value()?.0)
     }
 
     /// The learned rule that ends first; of this target's host, if `of_host`.
     pub(crate) fn first_learned(&self, of_host: Option<&Target>) -> Option<(u32, Ending)> {
         let places = match of_host {
             Some(target) => self.learned_of_host.get(host_of(target)?)?,
-            None => &self.learned,
+            None => return self.ending(self.learned.first_key_value()?.0),
         };
-        let place = places.first()?;
+        self.ending(places.first()?)
+    }
+
+    /// The backend that has taught most, `own` if others have taught as much, and its rule that ends first.
+    pub(crate) fn first_of_busiest(&self, own: &str) -> Option<(&str, (u32, Ending))> {
+        let busiest =
+            self.learned_of_backend.iter().max_by_key(|(name, places)| (places.len(), ***name == *own));
+        let (backend, places) = busiest?;
+        Some((backend, self.ending(places.first()?)?))
+    }
+
+    fn ending(&self, place: &Place) -> Option<(u32, Ending)> {
         self.rules.get(place).map(|found| (place.0, ending(place, found)))
+    }
+}
+
+/// Take a place out of the set of `key`, and the set with its last place.
+fn remove_place<K: Eq + Hash>(sets: &mut HashMap<K, BTreeSet<Place>>, key: &K, place: Place) {
+    if let Some(places) = sets.get_mut(key) {
+        places.remove(&place);
+        if places.is_empty() {
+            sets.remove(key);
+        }
     }
 }
 

@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::resource::{Found, Known};
+use crate::snapshot::LEARNED;
 use crate::{
-    Conditions, List, NEVER, Reader, Rule, Target, Verdict, canonical_host, canonical_path, split_base,
+    Conditions, List, NEVER, Origin, Reader, Rule, Target, Verdict, canonical_host, canonical_path,
+    split_base,
 };
 
 /// Everything that speaks about one address or URL, by the same walk as the lookup.
@@ -66,6 +68,8 @@ impl Reader<'_> {
                 rules.push(Explained { rule: snapshot.address_rule(list, &entry), hits, part });
             }
         }
+        // The longest decides, but for what a list refuses in spite of something longer that was learned.
+        rules.sort_by_key(|explained| explained.part != Part::Decides);
         let verdict = blocking.map_or(Verdict::Pass, |entry| entry.action.verdict());
         Explanation { subject: addr.to_string(), verdict, rules, now_s }
     }
@@ -83,7 +87,7 @@ impl Reader<'_> {
         let found = snapshot.resources.decide(host, path, Known::Resource, now_s);
         let verdict = match found {
             None => Verdict::Pass,
-            Some(Found::Undecided) => Verdict::Ask,
+            Some(Found::Undecided(_)) => Verdict::Ask,
             Some(Found::Rule(_, rule)) => rule.action.verdict(),
         };
         let mut rules = Vec::new();
@@ -102,6 +106,10 @@ impl Reader<'_> {
             }
         });
         rules.reverse();
+        if found.is_some_and(|found| found.rule().source != LEARNED && found.rule().action.refuses()) {
+            // What lists refuse comes before what was learned.
+            rules.sort_by_key(|explained| matches!(explained.rule.origin, Origin::Learned(_)));
+        }
         // Behind the first rule that decides every request, none has a say.
         let decided = rules.iter().position(|explained| explained.part == Part::Decides);
         for explained in rules.iter_mut().skip(decided.map_or(usize::MAX, |at| at + 1)) {
@@ -185,7 +193,12 @@ impl Rule {
             end_s if *end_s <= now_s => "ended".to_owned(),
             end_s => format!("{} s left", end_s - now_s),
         };
+        let action = match target {
+            // Allowed is allowed, whatever the action says.
+            Target::Client(List::Allow, _) => String::new(),
+            _ => format!("{action}, "),
+        };
         let reason = if reason.is_empty() { String::new() } else { format!(", reason: {reason}") };
-        format!("{target}: {action}, {left}, {origin}{reason}")
+        format!("{target}: {action}{left}, {origin}{reason}")
     }
 }

@@ -13,8 +13,9 @@ use crate::rules::Rules;
 use crate::tally::{Table, Tally};
 use crate::{ChangeCounts, Kind, Operation, Reader, Rule, Settings, Snapshot, VerdictCounts};
 
-/// Operations that may wait for whoever is applying.
-const QUEUE: usize = 1024;
+/// Operations that may wait for whoever is applying: one for each thread that HAProxy can have by default
+/// (`MAX_THREADS`). Applying them all takes 2 ms at worst.
+const QUEUE: usize = 64;
 
 /// Operations that one call applies, so that no thread works for all the others without end. As many as may
 /// wait: whoever gets the lock applies its own too, which is among them.
@@ -100,7 +101,7 @@ impl Filter {
     }
 
     /// Hand an operation over. It is in force when this returns, unless another thread is applying operations
-    /// at this moment: then that thread applies this one too, or, where it has applied 1024 already, the next
+    /// at this moment: then that thread applies this one too, or, where it has applied 64 already, the next
     /// submission or upkeep does. Never waits.
     ///
     /// # Errors

@@ -105,7 +105,7 @@ impl<'f> Reader<'f> {
         let Ok(path) = canonical_path(path, parameters, &mut self.scratch.path) else { return Verdict::Pass };
         match snapshot.resources.decide(host, path, Known::Resource, now_s) {
             None => Verdict::Pass,
-            Some(Found::Undecided) => {
+            Some(Found::Undecided(_)) => {
                 self.tally.count_verdict(Table::Resource, Verdict::Ask);
                 Verdict::Ask
             }
@@ -154,7 +154,7 @@ impl<'f> Reader<'f> {
                 verdict: Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s),
                 rule: Some(snapshot.resource_rule(of, rule)),
             },
-            Some(Found::Undecided) | None => pass,
+            Some(Found::Undecided(_)) | None => pass,
         }
     }
 

@@ -52,7 +52,11 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::List(name) => f.write_str(name),
-            Self::Learned(from) => write!(f, "learned from {}/{}", from.backend, from.server),
+            Self::Learned(from) => {
+                let Provenance { backend, server, unique_id, request, learned_at_s: _ } = &**from;
+                write!(f, "learned from {backend}/{server} by {request}")?;
+                if unique_id.is_empty() { Ok(()) } else { write!(f, " id={unique_id}") }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
-use crate::expiry::{Ending, Expiry};
+use crate::expiry::{Ending, Expiry, host_of};
 use crate::resource::ResourceRule;
 use crate::rule::Details;
 use crate::snapshot::{LEARNED, SlotDetails, Snapshot};
@@ -198,7 +198,7 @@ impl Rules {
                 holder.slot
             }
             None => {
-                if !self.make_room(&rule, is_learned, settings) {
+                if !self.make_room(&rule, settings) {
                     return;
                 }
                 self.take_slot(pending)
@@ -209,7 +209,7 @@ impl Rules {
             Origin::List(_) => 0,
         };
         self.next.cells.set_window(slot, window_ttl_s);
-        self.expiry.insert(rule.expires_at_s, slot, &rule.target, is_learned);
+        self.expiry.insert(rule.expires_at_s, slot, &rule.target, teacher(&rule));
         self.insert(rule, slot, source, settings);
     }
 
@@ -232,7 +232,7 @@ impl Rules {
                 self.set_details(slot, details);
             }
             Target::Resource(resource, conditions) => {
-                let conditions = (!conditions.is_empty()).then(|| Box::new(conditions));
+                let conditions = (!conditions.is_empty()).then(|| Arc::new(conditions));
                 let rule = ResourceRule { conditions, details, action, expires_at_s, slot, source };
                 self.next.resources.insert(&resource, rule);
             }
@@ -268,44 +268,60 @@ impl Rules {
     }
 
     /// Make one place below every cap that the rule counts against; whether there is one. At each the rule that
-    /// ends first gives way, and where that is the new one, nothing does.
-    fn make_room(&mut self, rule: &Rule, is_learned: bool, settings: &Settings) -> bool {
-        let (mut room, mut learned_room) = (false, !is_learned);
+    /// ends first gives way, and where that is the new one, nothing does. A learned rule displaces learned ones
+    /// only. At the cap on all learned rules, the backend that has taught most gives way to all others, so that
+    /// none can fill the filter for good.
+    fn make_room(&mut self, rule: &Rule, settings: &Settings) -> bool {
+        let teacher = teacher(rule);
+        let ends_first = |end_s: u32| end_s <= rule.expires_at_s && end_s != NEVER;
+        let in_turn =
+            |first: Option<(u32, Ending)>| first.filter(|(end_s, _)| ends_first(*end_s)).map(|first| first.1);
+        let (mut room, mut learned_room) = (false, teacher.is_none());
         let mut gives_way = Vec::new();
-        if let Some(first) = self.first_of_full_resource(&rule.target) {
-            (room, learned_room) = (true, learned_room || first.source == LEARNED);
-            let Target::Resource(resource, _) = &rule.target else { return false };
-            gives_way.push(Some((first.expires_at_s, Ending::Resource(resource.clone(), first.slot))));
+        if let Some(first) = self.first_of_full_resource(rule) {
+            (room, learned_room) = (true, true);
+            gives_way.push(in_turn(first));
         }
         if !learned_room && self.expiry.learned_of(&rule.target) >= settings.max_learned_per_host as usize {
             (room, learned_room) = (true, true);
-            gives_way.push(self.expiry.first_learned(Some(&rule.target)));
+            gives_way.push(in_turn(self.expiry.first_learned(Some(&rule.target))));
         }
-        if !learned_room && self.expiry.learned() >= settings.max_learned as usize {
+        if let Some(own) =
+            teacher.filter(|_| !learned_room && self.expiry.learned() >= settings.max_learned as usize)
+        {
             room = true;
-            gives_way.push(self.expiry.first_learned(None));
+            gives_way.push(match self.expiry.first_of_busiest(own) {
+                Some((busiest, first)) if busiest == own => in_turn(Some(first)),
+                of_another => of_another.map(|(_, first)| first.1),
+            });
         }
         if !room && self.len() >= settings.max_rules as usize {
-            gives_way.push(self.expiry.first());
+            gives_way.push(in_turn(match teacher {
+                Some(_) => self.expiry.first_learned(None),
+                None => self.expiry.first(),
+            }));
         }
-        let ends_before = |end_s: u32| end_s <= rule.expires_at_s && end_s != NEVER;
-        if !gives_way.iter().all(|first| first.as_ref().is_some_and(|(end_s, _)| ends_before(*end_s))) {
+        let Some(gives_way) = gives_way.into_iter().collect::<Option<Vec<_>>>() else {
             self.counts.refused += 1;
             return false;
-        }
-        for (_, ending) in gives_way.into_iter().flatten() {
+        };
+        for ending in gives_way {
             self.end(ending);
             self.counts.evicted += 1;
         }
         true
     }
 
-    /// The rule that ends first of a resource that has no place for another.
-    fn first_of_full_resource(&self, target: &Target) -> Option<Holder> {
-        let Target::Resource(resource, _) = target else { return None };
+    /// Where a resource has no place for another rule: the one that ends first of those that may give way.
+    fn first_of_full_resource(&self, rule: &Rule) -> Option<Option<(u32, Ending)>> {
+        let Target::Resource(resource, _) = &rule.target else { return None };
         let rules = &self.next.resources.get(resource)?.rules;
-        let first = rules.iter().min_by_key(|rule| (rule.expires_at_s, rule.slot))?;
-        (rules.len() >= MAX_RULES_PER_RESOURCE).then(|| Holder::from(first))
+        if rules.len() < MAX_RULES_PER_RESOURCE {
+            return None;
+        }
+        let may_give_way = rules.iter().filter(|other| teacher(rule).is_none() || other.source == LEARNED);
+        let first = may_give_way.min_by_key(|rule| (rule.expires_at_s, rule.slot));
+        Some(first.map(|rule| (rule.expires_at_s, Ending::Resource(resource.clone(), rule.slot))))
     }
 
     fn len(&self) -> usize {
@@ -406,10 +422,11 @@ impl Rules {
     }
 }
 
-fn host_of(target: &Target) -> Option<&crate::Host> {
-    match target {
-        Target::Client(..) => None,
-        Target::Resource(resource, _) => resource.host.as_ref(),
+/// The backend that taught a rule, if one did.
+fn teacher(rule: &Rule) -> Option<&str> {
+    match &rule.origin {
+        Origin::Learned(from) => Some(&from.backend),
+        Origin::List(_) => None,
     }
 }
 

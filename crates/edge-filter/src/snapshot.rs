@@ -99,15 +99,22 @@ impl Snapshot {
         }
     }
 
-    /// The block that decides about this canonical address. The allow list is asked only about those that the
-    /// block list holds: most clients are on neither.
+    /// The block that decides about this canonical address: the longest one, but what the longest one of a list
+    /// refuses stays refused, whatever was learned. The allow list is asked only about those that the block list
+    /// holds: most clients are on neither.
     #[inline]
     pub(crate) fn blocking(&self, addr: IpAddr, now_s: u32) -> Option<AddressEntry> {
         let block = self.block.longest_match(addr, now_s)?;
-        match self.allow.longest_match(addr, now_s) {
-            Some(_) => None,
-            None => Some(block),
+        if self.allow.longest_match(addr, now_s).is_some() {
+            return None;
         }
+        if block.source == LEARNED
+            && let Some(listed) = self.block.longest_listed(addr, now_s)
+            && listed.action.refuses()
+        {
+            return Some(listed);
+        }
+        Some(block)
     }
 
     /// All rules of one kind with their slots, in no promised order. Shares the snapshot, so it may be kept

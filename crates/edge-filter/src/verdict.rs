@@ -36,6 +36,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether a request that it meets never reaches a backend.
+    pub const fn refuses(self) -> bool {
+        !matches!(self, Self::Observe)
+    }
+
     /// The action of this verdict's code; every code that no action has is a plain 403.
     pub(crate) const fn from_code(code: i16) -> Self {
         match code {

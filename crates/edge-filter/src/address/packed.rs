@@ -35,9 +35,10 @@ impl<K: Key> Packed<K> {
         }
     }
 
+    /// Whether its expiry and source are wanted.
     #[inline]
-    pub(super) fn is_live(&self, now_s: u32) -> bool {
-        now_s < self.expires_at_s
+    pub(super) fn is(&self, wanted: impl Fn(u32, u8) -> bool) -> bool {
+        wanted(self.expires_at_s, self.source)
     }
 }
 

@@ -7,6 +7,7 @@ use ahash::RandomState;
 use super::hosts::Hosts;
 use super::packed::Packed;
 use super::presence::Presence;
+use crate::snapshot::LEARNED;
 use crate::trie::Trie;
 use crate::{Action, ClientNet};
 
@@ -101,16 +102,27 @@ impl AddressTable {
     /// A dozen dependent loads at most for IPv4, two dozen for IPv6; allocates nothing and cannot panic.
     #[inline]
     pub fn longest_match(&self, addr: IpAddr, now_s: u32) -> Option<AddressEntry> {
+        self.longest(addr, |expires_at_s, _| now_s < expires_at_s)
+    }
+
+    /// The same of those alone that came from a list.
+    pub(crate) fn longest_listed(&self, addr: IpAddr, now_s: u32) -> Option<AddressEntry> {
+        self.longest(addr, |expires_at_s, source| now_s < expires_at_s && source != LEARNED)
+    }
+
+    /// The longest network that holds `addr` of those whose expiry and source are `wanted`.
+    #[inline]
+    fn longest(&self, addr: IpAddr, wanted: impl Fn(u32, u8) -> bool) -> Option<AddressEntry> {
         match addr {
             IpAddr::V4(v4) => {
                 let bits = v4.to_bits();
                 if !self.v4_presence.reaches(bits) {
                     return None;
                 }
-                if let Some(host) = self.v4_hosts.get(bits).filter(|host| host.is_live(now_s)) {
+                if let Some(host) = self.v4_hosts.get(bits).filter(|host| host.is(&wanted)) {
                     return Some(host.unpack(ClientNet::V4));
                 }
-                let net = self.v4_nets.longest_match(bits, |net| net.is_live(now_s))?;
+                let net = self.v4_nets.longest_match(bits, |net| net.is(&wanted))?;
                 Some(net.unpack(ClientNet::V4))
             }
             IpAddr::V6(v6) => {
@@ -118,13 +130,13 @@ impl AddressTable {
                 if !self.v6_presence.reaches(bits) {
                     return None;
                 }
-                if let Some(host) = self.v6_hosts.get(bits).filter(|host| host.is_live(now_s)) {
+                if let Some(host) = self.v6_hosts.get(bits).filter(|host| host.is(&wanted)) {
                     return Some(host.unpack(ClientNet::V6));
                 }
-                if let Some(net) = self.v6_long_nets.longest_match(bits, |net| net.is_live(now_s)) {
+                if let Some(net) = self.v6_long_nets.longest_match(bits, |net| net.is(&wanted)) {
                     return Some(net.unpack(ClientNet::V6));
                 }
-                let net = self.v6_nets.longest_match(upper(bits), |net| net.is_live(now_s))?;
+                let net = self.v6_nets.longest_match(upper(bits), |net| net.is(&wanted))?;
                 Some(net.unpack(short_v6))
             }
         }

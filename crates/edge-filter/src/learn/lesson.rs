@@ -135,6 +135,10 @@ fn resource(
         return Err(Cause::PrefixNotAllowed);
     }
     let (parameters, max_bytes) = (settings.parameter_segments, settings.max_path_bytes);
+    if request.path.is_empty() {
+        // `OPTIONS *` is about the server, not about `/`.
+        return Err(Cause::RequestPath(InvalidPath::NoSlash));
+    }
     let requested = canonical_path(request.path, parameters, &mut scratch.path)
         .map_err(|_| InvalidPath::TooLong(max_bytes))
         .and_then(|path| CanonicalPath::from_canonical(path, max_bytes))
@@ -229,7 +233,8 @@ fn provenance(lesson: &Lesson<'_>, now_ms: u64, scratch: &mut Scratch) -> Proven
         server: printable(lesson.server, MAX_NAME_BYTES),
         unique_id: printable(lesson.unique_id, MAX_NAME_BYTES),
         request: printable(&[method, b" ", host, path].concat(), MAX_REQUEST_BYTES),
-        learned_at_s: u32::try_from(now_ms / 1000).unwrap_or(NEVER - 1),
+        // Rounded up as the end is, so that the two are the TTL apart.
+        learned_at_s: u32::try_from(now_ms.div_ceil(1000)).unwrap_or(NEVER - 1),
     }
 }
 

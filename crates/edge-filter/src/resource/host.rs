@@ -100,7 +100,8 @@ fn split_port(raw: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Splits HAProxy's `base`, the `Host` header followed by the path without its query (`smp_fetch_base` in
-/// src/http_fetch.c), at the first slash. Of `OPTIONS *` the base has no path: it is empty here.
+/// src/http_fetch.c), at the first slash. Of `OPTIONS *` the base has no path: it is empty here, which a
+/// lookup takes for `/` and which teaches nothing.
 pub fn split_base(base: &[u8]) -> (&[u8], &[u8]) {
     base.split_at(base.iter().position(|&b| b == b'/').unwrap_or(base.len()))
 }

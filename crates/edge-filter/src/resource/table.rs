@@ -9,12 +9,13 @@ use super::{Conditions, Host, Match, Request, Resource};
 use crate::Action;
 use crate::hash::{Entries, HashTable, Hashed};
 use crate::rule::Details;
+use crate::snapshot::LEARNED;
 
 /// One rule of a resource.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceRule {
     /// `None`: every request for the resource.
-    pub(crate) conditions: Option<Box<Conditions>>,
+    pub(crate) conditions: Option<Arc<Conditions>>,
     pub(crate) details: Option<Arc<Details>>,
     pub(crate) action: Action,
     pub(crate) expires_at_s: u32,
@@ -83,8 +84,15 @@ pub(crate) enum Known<'a> {
 pub(crate) enum Found<'a> {
     /// This rule of this resource matches.
     Rule(&'a ResourceRules, &'a ResourceRule),
-    /// A rule may match, which its conditions decide.
-    Undecided,
+    /// This rule may match, which its conditions decide.
+    Undecided(&'a ResourceRule),
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn rule(self) -> &'a ResourceRule {
+        let (Self::Rule(_, rule) | Self::Undecided(rule)) = self;
+        rule
+    }
 }
 
 /// The rules of all resources. A clone shares everything.
@@ -149,26 +157,34 @@ impl ResourceTable {
 
     /// The rule that decides about a request for this canonical host and path: of an exact resource before a
     /// prefix, of a longer prefix before a shorter, of the host itself before every host, with conditions
-    /// before without, and of those in the descending order of [`Conditions`].
+    /// before without, and of those in the descending order of [`Conditions`]. What lists refuse by this order
+    /// stays refused, whatever was learned: a backend must not open what the operator has closed.
     ///
-    /// O(length of host and path); allocates nothing and cannot panic.
+    /// O(length of host and path) and of the rules found; allocates nothing and cannot panic.
     pub(crate) fn decide(&self, host: &[u8], path: &[u8], known: Known<'_>, now_s: u32) -> Option<Found<'_>> {
-        let mut decision = None;
+        let mut of_all = None;
+        let mut of_lists = None;
         self.matching(host, path, |resource| {
+            let (mut first, mut first_listed) = (None, None);
             for rule in resource.rules.iter().filter(|rule| now_s < rule.expires_at_s) {
-                let holds = match (&rule.conditions, known) {
+                let found = match (&rule.conditions, known) {
                     (None, _) => Found::Rule(resource, rule),
-                    (Some(_), Known::Resource) => Found::Undecided,
+                    (Some(_), Known::Resource) => Found::Undecided(rule),
                     (Some(conditions), Known::Request(request, query)) if conditions.hold(request, query) => {
                         Found::Rule(resource, rule)
                     }
                     _ => continue,
                 };
-                decision = Some(holds);
-                break;
+                first = first.or(Some(found));
+                if rule.source != LEARNED {
+                    first_listed = Some(found);
+                    break;
+                }
             }
+            of_all = first.or(of_all);
+            of_lists = first_listed.or(of_lists);
         });
-        decision
+        of_lists.filter(|found| found.rule().action.refuses()).or(of_all)
     }
 
     /// Every resource that takes in this canonical host and path; the later one has precedence.

@@ -160,7 +160,8 @@ impl Model {
             let others = self.rules.values().map(|held| &held.rule);
             let others = others.filter(|other| counts(other) && !gives_way.contains(&other.target));
             if others.clone().count() >= cap {
-                let first = others.min_by_key(|other| other.expires_at_s)?;
+                let may_give_way = others.filter(|other| !learned || is_learned(other));
+                let first = may_give_way.min_by_key(|other| other.expires_at_s)?;
                 if first.expires_at_s > rule.expires_at_s || first.expires_at_s == NEVER {
                     return None;
                 }
@@ -203,7 +204,7 @@ impl Model {
 
     fn blocking(&self, addr: &str, now_s: u32) -> Option<&Rule> {
         let is_allowed = !self.holding(List::Allow, addr, now_s).is_empty();
-        self.holding(List::Block, addr, now_s).into_iter().next().filter(|_| !is_allowed)
+        deciding(&self.holding(List::Block, addr, now_s)).filter(|_| !is_allowed)
     }
 
     /// Every rule, ended ones too, on a resource that takes in this host and path, in the order of precedence.
@@ -224,6 +225,12 @@ impl Model {
         let mut taking_in: Vec<_> = rules.filter_map(|rule| Some((precedence(rule)?, rule))).collect();
         taking_in.sort_by(|(a, _), (b, _)| b.cmp(a));
         taking_in.into_iter().map(|(_, rule)| rule).collect()
+    }
+
+    fn live(&self, host: &str, path: &str, now_s: u32) -> Vec<&Rule> {
+        let mut live = self.taking_in(host, path);
+        live.retain(|rule| now_s < rule.expires_at_s);
+        live
     }
 
     /// Count the lookup's verdict, and the hit of the rule that it rests on.
@@ -248,8 +255,7 @@ impl Model {
     }
 
     pub(super) fn resource(&mut self, host: &str, path: &str, now_s: u32) -> i16 {
-        let live = self.taking_in(host, path).into_iter().find(|rule| now_s < rule.expires_at_s);
-        let target = live.map(|rule| rule.target.clone());
+        let target = deciding(&self.live(host, path, now_s)).map(|rule| rule.target.clone());
         if matches!(&target, Some(Target::Resource(_, conditions)) if *conditions != Conditions::default()) {
             let counts = &mut self.lookups[Table::Resource as usize];
             counts[0] += 1;
@@ -268,10 +274,9 @@ impl Model {
         if decision.0 > 1 {
             return decision;
         }
-        let live = self.taking_in(asked.base.host, asked.base.path).into_iter();
-        let mut live = live.filter(|rule| now_s < rule.expires_at_s);
-        let holding = live.find(|rule| matches!(&rule.target, Target::Resource(_, c) if hold(c, asked)));
-        let rule = holding.cloned();
+        let mut holding = self.live(asked.base.host, asked.base.path, now_s);
+        holding.retain(|rule| matches!(&rule.target, Target::Resource(_, c) if hold(c, asked)));
+        let rule = deciding(&holding).cloned();
         let code = self.count(Table::Resource, rule.as_ref().map(|rule| rule.target.clone()), now_s);
         if rule.is_some() && (code != 0 || decision.1.is_none()) { (code, rule) } else { decision }
     }
@@ -281,8 +286,7 @@ impl Model {
     }
 
     pub(super) fn explain_resource(&self, base: &Base, now_s: u32) -> i16 {
-        let taking_in = self.taking_in(base.host, base.path);
-        match taking_in.into_iter().find(|rule| now_s < rule.expires_at_s) {
+        match deciding(&self.live(base.host, base.path, now_s)) {
             None => 0,
             Some(rule) => match &rule.target {
                 Target::Resource(_, conditions) if !conditions.is_empty() => -1,
@@ -301,6 +305,13 @@ impl Model {
         let first = parts.iter().position(|part| *part == Part::Decides);
         assert!(live_in_all == 0 || first.is_some_and(|at| parts[..at].iter().all(|p| *p == Part::Expired)));
     }
+}
+
+/// Of rules in the order of precedence the one that decides: the first, but what the first of a list refuses stays
+/// refused.
+fn deciding<'a>(rules: &[&'a Rule]) -> Option<&'a Rule> {
+    let listed = rules.iter().find(|rule| !is_learned(rule));
+    listed.filter(|rule| rule.action != Action::Observe).or(rules.first()).copied()
 }
 
 /// The code of a verdict, and where it is counted.

@@ -66,7 +66,7 @@ fn a_plain_false_blocks_the_path_on_its_host() {
             server: "s1".to_owned(),
             unique_id: "id-7".to_owned(),
             request: "POST shop.example//adm/../x/yeet".to_owned(),
-            learned_at_s: 1_700_000_000,
+            learned_at_s: 1_700_000_001,
         }
     );
 }

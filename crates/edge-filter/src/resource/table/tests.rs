@@ -26,15 +26,15 @@ fn resource() -> impl Strategy<Value = Resource> {
     })
 }
 
-fn conditions() -> impl Strategy<Value = Option<Box<Conditions>>> {
+fn conditions() -> impl Strategy<Value = Option<Arc<Conditions>>> {
     let given = (proptest::option::of(prop_oneof![Just("GET"), Just("POST")]), any::<bool>());
     given.prop_map(|(method, anonymous)| {
         let conditions = Conditions { method: method.map(Box::from), anonymous, ..Conditions::default() };
-        (!conditions.is_empty()).then(|| Box::new(conditions))
+        (!conditions.is_empty()).then(|| Arc::new(conditions))
     })
 }
 
-type Key = (Resource, Option<Box<Conditions>>);
+type Key = (Resource, Option<Arc<Conditions>>);
 
 /// A rule to put, by its end, or one to take out.
 fn change() -> impl Strategy<Value = (Key, Option<u32>)> {
@@ -65,7 +65,7 @@ fn precedence((resource, conditions): &Key) -> impl Ord + use<> {
 fn slot_of(found: Option<Found<'_>>) -> Option<Option<u32>> {
     found.map(|found| match found {
         Found::Rule(_, rule) => Some(rule.slot),
-        Found::Undecided => None,
+        Found::Undecided(_) => None,
     })
 }
 
