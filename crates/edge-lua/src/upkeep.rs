@@ -38,7 +38,10 @@ pub(crate) fn tick(engine: &Engine, sweeps: bool) -> Option<String> {
 
 /// The turn must not end the task that takes it: nobody would start it again.
 fn survive(turn: impl FnOnce()) -> Option<String> {
-    guard::catch(|| Some(turn()));
+    guard::catch(|| {
+        turn();
+        Some(())
+    });
     guard::last_panic().map(|panic| format!("caught a panic, please report it: {panic}"))
 }
 
