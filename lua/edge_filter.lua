@@ -72,12 +72,18 @@ local function is_anonymous(txn)
     return true
 end
 
+-- What edge_resource answers where a rule has conditions.
+local ASK = -1
+
 -- All dimensions of a request. Sets txn.edge.verdict (integer), and of the rule that decided, if one did,
--- txn.edge.rule and txn.edge.reason.
+-- txn.edge.rule and txn.edge.reason. Where edge_resource asked, edge_ip has judged the client before it: a second
+-- look would count twice, and refuse whom edge_ip let through near the end of a learned rule.
 core.register_action("edge_check", { "http-req" }, function(txn)
     local fetch = txn.sf
+    local client_is_judged = txn:get_var("txn.edge.verdict") == ASK
+    -- The base, not Host and path: edge_resource must not have judged another host.
     local verdict, rule, reason = edge.check(
-        fetch:req_fhdr("host"), fetch:path(), fetch:query(), fetch:method(), is_anonymous(txn), fetch:src())
+        fetch:base(), fetch:query(), fetch:method(), is_anonymous(txn), fetch:src(), client_is_judged)
     txn:set_var("txn.edge.verdict", verdict)
     if rule then
         txn:set_var("txn.edge.rule", rule)
@@ -114,10 +120,14 @@ end)
 
 -- Services -----------------------------------------------------------------------------------------------
 
+-- In place of a text that the module could not make.
+local FAILED = "Edge Filter caught a panic; the log has its words"
+
 local function register_page(name, content_type, body)
     core.register_service(name, "http", function(applet)
         local text = body()
-        applet:set_status(200)
+        applet:set_status(text and 200 or 500)
+        text = text or FAILED
         applet:add_header("content-type", content_type)
         applet:add_header("content-length", tostring(#text))
         applet:add_header("cache-control", "no-store")
@@ -134,7 +144,7 @@ register_page("edge_status", "application/json", edge.status)
 -- CLI: reads only, since HAProxy asks no level of these commands -------------------------------------------
 
 core.register_cli({ "show", "edge", "status" }, "show edge status : state of Edge Filter, as JSON", function(applet)
-    applet:send(edge.status() .. "\n")
+    applet:send((edge.status() or FAILED) .. "\n")
 end)
 
 -- Rules formatted between two chances for HAProxy to do other work.
@@ -157,11 +167,11 @@ core.register_cli({ "show", "edge", "rules" }, "show edge rules [ip|resource] : 
 
 core.register_cli({ "get", "edge" }, "get edge <ip or url> : what the edge would do, and why",
     function(applet, _, _, text)
-        applet:send(edge.explain(text or "") .. "\n")
+        applet:send((edge.explain(text or "") or FAILED) .. "\n")
     end)
 
 core.register_cli({ "edge", "sync" }, "edge sync : apply what is waiting, answer with the revision", function(applet)
-    applet:send(edge.sync() .. "\n")
+    applet:send((edge.sync() or FAILED) .. "\n")
 end)
 
 -- Upkeep -------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 //! Block and allow lists, and which address a request is judged by.
 
+use std::os::unix::net::UnixStream;
+
 use edge_e2e::{Backend, Edge, Mode, Request, eventually, in_every_mode};
 
 in_every_mode!(
@@ -14,6 +16,9 @@ in_every_mode!(
     the_backend_gets_the_judged_address,
     a_bad_line_is_reported_and_skipped,
     several_files_are_read,
+    a_client_is_looked_up_once_a_request,
+    edge_check_alone_judges_the_client,
+    a_client_without_an_address_meets_the_resources,
 );
 
 /// An address that no list of the tests has.
@@ -175,4 +180,47 @@ fn a_connection_can_be_refused_before_http() {
     assert!(from("127.0.0.2").is_err());
     assert!(from("127.0.0.1").is_ok());
     assert_eq!(backend.asked("/yolo"), 1);
+}
+
+fn a_client_is_looked_up_once_a_request(mode: Mode) {
+    let backend = Backend::start();
+    let edge = Edge::before(&backend, mode).list("resources.lst", "/yeet POST\n").start();
+    let lookups = || edge.metrics().sum("edge_filter_lookups_total", &[("table", "address")]);
+    for (n, (method, refused)) in [("POST", true), ("GET", false)].into_iter().enumerate() {
+        // Both ask edge_check, since the rule has a condition.
+        assert_eq!(edge.refuses(&Request::new(method, "/yeet")), refused, "{method}");
+        assert_eq!(lookups(), n as f64 + 1.0, "{method}");
+    }
+}
+
+fn edge_check_alone_judges_the_client(mode: Mode) {
+    let backend = Backend::start();
+    let edge = Edge::before(&backend, mode)
+        .list("blocked_ips.map", "203.0.113.1\n")
+        .list("resources.lst", "/yeet\n")
+        .edit("  http-request set-var(txn.edge.client) src,lua.edge_ip\n", "")
+        .edit(
+            "  http-request set-var(txn.edge.verdict) base,lua.edge_resource unless { var(txn.edge.verdict) -m int gt 1 }\n",
+            "",
+        )
+        .edit("lua.edge_check if { var(txn.edge.verdict) -m int lt 0 }", "lua.edge_check")
+        .start();
+    assert!(refuses(&edge, "203.0.113.1"));
+    assert!(!refuses(&edge, UNLISTED));
+    assert!(edge.refuses(&Request::get("/yeet").forwarded_for(UNLISTED)));
+}
+
+fn a_client_without_an_address_meets_the_resources(mode: Mode) {
+    let backend = Backend::start();
+    let edge = Edge::before(&backend, mode)
+        .list("resources.lst", "/yeet\n/here POST\n")
+        .edit("frontend web\n", "frontend web\n  bind \"unix@${FILTER_RUN}/web.sock\"\n")
+        .start();
+    let socket = edge.dir().join("web.sock");
+    eventually("the socket listens", || UnixStream::connect(&socket).ok());
+    let refuses = |request: &Request| !request.send_to_socket(&socket).unwrap().is_from_backend();
+    assert!(refuses(&Request::get("/yeet")));
+    assert!(refuses(&Request::new("POST", "/here")));
+    assert!(!refuses(&Request::get("/here")));
+    assert!(!refuses(&Request::get("/yolo")));
 }

@@ -11,6 +11,7 @@ in_every_mode!(
     a_backend_without_edge_learn_teaches_nothing,
     refusals_are_logged,
     the_default_line_is_for_every_other_backend,
+    the_shipped_default_line_allows_single_resources_only,
 );
 
 const SHOP: &str = "shop.example";
@@ -106,4 +107,15 @@ fn the_default_line_is_for_every_other_backend(mode: Mode) {
     assert_refused(&backend, &edge, SHOP, "false; ttl=61");
     assert!(learns(&backend, &edge, SHOP, "false; ttl=60"));
     assert!(learns(&backend, &edge, BLOG, "false; ttl=61"));
+}
+
+fn the_shipped_default_line_allows_single_resources_only(mode: Mode) {
+    let backend = Backend::start();
+    let edge = Edge::before(&backend, mode)
+        .edit("  default_backend site\n", "  default_backend unlisted\n")
+        .edit("\nbackend site\n", "\nbackend unlisted\n")
+        .start();
+    assert_refused(&backend, &edge, SHOP, "false; match=prefix");
+    assert_refused(&backend, &edge, SHOP, "false; scope=client");
+    assert!(learns(&backend, &edge, SHOP, "false"));
 }

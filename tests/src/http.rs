@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -14,7 +16,7 @@ const MAX_HEADERS: usize = 64;
 pub struct Request {
     method: String,
     target: String,
-    host: String,
+    host: Option<String>,
     headers: Vec<(String, String)>,
     from: Option<IpAddr>,
 }
@@ -25,7 +27,7 @@ impl Request {
         Self {
             method: method.to_owned(),
             target: target.to_owned(),
-            host: "www.example".to_owned(),
+            host: Some("www.example".to_owned()),
             headers: Vec::new(),
             from: None,
         }
@@ -38,7 +40,13 @@ impl Request {
 
     /// To another host.
     pub fn host(mut self, host: &str) -> Self {
-        host.clone_into(&mut self.host);
+        self.host = Some(host.to_owned());
+        self
+    }
+
+    /// Without a `Host` header, as HTTP/1.0 allows.
+    pub fn without_host(mut self) -> Self {
+        self.host = None;
         self
     }
 
@@ -64,15 +72,33 @@ impl Request {
     /// # Errors
     /// No connection, no whole answer, or none within 10 s.
     pub fn send(&self, to: SocketAddr) -> io::Result<Response> {
-        let mut stream = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        let stream = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
         if let Some(from) = self.from {
             stream.bind(&SocketAddr::from((from, 0)).into())?;
         }
         stream.connect_timeout(&to.into(), TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        let Self { method, target, host, .. } = self;
-        let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        self.exchange(stream)
+    }
+
+    /// Sends it to a Unix socket and reads the answer.
+    ///
+    /// # Errors
+    /// As [`Request::send`].
+    pub fn send_to_socket(&self, path: &Path) -> io::Result<Response> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        self.exchange(stream)
+    }
+
+    fn exchange(&self, mut stream: impl Read + Write) -> io::Result<Response> {
+        let Self { method, target, .. } = self;
+        let mut text = match &self.host {
+            Some(host) => format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"),
+            None => format!("{method} {target} HTTP/1.0\r\n"),
+        };
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -11,7 +11,9 @@ static LAST: Mutex<Option<String>> = Mutex::new(None);
 
 /// What `f` gives; `None` when it panicked, which is counted.
 pub(crate) fn catch<T>(f: impl FnOnce() -> Option<T>) -> Option<T> {
-    // The state behind `f` is an immutable snapshot and counters, so a half-done call breaks nothing.
+    // What a half-done call leaves behind: lookups have an immutable snapshot, counters, and buffers that the next
+    // one overwrites. Learning and upkeep have the writer's own copy of the rules, under a lock that unwinding
+    // frees. The operation at work is lost there, in part or whole, and the next change publishes what it left.
     panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
         PANICS.fetch_add(1, Ordering::Relaxed);
         None
@@ -47,6 +49,7 @@ mod tests {
         let before = panics();
         assert_eq!(catch(|| -> Option<u8> { panic!("on purpose") }), None);
         assert_eq!(catch(|| Some(7)), Some(7));
-        assert_eq!(panics(), before + 1);
+        // Other tests panic on purpose too.
+        assert!(panics() > before);
     }
 }

@@ -1,6 +1,6 @@
 //! `edge_metrics`: what Prometheus reads.
 
-use edge_filter::VerdictCounts;
+use edge_filter::{Counters, VerdictCounts};
 
 use crate::engine::Engine;
 use crate::exposition::{Kind, Page};
@@ -9,8 +9,9 @@ use crate::guard;
 /// The page of metrics.
 pub(crate) fn page(engine: &Engine) -> String {
     let mut page = Page::default();
-    rules(&mut page, engine);
-    lookups(&mut page, engine);
+    let counters = engine.filter.counters();
+    rules(&mut page, engine, &counters);
+    lookups(&mut page, &counters);
     page.metric(
         "edge_filter_learn_total",
         Kind::Counter,
@@ -21,10 +22,10 @@ pub(crate) fn page(engine: &Engine) -> String {
     page.finish()
 }
 
-fn rules(page: &mut Page, engine: &Engine) {
+fn rules(page: &mut Page, engine: &Engine, counters: &Counters) {
     let snapshot = engine.filter.snapshot();
     let counts = snapshot.counts();
-    let changes = engine.filter.counters().changes;
+    let changes = &counters.changes;
     let tables = [("allow", counts.allow), ("block", counts.block), ("resource", counts.resource)];
     page.metric("edge_filter_rules", Kind::Gauge, "Rules held, by table.").samples("table", tables);
     page.metric("edge_filter_learned_rules", Kind::Gauge, "Those of the rules that were learned.")
@@ -45,8 +46,7 @@ fn rules(page: &mut Page, engine: &Engine) {
         .value(engine.bad_lines());
 }
 
-fn lookups(page: &mut Page, engine: &Engine) {
-    let counters = engine.filter.counters();
+fn lookups(page: &mut Page, counters: &Counters) {
     let tables = [("address", counters.address), ("resource", counters.resource)];
     page.metric("edge_filter_lookups_total", Kind::Counter, "Lookups, by table.")
         .samples("table", tables.map(|(table, counts)| (table, counts.lookups)));

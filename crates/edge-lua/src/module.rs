@@ -1,9 +1,10 @@
 //! The table of functions that `edge_filter.lua` gets. Arguments of the wrong type are taken for absent ones:
-//! an error would be an alert of HAProxy for each request.
+//! an error would be an alert of HAProxy for each request. For a text that a panic kept from being made, nil comes
+//! back.
 
 use std::ops::Deref;
 
-use edge_filter::Request;
+use edge_filter::{Reader, Request, split_base};
 use mlua::BorrowedBytes;
 use mlua::prelude::*;
 
@@ -34,12 +35,15 @@ fn add_functions(lua: &Lua, module: &LuaTable, engine: &'static Engine) -> LuaRe
     }
     module.set("check", lua.create_function(check)?)?;
     module.set("learn", lua.create_function(|_, heard: LuaValue| Ok(learn(engine, &heard)))?)?;
-    module.set("metrics", lua.create_function(|_, ()| Ok(metrics::page(engine)))?)?;
-    module.set("status", lua.create_function(|_, ()| Ok(status::json(engine)))?)?;
-    module.set("explain", lua.create_function(|_, what: Text| Ok(explain::explain(&what)))?)?;
+    module.set("metrics", lua.create_function(|_, ()| Ok(guard::catch(|| Some(metrics::page(engine)))))?)?;
+    module.set("status", lua.create_function(|_, ()| Ok(guard::catch(|| Some(status::json(engine)))))?)?;
+    module.set(
+        "explain",
+        lua.create_function(|_, what: Text| Ok(guard::catch(|| Some(explain::explain(&what)))))?,
+    )?;
     let rules = |_: &Lua, kind: Text| Ok(RuleCursor::new(&kind, &engine.filter));
     module.set("rules", lua.create_function(rules)?)?;
-    module.set("sync", lua.create_function(|_, ()| Ok(upkeep::sync(engine)))?)?;
+    module.set("sync", lua.create_function(|_, ()| Ok(guard::catch(|| Some(upkeep::sync(engine)))))?)?;
     module
         .set("tick", lua.create_function(|_, sweeps: LuaValue| Ok(upkeep::tick(engine, truthy(&sweeps))))?)?;
     module.set("warnings", lua.create_function(|_, ()| Ok(engine.take_warnings()))?)?;
@@ -49,16 +53,25 @@ fn add_functions(lua: &Lua, module: &LuaTable, engine: &'static Engine) -> LuaRe
     module.set("version", lua.create_function(|_, ()| Ok(env!("CARGO_PKG_VERSION")))?)
 }
 
-/// `check(host, path, query, method, anonymous, client)`: the verdict, and of the rule that decided its name and
-/// its reason.
+/// `check(base, query, method, anonymous, client, client_is_judged)`: the verdict, and of the rule that decided its
+/// name and its reason.
 fn check(
     _: &Lua,
-    (host, path, query, method, anonymous, client): (Text, Text, Text, Text, LuaValue, Text),
+    (base, query, method, anonymous, client, client_is_judged): (Text, Text, Text, LuaValue, Text, LuaValue),
 ) -> LuaResult<(i16, Option<String>, Option<String>)> {
+    let (host, path) = split_base(&base);
     let client = std::str::from_utf8(&client).ok().and_then(|text| text.parse().ok());
     let anonymous = truthy(&anonymous);
-    let request = Request { host: &host, path: &path, query: &query, method: &method, anonymous, client };
-    let decision = guard::catch(|| engine::with_reader(|reader| reader.check(&request, clock::now_s())));
+    let request = Request { host, path, query: &query, method: &method, anonymous, client };
+    let decide = |reader: &mut Reader<'_>| {
+        let now_s = clock::now_s();
+        if truthy(&client_is_judged) {
+            reader.check_resource(&request, now_s)
+        } else {
+            reader.check(&request, now_s)
+        }
+    };
+    let decision = guard::catch(|| engine::with_reader(decide));
     let Some(decision) = decision else { return Ok((0, None, None)) };
     let rule = decision.rule.as_ref();
     let name = rule.map(|rule| rule.target.to_string());

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use edge_filter::{Filter, Kind, Rule};
 use mlua::prelude::*;
 
-use crate::clock;
+use crate::{clock, guard};
 
 /// Most rules of one slice, so that its making stays below 2 ms.
 const MAX_SLICE_RULES: usize = 1024;
@@ -38,6 +38,8 @@ impl RuleCursor {
 
 impl LuaUserData for RuleCursor {
     fn add_methods<M: LuaUserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method_mut("next", |_, cursor, max_rules: usize| Ok(cursor.next_slice(max_rules)));
+        methods.add_method_mut("next", |_, cursor, max_rules: usize| {
+            Ok(guard::catch(|| cursor.next_slice(max_rules)))
+        });
     }
 }

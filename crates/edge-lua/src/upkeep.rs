@@ -28,25 +28,54 @@ impl Upkeep {
 /// One turn. Every thread lets go of the snapshot that its last lookup left behind; the one that `sweeps` also
 /// applies what waits and removes what ended. A line for the log comes back after a panic.
 pub(crate) fn tick(engine: &Engine, sweeps: bool) -> Option<String> {
-    if sweeps {
-        let started = Instant::now();
-        let expired = || engine.filter.counters().changes.expired;
-        loop {
-            let before = expired();
-            engine.filter.upkeep(clock::now_s(), SLICE_RULES as usize);
-            if expired() - before < SLICE_RULES || started.elapsed() >= TURN {
-                break;
-            }
+    survive(|| {
+        if sweeps {
+            sweep(engine);
         }
-        let took_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        engine.upkeep.longest_ns.fetch_max(took_ns, Relaxed);
-    }
-    engine::with_reader(|reader| reader.refresh());
+        engine::with_reader(|reader| reader.refresh());
+    })
+}
+
+/// The turn must not end the task that takes it: nobody would start it again.
+fn survive(turn: impl FnOnce()) -> Option<String> {
+    guard::catch(|| {
+        turn();
+        Some(())
+    });
     guard::last_panic().map(|panic| format!("caught a panic, please report it: {panic}"))
+}
+
+fn sweep(engine: &Engine) {
+    let started = Instant::now();
+    let expired = || engine.filter.counters().changes.expired;
+    loop {
+        let before = expired();
+        engine.filter.upkeep(clock::now_s(), SLICE_RULES as usize);
+        if expired() - before < SLICE_RULES || started.elapsed() >= TURN {
+            break;
+        }
+    }
+    let took_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    engine.upkeep.longest_ns.fetch_max(took_ns, Relaxed);
 }
 
 /// Applies what waits and answers with the revision then in force.
 pub(crate) fn sync(engine: &Engine) -> String {
     engine.filter.upkeep(clock::now_s(), 0);
     format!("revision {}", engine.filter.snapshot().revision())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_does_not_end_the_task() {
+        let before = guard::panics();
+        survive(|| panic!("on purpose"));
+        assert!(guard::panics() > before);
+        let mut turned = false;
+        survive(|| turned = true);
+        assert!(turned);
+    }
 }
