@@ -138,5 +138,5 @@ fn explanations_agree(model: &Model, reader: &mut Reader<'_>, at: usize, now_s: 
     let explanation = reader.explain_resource(base.raw.as_bytes(), now_s);
     assert_eq!(explanation.verdict.code(), model.explain_resource(base, now_s), "{explanation}");
     let explained = explanation.rules.iter().map(|explained| &explained.rule);
-    assert!(explained.eq(model.taking_in(base.host, base.path)), "{explanation}");
+    assert!(explained.eq(model.explained(base, now_s)), "{explanation}");
 }

@@ -208,7 +208,7 @@ impl Model {
     }
 
     /// Every rule, ended ones too, on a resource that takes in this host and path, in the order of precedence.
-    pub(super) fn taking_in(&self, host: &str, path: &str) -> Vec<&Rule> {
+    fn taking_in(&self, host: &str, path: &str) -> Vec<&Rule> {
         let precedence = |rule: &Rule| {
             let Target::Resource(of, conditions) = &rule.target else { return None };
             let own_path = of.path.as_str();
@@ -283,6 +283,16 @@ impl Model {
 
     pub(super) fn explain_address(&self, addr: &str, now_s: u32) -> i16 {
         self.blocking(addr, now_s).map_or(0, |rule| code_of(rule.action).0)
+    }
+
+    /// The rules of an explanation in their order: where a list refuses, what it has comes first.
+    pub(super) fn explained(&self, base: &Base, now_s: u32) -> Vec<&Rule> {
+        let mut rules = self.taking_in(base.host, base.path);
+        let decides = deciding(&self.live(base.host, base.path, now_s));
+        if decides.is_some_and(|rule| !is_learned(rule) && rule.action != Action::Observe) {
+            rules.sort_by_key(|rule| is_learned(rule));
+        }
+        rules
     }
 
     pub(super) fn explain_resource(&self, base: &Base, now_s: u32) -> i16 {
