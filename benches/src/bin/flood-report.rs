@@ -92,11 +92,12 @@ fn flood(hosts: usize) {
             let taught = learn(&lesson, &authorities, &settings, u64::from(now_s) * 1000, &mut scratch);
             filter.submit(taught.expect("an honest lesson").operation, now_s).expect("nobody else submits");
             if n % PATHS_AN_UPKEEP == 0 {
+                // As HAProxy's upkeep task does: a reader without lookups would keep what was replaced since.
+                reader.refresh();
                 filter.upkeep(now_s, 1_000);
             }
             times.push(start.elapsed().as_nanos() as f64);
         }
-        reader.refresh();
         let heap = heap_bytes() - before;
         times.sort_by(f64::total_cmp);
         let now_s = NOW_S + (offered / PATHS_A_SECOND) as u32;
