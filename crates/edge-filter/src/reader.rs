@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 
-use crate::resource::{Found, Known, ResourceRule};
+use crate::resource::{Found, Known, Query, ResourceRule};
 use crate::snapshot::LEARNED;
 use crate::tally::{Table, Tally};
 use crate::{
     Action, AddressEntry, Filter, List, Request, Rule, Scratch, Snapshot, Verdict, canonical_host,
-    canonical_path, canonical_query, split_base,
+    canonical_path, split_base,
 };
 
 /// Lookups for one thread: its view of the snapshot, its buffers, its counts.
@@ -143,12 +143,12 @@ impl<'f> Reader<'f> {
     pub fn check_resource(&mut self, request: &Request<'_>, now_s: u32) -> Decision {
         let snapshot = self.snapshot.load();
         self.tally.count_lookup(Table::Resource);
-        let parameters = self.filter.settings().parameter_segments;
+        let segments = self.filter.settings().parameter_segments;
         let pass = Decision { verdict: Verdict::Pass, rule: None };
-        let host = canonical_host(request.host, &mut self.scratch.host);
-        let Ok(path) = canonical_path(request.path, parameters, &mut self.scratch.path) else { return pass };
-        let query = canonical_query(request.query, &mut self.scratch.query).ok();
-        let known = Known::Request(request, query);
+        let Scratch { host, path, query, parameters, keys } = &mut self.scratch;
+        let host = canonical_host(request.host, host);
+        let Ok(path) = canonical_path(request.path, segments, path) else { return pass };
+        let known = Known::Request(request, Query::new(request.query, query, parameters, keys));
         match snapshot.resources.decide(host, path, known, now_s) {
             Some(Found::Rule(of, rule)) => Decision {
                 verdict: Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s),

@@ -19,6 +19,9 @@ const MAX_NAME_BYTES: usize = 128;
 /// Longest request line that a rule keeps, bytes.
 const MAX_REQUEST_BYTES: usize = 256;
 
+/// Segments of a learned prefix: each is a step of every lookup on its host.
+const MAX_PREFIX_SEGMENTS: usize = 32;
+
 /// Longest host that a log line shows, bytes.
 const MAX_HOST_BYTES: usize = 253;
 
@@ -151,6 +154,11 @@ fn resource(
         Match::Exact => Resource::exact(Some(host), path),
         Match::Prefix => Resource::prefix(Some(host), path),
     };
+    if resource.matching == Match::Prefix
+        && resource.path.as_str().split('/').count() > MAX_PREFIX_SEGMENTS + 1
+    {
+        return Err(Cause::PrefixTooDeep);
+    }
     if resource.covers_path(&requested) { Ok(resource) } else { Err(Cause::NotCovered) }
 }
 
@@ -177,7 +185,7 @@ fn conditions(
             let name =
                 canonical_escapes(name.as_bytes(), &mut buffer).map_err(|_| Cause::ConditionTooLong)?;
             let mut values = parameter_values(query, name);
-            let value = values.next().ok_or(Cause::NoParameter)?;
+            let value = values.next().filter(|_| !name.contains(&b'=')).ok_or(Cause::NoParameter)?;
             if values.any(|other| other != value) {
                 return Err(Cause::AmbiguousParameter);
             }

@@ -32,6 +32,9 @@ pub enum Cause {
     /// A backend speaks about what it was asked for, so the rule must match the request.
     #[error("path does not cover the path of the request")]
     NotCovered,
+    /// A prefix of more than 32 segments.
+    #[error("the prefix has too many segments")]
+    PrefixTooDeep,
     /// See [`crate::Authority::hosts`].
     #[error("the backend may not block this host")]
     HostNotAllowed,
@@ -75,6 +78,7 @@ impl Cause {
             Self::RequestPath(_) => "invalid_request_path",
             Self::Path(_) => "invalid_path",
             Self::NotCovered => "not_covered",
+            Self::PrefixTooDeep => "prefix_too_deep",
             Self::HostNotAllowed => "host_not_allowed",
             Self::PrefixNotAllowed => "prefix_not_allowed",
             Self::ClientNotAllowed => "client_not_allowed",
@@ -90,7 +94,7 @@ impl Cause {
 
 impl Refusal {
     /// The labels of all causes, so that a metric is an array of counters.
-    pub const LABELS: [&str; 24] = [
+    pub const LABELS: [&str; 25] = [
         "header_too_long",
         "several_values",
         "malformed",
@@ -106,6 +110,7 @@ impl Refusal {
         "invalid_request_path",
         "invalid_path",
         "not_covered",
+        "prefix_too_deep",
         "host_not_allowed",
         "prefix_not_allowed",
         "client_not_allowed",
@@ -153,6 +158,7 @@ mod tests {
             Cause::RequestPath(InvalidPath::NoSlash),
             Cause::Path(InvalidPath::NoSlash),
             Cause::NotCovered,
+            Cause::PrefixTooDeep,
             Cause::HostNotAllowed,
             Cause::PrefixNotAllowed,
             Cause::ClientNotAllowed,

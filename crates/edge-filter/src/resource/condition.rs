@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::query::parameter_values;
+use super::query::Query;
 
 /// Longest query, parameter name or parameter value of a condition, bytes in canonical form.
 pub const MAX_CONDITION_BYTES: usize = 1024;
@@ -48,22 +48,21 @@ impl Conditions {
         *self == Self::default()
     }
 
-    /// Whether all of them hold for this request. `query` is its [`crate::canonical_query`], made once for
-    /// all the rules of a lookup; `None`, a query too long for that, is equal to no condition. A parameter
-    /// given more than once holds if any of its values does, so adding another does not evade the rule.
+    /// Whether all of them hold for this request, of which `query` is the query. One that is too long is equal to
+    /// no condition. A parameter given more than once holds if any of its values does, so adding another does
+    /// not evade the rule.
     ///
-    /// O(n) in the length of the query, allocates nothing.
-    pub fn hold(&self, request: &Request<'_>, query: Option<&[u8]>) -> bool {
+    /// O(log n) in the number of parameters for a rule that does not hold; allocates nothing.
+    pub fn hold(&self, request: &Request<'_>, query: &Query<'_>) -> bool {
         let canonical = |client: IpAddr| client.to_canonical();
         self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
             && (!self.anonymous || request.anonymous)
             && self.client.is_none_or(|client| request.client.map(canonical) == Some(canonical(client)))
-            && self.query.as_ref().is_none_or(|expected| query == Some(expected.as_bytes()))
-            && self.parameter.as_ref().is_none_or(|(name, value)| {
-                query.is_some_and(|query| {
-                    parameter_values(query, name.as_bytes()).any(|given| given == value.as_bytes())
-                })
-            })
+            && self.query.as_ref().is_none_or(|expected| query.text == Some(expected.as_bytes()))
+            && self
+                .parameter
+                .as_ref()
+                .is_none_or(|(name, value)| query.has(name.as_bytes(), value.as_bytes()))
     }
 }
 
@@ -78,6 +77,8 @@ pub(crate) fn method(text: &[u8]) -> Option<Box<str>> {
 
 #[cfg(test)]
 mod tests {
+    use ahash::RandomState;
+
     use super::*;
 
     const REQUEST: Request<'_> = Request {
@@ -89,8 +90,13 @@ mod tests {
         client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),
     };
 
+    fn holds_for(conditions: &Conditions, request: &Request<'_>, text: &mut [u8]) -> bool {
+        let (mut parameters, keys) = (Vec::with_capacity(8), RandomState::new());
+        conditions.hold(request, &Query::new(request.query, text, &mut parameters, &keys))
+    }
+
     fn holds(conditions: &Conditions) -> bool {
-        conditions.hold(&REQUEST, Some(REQUEST.query))
+        holds_for(conditions, &REQUEST, &mut [0; 99])
     }
 
     #[test]
@@ -125,26 +131,27 @@ mod tests {
 
     #[test]
     fn what_a_request_lacks_is_equal_to_nothing() {
-        let request = Request { anonymous: false, client: None, ..REQUEST };
-        assert!(!Conditions { anonymous: true, ..Conditions::default() }.hold(&request, Some(b"")));
-        let client = Conditions { client: "192.0.2.1".parse().ok(), ..Conditions::default() };
-        assert!(!client.hold(&request, Some(b"")));
-        let query = Conditions { query: Some("".into()), ..Conditions::default() };
-        assert!(!query.hold(&request, None));
-        assert!(query.hold(&request, Some(b"")));
+        let request = Request { anonymous: false, client: None, query: b"", ..REQUEST };
+        let holds = |conditions: &Conditions| holds_for(conditions, &request, &mut [0; 99]);
+        assert!(!holds(&Conditions { anonymous: true, ..Conditions::default() }));
+        assert!(!holds(&Conditions { client: "192.0.2.1".parse().ok(), ..Conditions::default() }));
+        let empty = Conditions { query: Some("".into()), ..Conditions::default() };
+        assert!(holds(&empty));
+        let too_long = Request { query: b"%zz", ..REQUEST };
+        assert!(!holds_for(&empty, &too_long, &mut []));
     }
 
     #[test]
     fn a_mapped_client_is_its_ipv4_address() {
         let request = Request { client: "::ffff:192.0.2.1".parse().ok(), ..REQUEST };
         let conditions = Conditions { client: "192.0.2.1".parse().ok(), ..Conditions::default() };
-        assert!(conditions.hold(&request, None));
+        assert!(holds_for(&conditions, &request, &mut [0; 99]));
     }
 
     #[test]
     fn a_second_value_does_not_evade_a_parameter() {
         let conditions = Conditions { parameter: Some(("id".into(), "1".into())), ..Conditions::default() };
-        assert!(conditions.hold(&REQUEST, Some(b"id=9&id=1")));
+        assert!(holds_for(&conditions, &Request { query: b"id=9&id=1", ..REQUEST }, &mut [0; 99]));
     }
 
     #[test]

@@ -16,6 +16,6 @@ pub(crate) use escape::canonical_escapes;
 pub use host::{Host, InvalidHost, canonical_host, split_base};
 pub use name::{Match, Resource};
 pub use path::{CanonicalPath, InvalidPath, ParameterSegments, canonical_path};
-pub use query::{canonical_query, parameter_values};
+pub use query::{Query, canonical_query, parameter_values};
 pub use scratch::Scratch;
 pub(crate) use table::{Found, Known, ResourceRule, ResourceRules, ResourceTable};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
-use super::{Conditions, Host, Match, Request, Resource};
+use super::{Conditions, Host, Match, Query, Request, Resource};
 use crate::Action;
 use crate::hash::{Entries, HashTable, Hashed};
 use crate::rule::Details;
@@ -75,8 +75,8 @@ impl Hashed for PrefixHost {
 pub(crate) enum Known<'a> {
     /// Host and path only: a rule with conditions cannot be decided.
     Resource,
-    /// Everything; and the query in canonical form, `None` if too long for that.
-    Request(&'a Request<'a>, Option<&'a [u8]>),
+    /// Everything.
+    Request(&'a Request<'a>, Query<'a>),
 }
 
 /// What was found for a request.
@@ -170,7 +170,9 @@ impl ResourceTable {
                 let found = match (&rule.conditions, known) {
                     (None, _) => Found::Rule(resource, rule),
                     (Some(_), Known::Resource) => Found::Undecided(rule),
-                    (Some(conditions), Known::Request(request, query)) if conditions.hold(request, query) => {
+                    (Some(conditions), Known::Request(request, query))
+                        if conditions.hold(request, &query) =>
+                    {
                         Found::Rule(resource, rule)
                     }
                     _ => continue,

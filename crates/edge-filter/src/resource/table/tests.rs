@@ -119,9 +119,11 @@ proptest! {
             let found = table.decide(host_bytes, path_bytes, Known::Resource, now_s);
             prop_assert_eq!(slot_of(found), first, "{}{}", host, path);
 
-            let holds = |conditions: &Conditions| conditions.hold(&request, Some(b""));
+            let (mut parameters, query_keys) = (Vec::with_capacity(4), RandomState::new());
+            let query = Query::new(b"", &mut [], &mut parameters, &query_keys);
+            let holds = |conditions: &Conditions| conditions.hold(&request, &query);
             let holding = live.iter().find(|((_, own), _)| own.as_deref().is_none_or(holds));
-            let found = table.decide(host_bytes, path_bytes, Known::Request(&request, Some(b"")), now_s);
+            let found = table.decide(host_bytes, path_bytes, Known::Request(&request, query), now_s);
             prop_assert_eq!(slot_of(found), holding.map(|(_, (_, slot))| Some(*slot)), "{}{}", host, path);
         }
     }
