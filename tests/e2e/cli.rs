@@ -73,7 +73,9 @@ fn an_address_is_explained(mode: Mode) {
 fn a_url_is_explained(mode: Mode) {
     let (_backend, edge) = start(mode);
     let learned = edge.cli("get edge www.example//%79eet");
-    for word in ["www.example/yeet", "learned from site/site1", "no such page", "404"] {
+    for word in
+        ["www.example/yeet", "learned from site/site1 by GET www.example/yeet id=", "no such page", "404"]
+    {
         assert!(learned.contains(word), "{word:?} is not in {learned:?}");
     }
     let listed = edge.cli("get edge http://any.example/.env");
