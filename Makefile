@@ -6,7 +6,8 @@ CARGO ?= cargo
 # What the installed HAProxy was built with; known once it is installed.
 LUA = $(shell scripts/lua-version.sh)
 MODULE_LUA = lua$(subst .,,$(LUA))
-DEMO = EDGE_MODULE_DIR=dist/lua$(LUA) target/debug/edge-demo
+# In place of the shell: make hands the signals that it gets to its children only.
+DEMO = exec env EDGE_MODULE_DIR=dist/lua$(LUA) target/debug/edge-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z.-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
@@ -67,6 +68,8 @@ lint: ## formatting and lints, without changing anything
 	else echo "No clippy: lints are not checked."; fi
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
 	else echo "No shellcheck: scripts are not checked."; fi
+	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; $(CARGO) deny check; \
+	else echo "No cargo-deny: licences and advisories are not checked."; fi
 
 install: ## what is missing of haproxy and gcc (Debian packages, as root or with sudo)
 	@scripts/install.sh

@@ -147,7 +147,9 @@ core.register_cli({ "show", "edge", "status" }, "show edge status : state of Edg
     applet:send((edge.status() or FAILED) .. "\n")
 end)
 
--- Rules formatted between two chances for HAProxy to do other work.
+-- Rules formatted at once, about one buffer of HAProxy (16 KiB). applet:send waits by itself while the buffer is
+-- full, and HAProxy does other work then. No core.yield: in HAProxy 2.6 it schedules the task of this command, which
+-- is not unscheduled when the client leaves (hlua_cli_io_release_fct in src/hlua.c), and then wakes freed memory.
 local RULES_PER_SLICE = 256
 
 core.register_cli({ "show", "edge", "rules" }, "show edge rules [ip|resource] : the rules in force",
@@ -160,7 +162,6 @@ core.register_cli({ "show", "edge", "rules" }, "show edge rules [ip|resource] : 
         local slice = rules:next(RULES_PER_SLICE)
         while slice do
             applet:send(slice)
-            core.yield()
             slice = rules:next(RULES_PER_SLICE)
         end
     end)

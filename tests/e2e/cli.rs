@@ -1,5 +1,8 @@
 //! The commands on the stats socket, and the status page.
 
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
 use edge_e2e::{Answer, Backend, Edge, Mode, Request, in_every_mode};
 
 in_every_mode!(
@@ -9,7 +12,9 @@ in_every_mode!(
     a_url_is_explained,
     sync_answers_with_the_revision,
     odd_commands_are_answered,
+    what_is_not_understood_is_no_pass,
     a_long_list_of_rules_comes_whole,
+    clients_that_leave_early_do_no_harm,
 );
 
 /// Two address rules and an allowed one from files, a resource rule from a file, one learned.
@@ -68,7 +73,9 @@ fn an_address_is_explained(mode: Mode) {
 fn a_url_is_explained(mode: Mode) {
     let (_backend, edge) = start(mode);
     let learned = edge.cli("get edge www.example//%79eet");
-    for word in ["www.example/yeet", "learned from site/site1", "no such page", "404"] {
+    for word in
+        ["www.example/yeet", "learned from site/site1 by GET www.example/yeet id=", "no such page", "404"]
+    {
         assert!(learned.contains(word), "{word:?} is not in {learned:?}");
     }
     let listed = edge.cli("get edge http://any.example/.env");
@@ -102,4 +109,54 @@ fn a_long_list_of_rules_comes_whole(mode: Mode) {
     let edge = Edge::before(&backend, mode).list("blocked_ips.map", &list).list("allowed.lst", "").start();
     let rules = edge.cli("show edge rules ip");
     assert_eq!(rules.lines().filter(|line| line.contains("10.0.")).count(), 3000);
+}
+
+fn what_is_not_understood_is_no_pass(mode: Mode) {
+    let (_backend, edge) = start(mode);
+    assert_eq!(edge.cli("get edge 203.0.113.0/24").trim(), "ask for one address, such as 203.0.113.0");
+    for text in ["garbage", "999.1.1.1", "http://", "http:///yeet"] {
+        assert_eq!(edge.cli(&format!("get edge {text}")).trim(), "say: get edge <ip or url>", "{text}");
+    }
+}
+
+/// Asks 100 times and reads at most `bytes` of the answer: half of the clients close their side first.
+fn ask_and_leave(edge: &Edge, command: &str, bytes: impl Fn(u64) -> u64) -> io::Result<()> {
+    for n in 0..100 {
+        let socket = edge.cli_socket(command)?;
+        if n % 2 == 0 {
+            socket.shutdown(Shutdown::Write)?;
+        }
+        io::copy(&mut socket.take(bytes(n)), &mut io::sink())?;
+    }
+    Ok(())
+}
+
+fn clients_that_leave_early_do_no_harm(mode: Mode) {
+    for rules in [3, 20_000] {
+        let backend = Backend::start();
+        let list: String = (0..rules).map(|n| format!("10.0.{}.{}\n", n / 256, n % 256)).collect();
+        let edge =
+            Edge::before(&backend, mode).list("blocked_ips.map", &list).list("allowed.lst", "").start();
+        let pid = edge.worker_pid();
+        let gone = |command: &str, e: io::Error| panic!("{command}, {rules} rules: {e}");
+        for command in ["show edge rules", "show edge status", "get edge 10.0.0.1", "edge sync"] {
+            // All of it; then nothing, or up to 200 kB.
+            ask_and_leave(&edge, command, |n| if n % 2 == 0 { u64::MAX } else { n % 4 / 2 * n * 2000 })
+                .unwrap_or_else(|e| gone(command, e));
+            ask_and_leave(&edge, command, |n| n % 3 * 50).unwrap_or_else(|e| gone(command, e));
+        }
+        for n in 0..100 {
+            let path = ["/metrics", "/status"][n % 2];
+            let mut client = TcpStream::connect(edge.metrics_addr()).unwrap();
+            client.write_all(format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n").as_bytes()).unwrap();
+            if n % 4 < 2 {
+                client.shutdown(Shutdown::Write).unwrap();
+            }
+        }
+        assert_eq!(edge.worker_pid(), pid, "{rules} rules");
+        assert_eq!(
+            edge.cli("show edge rules ip").lines().filter(|line| line.contains("10.0.")).count(),
+            rules
+        );
+    }
 }

@@ -10,13 +10,6 @@ use nix::unistd::Uid;
 
 in_every_mode!(no_thread_is_made, requests_and_lessons_at_once_do_no_harm);
 
-/// The process that serves: itself, or the worker under a master.
-fn worker_pid(edge: &Edge) -> u32 {
-    let info = edge.cli("show info");
-    let pid = info.lines().find_map(|line| line.strip_prefix("Pid: ")).expect("a Pid in show info");
-    pid.parse().expect("a number")
-}
-
 fn no_thread_is_made(mode: Mode) {
     let backend = Backend::start();
     let edge = Edge::before(&backend, mode).start();
@@ -24,7 +17,7 @@ fn no_thread_is_made(mode: Mode) {
     edge.get("/yeet");
     // Upkeep has run once the rule is gone.
     eventually("the rule is swept", || (edge.metrics().learned_rules() == 0.0).then_some(()));
-    let threads = fs::read_dir(format!("/proc/{}/task", worker_pid(&edge))).unwrap().count();
+    let threads = fs::read_dir(format!("/proc/{}/task", edge.worker_pid())).unwrap().count();
     assert_eq!(threads, 2, "the two threads of nbthread");
 }
 
@@ -56,7 +49,7 @@ fn the_worker_gives_up_its_rights() {
     if !Uid::effective().is_root() {
         return;
     }
-    let process = format!("/proc/{}", worker_pid(&edge));
+    let process = format!("/proc/{}", edge.worker_pid());
     assert_ne!(fs::metadata(&process).unwrap().uid(), 0);
     assert_eq!(fs::read_link(format!("{process}/root")).unwrap().to_str(), Some("/var/lib/haproxy"));
     let limits = fs::read_to_string(format!("{process}/limits")).unwrap();
@@ -75,13 +68,13 @@ fn a_reload_takes_new_lists_in() {
     let refuses = |client: &str| edge.refuses(&Request::get("/yolo").forwarded_for(client));
     assert!(refuses("203.0.113.1"));
     assert!(!refuses("203.0.113.2"));
-    let old = worker_pid(&edge);
+    let old = edge.worker_pid();
     fs::write(edge.dir().join("lists/blocked_ips.map"), "203.0.113.2\n").unwrap();
     edge.haproxy().signal(Signal::SIGUSR2);
     eventually("the new worker refuses by the new list", || {
         (refuses("203.0.113.2") && !refuses("203.0.113.1")).then_some(())
     });
-    eventually("the stats socket is that of the new worker", || (worker_pid(&edge) != old).then_some(()));
+    eventually("the stats socket is that of the new worker", || (edge.worker_pid() != old).then_some(()));
     eventually("the old worker is gone", || (!fs::exists(format!("/proc/{old}")).unwrap()).then_some(()));
 }
 
@@ -89,7 +82,7 @@ fn a_reload_takes_new_lists_in() {
 fn a_reload_with_a_bad_setting_leaves_the_old_worker() {
     let backend = Backend::start();
     let edge = Edge::before(&backend, Mode::WORKER).list("blocked_ips.map", "203.0.113.1\n").start();
-    let old = worker_pid(&edge);
+    let old = edge.worker_pid();
     let config = edge.dir().join("haproxy.cfg");
     let text = fs::read_to_string(&config)
         .unwrap()
@@ -98,7 +91,7 @@ fn a_reload_with_a_bad_setting_leaves_the_old_worker() {
     edge.haproxy().signal(Signal::SIGUSR2);
     eventually("the setting is named", || edge.haproxy().log().contains("EDGE_LEARN_TTL").then_some(()));
     assert!(edge.refuses(&Request::get("/yolo").forwarded_for("203.0.113.1")));
-    assert_eq!(worker_pid(&edge), old);
+    assert_eq!(edge.worker_pid(), old);
 }
 
 #[test]

@@ -12,6 +12,8 @@ in_every_mode!(
     a_rule_answers_with_its_status,
     a_path_status_map_is_a_resource_list,
     a_target_without_a_path_passes,
+    a_target_with_a_path_that_haproxy_does_not_see_is_refused,
+    a_url_is_judged_by_its_path,
     a_host_that_can_be_read_in_two_ways_is_refused,
     edge_check_judges_the_host_of_edge_resource,
 );
@@ -108,6 +110,33 @@ fn a_target_without_a_path_passes(mode: Mode) {
     assert!(!edge.refuses(&Request::new("OPTIONS", "*")));
 }
 
+fn a_target_with_a_path_that_haproxy_does_not_see_is_refused(mode: Mode) {
+    for config in ["haproxy.cfg", "minimal.cfg", "multi-backend.cfg"] {
+        let backend = Backend::start();
+        let edge = Edge::before(&backend, mode).config(config).start();
+        // HAProxy itself refuses a target that does not begin with the Host.
+        for (method, target) in
+            [("GET", "a/.env"), ("OPTIONS", "a/.env"), ("GET", "a"), ("GET", "x://a"), ("GET", "*")]
+        {
+            let request = Request::new(method, target).host("a");
+            assert_eq!(edge.send(&request).status, 400, "{config}: {request:?}");
+        }
+        assert_eq!(backend.asked_in_all(), 0, "{config}");
+        for target in ["/x", "http://a/x?y", "http://a"] {
+            assert!(edge.send(&Request::get(target).host("a")).is_from_backend(), "{config}: {target}");
+        }
+        assert!(edge.send(&Request::new("OPTIONS", "*").host("a")).is_from_backend(), "{config}");
+    }
+}
+
+fn a_url_is_judged_by_its_path(mode: Mode) {
+    let (_backend, edge) = with_rules("/\n/yeet\n", mode);
+    for target in ["http://a.example", "HTTP://a.example:80", "http://a.example/", "http://a.example/yeet"] {
+        assert!(edge.refuses(&Request::get(target).host("a.example")), "{target} reached the backend");
+    }
+    assert!(!edge.refuses(&Request::get("http://a.example/yolo").host("a.example")));
+}
+
 fn a_host_that_can_be_read_in_two_ways_is_refused(mode: Mode) {
     for config in ["haproxy.cfg", "minimal.cfg", "multi-backend.cfg"] {
         let backend = Backend::start();
@@ -142,8 +171,8 @@ fn edge_check_judges_the_host_of_edge_resource(mode: Mode) {
     let backend = Backend::start();
     let edge = Edge::before(&backend, mode)
         .edit(
-            "http-request deny deny_status 400 unless",
-            "http-request set-var(txn.odd_host) bool(true) unless",
+            "http-request deny deny_status 400 unless { req.fhdr_cnt(host)",
+            "http-request set-var(txn.odd_host) bool(true) unless { req.fhdr_cnt(host)",
         )
         .list("resources.lst", "one.example/yeet POST\n")
         .start();

@@ -256,20 +256,44 @@ impl Edge {
         Request::get(path).send(self.metrics.addr()).expect("an answer of the metrics frontend")
     }
 
+    /// The process that serves: itself, or the worker under a master.
+    ///
+    /// # Panics
+    /// The stats socket does not say.
+    pub fn worker_pid(&self) -> u32 {
+        let info = self.cli("show info");
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid: ")).expect("a Pid in show info");
+        pid.parse().expect("a number")
+    }
+
     /// The answer to a command on the stats socket.
     ///
     /// # Panics
     /// The socket does not answer.
     pub fn cli(&self, command: &str) -> String {
         let ask = || -> io::Result<String> {
-            let mut socket = UnixStream::connect(self.dir.path().join("edge.sock"))?;
-            socket.set_read_timeout(Some(CLI_TIMEOUT))?;
-            socket.write_all(format!("{command}\n").as_bytes())?;
+            let mut socket = self.cli_socket(command)?;
             let mut answer = String::new();
             socket.read_to_string(&mut answer)?;
             Ok(answer)
         };
         ask().unwrap_or_else(|e| panic!("no answer to {command:?}: {e}"))
+    }
+
+    /// A connection to the stats socket that has sent a command and read nothing yet.
+    ///
+    /// # Errors
+    /// The socket does not take it.
+    pub fn cli_socket(&self, command: &str) -> io::Result<UnixStream> {
+        let mut socket = UnixStream::connect(self.dir.path().join("edge.sock"))?;
+        socket.set_read_timeout(Some(CLI_TIMEOUT))?;
+        socket.write_all(format!("{command}\n").as_bytes())?;
+        Ok(socket)
+    }
+
+    /// Where `/metrics` and `/status` are.
+    pub fn metrics_addr(&self) -> SocketAddr {
+        self.metrics.addr()
     }
 }
 

@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::eventually;
+use crate::watcher::Watcher;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -62,6 +63,8 @@ pub struct Checked {
 #[derive(Debug)]
 pub struct Haproxy {
     child: Child,
+    /// Ends it when this process is killed, and drops nothing.
+    watcher: Watcher,
     output_dir: Option<PathBuf>,
 }
 
@@ -109,17 +112,19 @@ impl Launch {
             Some(dir) => (File::create(dir.join("stdout"))?.into(), File::create(dir.join("log"))?.into()),
             None => (Stdio::inherit(), Stdio::inherit()),
         };
-        // setpriv has the kernel kill HAProxy when the thread that started it dies without dropping it.
+        let watcher = Watcher::spawn()?;
         let child = self
-            .command("setpriv")
-            .args(["--pdeathsig", "KILL", "haproxy", if self.master_worker { "-W" } else { "-db" }, "-f"])
+            .command("haproxy")
+            .args([if self.master_worker { "-W" } else { "-db" }, "-f"])
             .arg(&self.config)
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(stderr)
             .spawn()?;
-        Ok(Haproxy { child, output_dir: self.output_dir.clone() })
+        let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone() };
+        haproxy.watcher.watch(haproxy.pid())?;
+        Ok(haproxy)
     }
 
     fn command(&self, program: &str) -> Command {

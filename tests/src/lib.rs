@@ -13,6 +13,7 @@ mod metrics;
 mod mode;
 mod port;
 mod wait;
+mod watcher;
 
 pub use backend::{Answer, Backend, Received};
 pub use edge::{Edge, EdgeBuilder, module_dir, shipped};

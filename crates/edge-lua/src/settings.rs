@@ -70,12 +70,17 @@ impl ModuleSettings {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, InvalidSetting> {
         let mut settings = Self::default();
-        for (name, value) in ours(variables)? {
+        let variables = ours(variables)?;
+        let sets_learn_ttl = variables.contains_key("EDGE_LEARN_TTL");
+        for (name, value) in variables {
             settings.set(&name, &value).map_err(|allowed| InvalidSetting { name, value, allowed })?;
         }
         settings.check_files()?;
-        let filter = &settings.filter;
-        if filter.learn_ttl_s > filter.max_ttl_s {
+        let filter = &mut settings.filter;
+        if !sets_learn_ttl {
+            // Nobody should be told of a value that nobody set.
+            filter.learn_ttl_s = filter.learn_ttl_s.min(filter.max_ttl_s);
+        } else if filter.learn_ttl_s > filter.max_ttl_s {
             return Err(InvalidSetting {
                 name: "EDGE_LEARN_TTL".into(),
                 value: filter.learn_ttl_s.to_string(),
@@ -285,6 +290,13 @@ mod tests {
     fn default_ttl_may_not_exceed_the_largest() {
         let refused = read(&[("EDGE_LEARN_TTL", "300"), ("EDGE_MAX_TTL", "60")]).unwrap_err();
         assert_eq!(refused, "EDGE_LEARN_TTL is \"300\": at most EDGE_MAX_TTL, which is 60, is allowed");
+    }
+
+    #[test]
+    fn an_unset_ttl_follows_the_largest() {
+        let learn_ttl_s = |max: &str| read(&[("EDGE_MAX_TTL", max)]).unwrap().filter.learn_ttl_s;
+        assert_eq!(learn_ttl_s("60"), 60);
+        assert_eq!(learn_ttl_s("3600"), Settings::default().learn_ttl_s);
     }
 
     #[test]
