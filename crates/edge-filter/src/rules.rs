@@ -1,5 +1,7 @@
 //! The one place where rules change.
 
+mod caps;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -10,10 +12,7 @@ use crate::resource::ResourceRule;
 use crate::rule::Details;
 use crate::snapshot::{LEARNED, SlotDetails, Snapshot};
 use crate::text::cut;
-use crate::{
-    AddressEntry, AddressTable, List, MAX_RULES_PER_RESOURCE, NEVER, Operation, Origin, Resource, Rule,
-    Settings, Target,
-};
+use crate::{AddressEntry, AddressTable, List, NEVER, Operation, Origin, Resource, Rule, Settings, Target};
 
 /// Old snapshots that wait for their readers. They share what is the same in all, so each costs what one
 /// publication changed.
@@ -209,7 +208,7 @@ impl Rules {
             Origin::List(_) => 0,
         };
         self.next.cells.set_window(slot, window_ttl_s);
-        self.expiry.insert(rule.expires_at_s, slot, &rule.target, teacher(&rule));
+        self.expiry.insert(rule.expires_at_s, slot, &rule.target, caps::teacher(&rule));
         self.insert(rule, slot, source, settings);
     }
 
@@ -265,63 +264,6 @@ impl Rules {
             }
         };
         u8::try_from(source).ok()
-    }
-
-    /// Make one place below every cap that the rule counts against; whether there is one. At each the rule that
-    /// ends first gives way, and where that is the new one, nothing does. A learned rule displaces learned ones
-    /// only. At the cap on all learned rules, the backend that has taught most gives way to all others, so that
-    /// none can fill the filter for good.
-    fn make_room(&mut self, rule: &Rule, settings: &Settings) -> bool {
-        let teacher = teacher(rule);
-        let ends_first = |end_s: u32| end_s <= rule.expires_at_s && end_s != NEVER;
-        let in_turn =
-            |first: Option<(u32, Ending)>| first.filter(|(end_s, _)| ends_first(*end_s)).map(|first| first.1);
-        let (mut room, mut learned_room) = (false, teacher.is_none());
-        let mut gives_way = Vec::new();
-        if let Some(first) = self.first_of_full_resource(rule) {
-            (room, learned_room) = (true, true);
-            gives_way.push(in_turn(first));
-        }
-        if !learned_room && self.expiry.learned_of(&rule.target) >= settings.max_learned_per_host as usize {
-            (room, learned_room) = (true, true);
-            gives_way.push(in_turn(self.expiry.first_learned(Some(&rule.target))));
-        }
-        if let Some(own) =
-            teacher.filter(|_| !learned_room && self.expiry.learned() >= settings.max_learned as usize)
-        {
-            room = true;
-            gives_way.push(match self.expiry.first_of_busiest(own) {
-                Some((busiest, first)) if busiest == own => in_turn(Some(first)),
-                of_another => of_another.map(|(_, first)| first.1),
-            });
-        }
-        if !room && self.len() >= settings.max_rules as usize {
-            gives_way.push(in_turn(match teacher {
-                Some(_) => self.expiry.first_learned(None),
-                None => self.expiry.first(),
-            }));
-        }
-        let Some(gives_way) = gives_way.into_iter().collect::<Option<Vec<_>>>() else {
-            self.counts.refused += 1;
-            return false;
-        };
-        for ending in gives_way {
-            self.end(ending);
-            self.counts.evicted += 1;
-        }
-        true
-    }
-
-    /// Where a resource has no place for another rule: the one that ends first of those that may give way.
-    fn first_of_full_resource(&self, rule: &Rule) -> Option<Option<(u32, Ending)>> {
-        let Target::Resource(resource, _) = &rule.target else { return None };
-        let rules = &self.next.resources.get(resource)?.rules;
-        if rules.len() < MAX_RULES_PER_RESOURCE {
-            return None;
-        }
-        let may_give_way = rules.iter().filter(|other| teacher(rule).is_none() || other.source == LEARNED);
-        let first = may_give_way.min_by_key(|rule| (rule.expires_at_s, rule.slot));
-        Some(first.map(|rule| (rule.expires_at_s, Ending::Resource(resource.clone(), rule.slot))))
     }
 
     fn len(&self) -> usize {
@@ -419,14 +361,6 @@ impl Rules {
         for ending in gone {
             self.end(ending);
         }
-    }
-}
-
-/// The backend that taught a rule, if one did.
-fn teacher(rule: &Rule) -> Option<&str> {
-    match &rule.origin {
-        Origin::Learned(from) => Some(&from.backend),
-        Origin::List(_) => None,
     }
 }
 

@@ -53,8 +53,8 @@ pub struct Taught {
     pub clipped: bool,
 }
 
-/// What the response teaches at `now_ms` (Unix time, milliseconds). The rule that it makes always matches the
-/// request that it was taught by, on the request's own host.
+/// What the response teaches at `now_ms` (Unix time, milliseconds). The rule that it makes always takes in the
+/// resource that was asked for, on the request's own host.
 ///
 /// # Errors
 /// The header is not understood, asks for what the backend may not have, or does not fit the request. Nothing
