@@ -120,17 +120,20 @@ impl Filter {
         Ok(())
     }
 
-    /// Apply what waits and remove at most `max_expired` rules whose end has come. Never waits; call it about
-    /// ten times a second, from any thread.
-    pub fn upkeep(&self, now_s: u32, max_expired: usize) {
+    /// Apply what waits and remove at most `max_expired` rules whose end has come; answers how many it removed.
+    /// Never waits; call it about ten times a second, from any thread.
+    pub fn upkeep(&self, now_s: u32, max_expired: usize) -> usize {
         self.apply_waiting(now_s);
+        let mut expired = 0;
         if let Some(mut rules) = self.rules.try_lock() {
-            if rules.sweep(now_s, max_expired) {
+            expired = rules.sweep(now_s, max_expired);
+            if expired > 0 {
                 self.publish(&mut rules);
             }
             rules.retire(None);
         }
         self.apply_waiting(now_s);
+        expired
     }
 
     fn apply_waiting(&self, now_s: u32) {

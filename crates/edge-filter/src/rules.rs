@@ -126,8 +126,8 @@ impl Rules {
         }
     }
 
-    /// Remove at most `max` rules whose end has come; whether any was.
-    pub(crate) fn sweep(&mut self, now_s: u32, max: usize) -> bool {
+    /// Remove at most `max` rules whose end has come; how many were.
+    pub(crate) fn sweep(&mut self, now_s: u32, max: usize) -> usize {
         let mut swept = 0;
         while swept < max {
             let Some((expires_at_s, ending)) = self.expiry.first() else { break };
@@ -138,7 +138,7 @@ impl Rules {
             self.counts.expired += 1;
             swept += 1;
         }
-        swept > 0
+        swept
     }
 
     fn table(&mut self, list: List) -> &mut AddressTable {

@@ -122,6 +122,11 @@ fn with<V, T>(
     slot.try_with(|slot| Some(f(slot.try_borrow_mut().ok()?.get_or_insert_with(new)))).ok()?
 }
 
+/// The address that HAProxy or Lua gives as text.
+pub(crate) fn parse_address(text: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
 /// The verdict on a client address, as the integer of haproxy.cfg.
 pub(crate) fn address_code(addr: IpAddr) -> Option<i16> {
     with_reader(|reader| reader.address(addr, clock::now_s()).code())

@@ -9,12 +9,7 @@ use crate::{engine, guard};
 /// `edge_ip(text) -> integer`: the verdict on a client address; 0 for what is no address.
 pub(crate) unsafe extern "C-unwind" fn edge_ip(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls this with its own state; `answer` keeps the text no longer than the call.
-    unsafe {
-        answer(state, |text| {
-            let addr = std::str::from_utf8(text).ok()?.parse().ok()?;
-            engine::address_code(addr)
-        })
-    }
+    unsafe { answer(state, |text| engine::address_code(engine::parse_address(text)?)) }
 }
 
 /// `edge_resource(base) -> integer`: the verdict on HAProxy's `base`, Host header and path.

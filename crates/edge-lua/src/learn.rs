@@ -69,7 +69,7 @@ impl School {
             return self.log_gate.admits("", now_s).then(|| NOT_CAPTURED.to_owned());
         };
         let (host, path) = split_base(base);
-        let client = std::str::from_utf8(heard.client).ok().and_then(|text| text.parse().ok());
+        let client = engine::parse_address(heard.client);
         let lesson = Lesson {
             header: heard.header,
             header_count: heard.header_count,

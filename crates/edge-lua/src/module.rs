@@ -60,7 +60,7 @@ fn check(
     (base, query, method, anonymous, client, client_is_judged): (Text, Text, Text, LuaValue, Text, LuaValue),
 ) -> LuaResult<(i16, Option<String>, Option<String>)> {
     let (host, path) = split_base(&base);
-    let client = std::str::from_utf8(&client).ok().and_then(|text| text.parse().ok());
+    let client = engine::parse_address(&client);
     let anonymous = truthy(&anonymous);
     let request = Request { host, path, query: &query, method: &method, anonymous, client };
     let decide = |reader: &mut Reader<'_>| {

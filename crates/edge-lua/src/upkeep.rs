@@ -10,7 +10,7 @@ use crate::{clock, guard};
 const TURN: Duration = Duration::from_millis(1);
 
 /// Rules swept between two looks at the time; some microseconds each.
-const SLICE_RULES: u64 = 32;
+const SLICE_RULES: usize = 32;
 
 /// How long the turns of the upkeep took.
 #[derive(Default)]
@@ -47,14 +47,7 @@ fn survive(turn: impl FnOnce()) -> Option<String> {
 
 fn sweep(engine: &Engine) {
     let started = Instant::now();
-    let expired = || engine.filter.counters().changes.expired;
-    loop {
-        let before = expired();
-        engine.filter.upkeep(clock::now_s(), SLICE_RULES as usize);
-        if expired() - before < SLICE_RULES || started.elapsed() >= TURN {
-            break;
-        }
-    }
+    while engine.filter.upkeep(clock::now_s(), SLICE_RULES) == SLICE_RULES && started.elapsed() < TURN {}
     let took_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
     engine.upkeep.longest_ns.fetch_max(took_ns, Relaxed);
 }

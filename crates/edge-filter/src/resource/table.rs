@@ -295,12 +295,8 @@ impl ResourceTable {
     /// Put these in the place of the resource's rules.
     fn set(&mut self, rules: ResourceRules) {
         let hash = self.hash(&rules.resource);
-        let same = |resource: &Resource| {
-            let resource = resource.clone();
-            move |keyed: &Keyed| keyed.rules.resource == resource
-        };
-        let same = same(&rules.resource);
         let resource = rules.resource.clone();
+        let same = |keyed: &Keyed| keyed.rules.resource == resource;
         let (before, after) = if rules.rules.is_empty() {
             (self.resources.remove(hash, same).is_some(), false)
         } else {

@@ -75,13 +75,7 @@ impl<E: Entry> Trie<E> {
 
     /// The entry of exactly this prefix.
     pub(crate) fn get(&self, key: E::Key, prefix_len: u8) -> Option<&E> {
-        let mut exact = None;
-        self.root.covering(key, |entry| {
-            if entry.prefix_len() == prefix_len {
-                exact = Some(entry);
-            }
-        });
-        exact
+        self.root.get(key, prefix_len)
     }
 
     /// Add an entry; answers with the one of the same prefix that it replaced.

@@ -258,7 +258,8 @@ impl<E: Entry> Node<E> {
         }
     }
 
-    fn get(&self, key: E::Key, prefix_len: u8) -> Option<&E> {
+    /// The entry of exactly this prefix.
+    pub(super) fn get(&self, key: E::Key, prefix_len: u8) -> Option<&E> {
         let mut exact = None;
         self.covering(key, |entry| {
             if entry.prefix_len() == prefix_len {
