@@ -24,6 +24,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Debian keeps haproxy where the PATH of a user does not look.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The HAProxy to start: `EDGE_HAPROXY`, which `scripts/haproxy-root.sh` prints for other versions, or the installed
+/// one.
+fn program() -> OsString {
+    std::env::var_os("EDGE_HAPROXY").unwrap_or_else(|| "haproxy".into())
+}
+
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -93,7 +99,7 @@ impl Launch {
     /// # Errors
     /// There is no HAProxy.
     pub fn check(&self) -> io::Result<Checked> {
-        let output = self.command("haproxy").arg("-c").arg("-f").arg(&self.config).output()?;
+        let output = self.command().arg("-c").arg("-f").arg(&self.config).output()?;
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(Checked { valid: output.status.success(), log })
     }
@@ -104,9 +110,10 @@ impl Launch {
     }
 
     fn spawn(&self) -> io::Result<Haproxy> {
-        let installed = PATH.split(':').any(|dir| Path::new(dir).join("haproxy").exists());
-        if !installed {
-            return Err(io::Error::other(format!("haproxy is not installed in any of {PATH}")));
+        let program = program();
+        // An absolute path stands for itself in this.
+        if !PATH.split(':').any(|dir| Path::new(dir).join(&program).exists()) {
+            return Err(io::Error::other(format!("{} is not installed in any of {PATH}", program.display())));
         }
         let (stdout, stderr) = match &self.output_dir {
             Some(dir) => (File::create(dir.join("stdout"))?.into(), File::create(dir.join("log"))?.into()),
@@ -114,7 +121,7 @@ impl Launch {
         };
         let watcher = Watcher::spawn()?;
         let child = self
-            .command("haproxy")
+            .command()
             .args([if self.master_worker { "-W" } else { "-db" }, "-f"])
             .arg(&self.config)
             .process_group(0)
@@ -127,8 +134,8 @@ impl Launch {
         Ok(haproxy)
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+    fn command(&self) -> Command {
+        let mut command = Command::new(program());
         command.env_clear().env("PATH", PATH).envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
