@@ -10,3 +10,4 @@ mod life;
 mod malformed;
 mod paths;
 mod verdicts;
+mod versions;
