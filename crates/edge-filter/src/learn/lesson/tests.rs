@@ -232,7 +232,7 @@ fn a_refusal_is_one_printable_line() {
     let request = Request { host: b"a\nb\x1b", ..LESSON.request };
     let lesson = Lesson { backend: &[b'\n'; 999], request, ..LESSON };
     let refusal =
-        super::learn(&lesson, &Authorities::default(), &Settings::default(), 0, &mut Scratch::new())
+        super::learn(&lesson, &Authorities::default(), &Settings::default(), 0, 0, &mut Scratch::new())
             .unwrap_err();
     assert!(!refusal.to_string().chars().any(char::is_control), "{refusal:?}");
     assert!(refusal.backend.len() <= 128, "{}", refusal.backend.len());
