@@ -80,7 +80,7 @@ impl School {
             request: Request { host, path, query: heard.query, method, anonymous: false, client },
         };
         let lesson = engine::with_scratch(|scratch| {
-            learn(&lesson, &self.authorities, filter.settings(), now_ms, scratch)
+            learn(&lesson, &self.authorities, filter.settings(), now_ms, now_ms, scratch)
         });
         match lesson? {
             Ok(taught) => self.apply(taught, filter, now_s),
