@@ -36,7 +36,10 @@ static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
 /// # Errors
 /// One line that names the setting, and the file, which cannot be used.
 pub(crate) fn start() -> Result<&'static Engine, &'static str> {
-    ENGINE.get_or_init(|| Engine::build(std::env::vars_os(), clock::now_ms())).as_ref().map_err(String::as_str)
+    ENGINE
+        .get_or_init(|| Engine::build(std::env::vars_os(), clock::now_ms()))
+        .as_ref()
+        .map_err(String::as_str)
 }
 
 /// The engine, once it was started.

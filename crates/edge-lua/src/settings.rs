@@ -346,7 +346,10 @@ mod tests {
 
     #[test]
     fn the_state_directory_does_not_depend_on_where_haproxy_is() {
-        assert_eq!(refusal("EDGE_STATE_DIR", "state"), "EDGE_STATE_DIR is \"state\": an absolute path is allowed");
+        assert_eq!(
+            refusal("EDGE_STATE_DIR", "state"),
+            "EDGE_STATE_DIR is \"state\": an absolute path is allowed"
+        );
         assert_eq!(read(&[("EDGE_STATE_DIR", "")]).unwrap().state(), None);
     }
 

@@ -42,13 +42,11 @@ impl Snapshot {
             move |list| snapshot.list(list).entries().map(move |entry| (list, entry))
         });
         let snapshot = self.clone();
-        let clients = clients.map(move |(list, entry)| {
-            (entry.source == LEARNED).then(|| snapshot.address_rule(list, &entry))
-        });
+        let clients = clients
+            .map(move |(list, entry)| (entry.source == LEARNED).then(|| snapshot.address_rule(list, &entry)));
         let resources = self.resources.entries().flat_map(move |of| {
-            let learned = of.rules.iter().map(|rule| {
-                (rule.source == LEARNED).then(|| self.resource_rule(&of, rule))
-            });
+            let learned =
+                of.rules.iter().map(|rule| (rule.source == LEARNED).then(|| self.resource_rule(&of, rule)));
             learned.collect::<Vec<_>>()
         });
         clients.chain(resources)

@@ -85,7 +85,7 @@ fn terms_to_wire(rule: &Rule) -> Result<wire::Terms<'_>, Invalid> {
             server: bounds::provenance(&from.server)?,
             unique_id: bounds::provenance(&from.unique_id)?,
             request: bounds::provenance(&from.request)?,
-            learned_at_ms: u64::from(from.learned_at_s) * 1000,
+            learned_at_ms: from.learned_at_ms,
         },
     };
     Ok(wire::Terms { action: action_to_wire(rule.action), origin, reason: bounds::reason(&rule.reason)? })
@@ -101,7 +101,7 @@ fn terms_from_wire(terms: wire::Terms<'_>) -> Result<Terms, Invalid> {
                 server: text(server)?,
                 unique_id: text(unique_id)?,
                 request: text(request)?,
-                learned_at_s: u32::try_from(learned_at_ms / 1000).unwrap_or(u32::MAX),
+                learned_at_ms,
             }))
         }
     };

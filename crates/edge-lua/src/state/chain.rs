@@ -76,11 +76,6 @@ impl Chain {
         self.journal.as_ref().map(Records::file)
     }
 
-    /// Whether a change is under way that readers do not see yet.
-    pub(crate) fn is_at_work(&self) -> bool {
-        self.work.is_some()
-    }
-
     /// Takes the snapshot in, at the start: what can be read of it, since there are no other rules to keep.
     pub(crate) fn load_snapshot(&mut self, way: &mut Way<'_, '_>) {
         let result = Records::open(way.dir, &FileName::Snapshot).and_then(|mut records| {
@@ -142,7 +137,9 @@ impl Chain {
     fn read(&mut self, way: &mut Way<'_, '_>, look: &mut bool) -> bool {
         let Some(journal) = &mut self.journal else { return false };
         match journal.next() {
-            Ok(Next::Record(Record::Change { revision, stamp_ms, operation })) if revision > self.revision => {
+            Ok(Next::Record(Record::Change { revision, stamp_ms, operation }))
+                if revision > self.revision =>
+            {
                 let change = Change { revision, stamp_ms };
                 match operation {
                     Operation::Batch(operations) if operations.len() > APPLIED_AT_ONCE => {
@@ -254,7 +251,8 @@ impl Chain {
         let Some(Broken { file, seen: before, list }) = &self.broken else { return };
         // A manager that found the same journal damaged has begun another one.
         let next = FileName::Journal(self.revision);
-        let file = if list.is_none() && *file != next && seen(way.dir, &next).is_some() { &next } else { file };
+        let file =
+            if list.is_none() && *file != next && seen(way.dir, &next).is_some() { &next } else { file };
         let now = seen(way.dir, file);
         if now.is_none() || now == *before {
             return;
@@ -340,7 +338,9 @@ impl Chain {
     fn mended(&mut self, way: &mut Way<'_, '_>) {
         let revision = self.revision;
         if self.broken.is_none() && !self.is_incomplete {
-            way.health.works(&Part::Rules, || format!("the rules of the manager are followed again, from revision {revision}"));
+            way.health.works(&Part::Rules, || {
+                format!("the rules of the manager are followed again, from revision {revision}")
+            });
         }
     }
 }

@@ -149,8 +149,9 @@ impl Compactor {
                     return Ok(false);
                 }
                 let now_s = u32::try_from(site.now_ms / 1000).unwrap_or(u32::MAX);
-                // Taking the writer's place applies all that was submitted before.
-                let Some(edit) = site.filter.edit(now_s) else { return Ok(false) };
+                // What was submitted may wait for another thread still.
+                let Some(mut edit) = site.filter.edit(now_s) else { return Ok(false) };
+                edit.settle();
                 drop(edit);
                 none.insert(Copying {
                     taken_back: site.taken_back.all().into_iter(),
@@ -186,7 +187,8 @@ impl Compactor {
         if !site.own.current().is_some_and(|current| Arc::ptr_eq(&current, &running.into)) {
             // A thread could not write a lesson to it: the failure it left says why.
             self.running = Some(running);
-            let failure = site.own.take_failure().unwrap_or_else(|| "a lesson could not be written".to_owned());
+            let failure =
+                site.own.take_failure().unwrap_or_else(|| "a lesson could not be written".to_owned());
             return self.fail(site, failure);
         }
         self.ended_ms = site.now_ms;
@@ -201,7 +203,7 @@ impl Compactor {
         site.workers.inherited(&inherits);
         site.workers.remove_inherited(site.dir, site.health);
         site.health.works(&Part::OwnJournal, || {
-            format!("learned rules are written again, {} among them that were in memory only or copied", records)
+            format!("what is learned is written again; {records} records were copied from memory")
         });
     }
 

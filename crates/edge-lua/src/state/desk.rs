@@ -99,7 +99,9 @@ impl Desk {
         }
         self.look_at_journals(place);
         self.workers.remove_inherited(&place.state.dir, &mut self.health);
-        if let Some(journal) = place.state.own.current().filter(|journal| !journal.is_present(&place.state.dir)) {
+        if let Some(journal) =
+            place.state.own.current().filter(|journal| !journal.is_present(&place.state.dir))
+        {
             let failure = format!("{}: somebody removed it", journal.name());
             drop(journal);
             self.with_site(place, |compactor, site| compactor.fail(site, failure));
@@ -197,7 +199,8 @@ impl Desk {
             present: !self.health.is_failing(&Part::Directory),
             revision: self.chain.revision(),
             follows: self.chain.file().map(ToString::to_string),
-            journal: journal.map(|journal| Journal { name: journal.name().to_string(), bytes: journal.len() }),
+            journal: journal
+                .map(|journal| Journal { name: journal.name().to_string(), bytes: journal.len() }),
             other_journals: self.workers.names().map(ToString::to_string).collect(),
             taken_back: self.lessons.taken_back.len(),
             last_compaction: self.compactor.last().cloned(),

@@ -56,7 +56,7 @@ impl Merge<'_> {
     pub(crate) fn change(&mut self, stamp_ms: u64, operation: Operation, drafts: bool) {
         self.stamps.seen(stamp_ms);
         match operation {
-            Operation::Put(rule) if is_learned(&rule) => self.learned(rule),
+            Operation::Put(rule) if learned_at_ms(&rule).is_some() => self.learned(rule),
             Operation::Forget(_) | Operation::ForgetResource(_) => self.take_back(stamp_ms, operation),
             Operation::Batch(operations) => {
                 for operation in operations {
@@ -73,10 +73,10 @@ impl Merge<'_> {
     }
 
     fn learned(&mut self, mut rule: Rule) {
-        let Origin::Learned(from) = &rule.origin else { return };
-        let stamp_ms = from.learned_at_ms;
+        let Some(stamp_ms) = learned_at_ms(&rule) else { return };
         self.stamps.seen(stamp_ms);
-        if self.lessons.taken_back.covers(&rule.target, stamp_ms) || self.knows_later(&rule.target, stamp_ms) {
+        if self.lessons.taken_back.covers(&rule.target, stamp_ms) || self.knows_later(&rule.target, stamp_ms)
+        {
             return;
         }
         // The limit of today holds for the lessons of yesterday too, and what was taken back longer ago than this
@@ -87,10 +87,9 @@ impl Merge<'_> {
     }
 
     fn knows_later(&self, target: &Target, stamp_ms: u64) -> bool {
-        self.edit.rule(target).is_some_and(|known| match known.origin {
-            Origin::Learned(from) => from.learned_at_ms >= stamp_ms,
-            Origin::List(_) => true,
-        })
+        let known = self.edit.rule(target);
+        // What is listed stays, whenever it was learned.
+        known.is_some_and(|known| learned_at_ms(&known).is_none_or(|known_ms| known_ms >= stamp_ms))
     }
 
     fn take_back(&mut self, stamp_ms: u64, operation: Operation) {
@@ -98,7 +97,8 @@ impl Merge<'_> {
         let older = |learned_at_ms: u64| learned_at_ms <= stamp_ms;
         match &taken {
             Taken::Target(target) => {
-                if self.edit.learned_at_ms(target).is_some_and(older) {
+                let known = self.edit.rule(target);
+                if known.and_then(|rule| learned_at_ms(&rule)).is_some_and(older) {
                     self.edit.apply(operation);
                 }
             }
@@ -114,6 +114,9 @@ impl Merge<'_> {
     }
 }
 
-fn is_learned(rule: &Rule) -> bool {
-    matches!(rule.origin, Origin::Learned(_))
+fn learned_at_ms(rule: &Rule) -> Option<u64> {
+    match &rule.origin {
+        Origin::Learned(from) => Some(from.learned_at_ms),
+        Origin::List(_) => None,
+    }
 }

@@ -110,14 +110,22 @@ impl Other {
         }
     }
 
-    fn follow(&mut self, name: &FileName, merge: &mut Merge<'_>, health: &mut Health, budget: Budget) -> bool {
+    fn follow(
+        &mut self,
+        name: &FileName,
+        merge: &mut Merge<'_>,
+        health: &mut Health,
+        budget: Budget,
+    ) -> bool {
         let Some(records) = self.records.as_mut().filter(|_| !self.is_read) else { return false };
         loop {
             if budget.is_spent() {
                 return true;
             }
             match records.next() {
-                Ok(Next::Record(Record::Change { stamp_ms, operation, .. })) => merge.lesson(stamp_ms, operation),
+                Ok(Next::Record(Record::Change { stamp_ms, operation, .. })) => {
+                    merge.lesson(stamp_ms, operation)
+                }
                 Ok(Next::Record(_)) => {}
                 Ok(Next::End { torn_bytes }) => {
                     // Its writer was seen dead before this end was.
