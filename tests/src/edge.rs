@@ -9,10 +9,13 @@ use std::process::ExitStatus;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use tempfile::TempDir;
 
-use crate::{Backend, Checked, Haproxy, Launch, Metrics, Mode, Port, Request, Response, StartFailure};
+use crate::{
+    Backend, Checked, Haproxy, Launch, Metrics, Mode, Port, Request, Response, StartFailure, StateHome, eventually,
+};
 
 const CLI_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,7 @@ pub struct EdgeBuilder {
 #[derive(Debug)]
 pub struct Edge {
     haproxy: Haproxy,
+    launch: Launch,
     web: Port,
     metrics: Port,
     dir: TempDir,
@@ -66,6 +70,12 @@ impl EdgeBuilder {
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// With this state directory.
+    pub fn state(self, home: &StateHome) -> Self {
+        let path = home.path();
+        self.setting("EDGE_STATE_DIR", path.to_str().expect("a path in UTF-8"))
     }
 
     /// With this content of a list, by its name under `haproxy/lists/`, instead of the shipped one.
@@ -98,7 +108,7 @@ impl EdgeBuilder {
     pub fn try_start(self) -> Result<Edge, StartFailure> {
         let Prepared { launch, web, metrics, dir } =
             self.prepare().expect("a directory for the configuration");
-        Ok(Edge { haproxy: launch.start()?, web, metrics, dir })
+        Ok(Edge { haproxy: launch.start()?, launch, web, metrics, dir })
     }
 
     /// Asks HAProxy whether it would start.
@@ -201,6 +211,42 @@ impl Edge {
         self.haproxy.stop()
     }
 
+    /// Kills every process of it, as [`Haproxy::kill`] does, and starts it again.
+    ///
+    /// # Panics
+    /// HAProxy does not start.
+    pub fn crash_and_restart(&mut self) {
+        self.crash();
+        self.start_again();
+    }
+
+    /// Kills every process of it: see [`Haproxy::kill`].
+    pub fn crash(&mut self) {
+        self.haproxy.kill();
+    }
+
+    /// Starts it after a [`Edge::crash`]. Its log begins anew.
+    ///
+    /// # Panics
+    /// HAProxy does not start.
+    pub fn start_again(&mut self) {
+        let started = self.launch.start();
+        self.haproxy = started.unwrap_or_else(|failure| panic!("HAProxy did not start: {}", failure.log));
+    }
+
+    /// Has the master start another worker, and waits until that one serves and the one before has ended.
+    ///
+    /// # Panics
+    /// It does not come to that.
+    pub fn reload(&self) {
+        let old = self.try_worker_pid();
+        self.haproxy.signal(Signal::SIGUSR2);
+        eventually("a new worker", || self.try_worker_pid().filter(|pid| Some(*pid) != old));
+        eventually("the end of the old worker", || {
+            old.is_none_or(|pid| !fs::exists(format!("/proc/{pid}")).unwrap_or(false)).then_some(())
+        });
+    }
+
     /// The directory of its files: `lists/`, `haproxy.cfg`, `edge.sock`.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -261,9 +307,13 @@ impl Edge {
     /// # Panics
     /// The stats socket does not say.
     pub fn worker_pid(&self) -> u32 {
-        let info = self.cli("show info");
-        let pid = info.lines().find_map(|line| line.strip_prefix("Pid: ")).expect("a Pid in show info");
-        pid.parse().expect("a number")
+        self.try_worker_pid().expect("a Pid in show info")
+    }
+
+    /// The process that serves; `None` while there is none.
+    pub fn try_worker_pid(&self) -> Option<u32> {
+        let info = self.try_cli("show info").ok()?;
+        info.lines().find_map(|line| line.strip_prefix("Pid: "))?.parse().ok()
     }
 
     /// The answer to a command on the stats socket.
@@ -271,13 +321,17 @@ impl Edge {
     /// # Panics
     /// The socket does not answer.
     pub fn cli(&self, command: &str) -> String {
-        let ask = || -> io::Result<String> {
-            let mut socket = self.cli_socket(command)?;
-            let mut answer = String::new();
-            socket.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        ask().unwrap_or_else(|e| panic!("no answer to {command:?}: {e}"))
+        self.try_cli(command).unwrap_or_else(|e| panic!("no answer to {command:?}: {e}"))
+    }
+
+    /// The answer to a command on the stats socket, or what went wrong: an answer cut short is one too.
+    ///
+    /// # Errors
+    /// The socket does not answer.
+    pub fn try_cli(&self, command: &str) -> io::Result<String> {
+        let mut answer = String::new();
+        self.cli_socket(command)?.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     /// A connection to the stats socket that has sent a command and read nothing yet.
@@ -289,6 +343,11 @@ impl Edge {
         socket.set_read_timeout(Some(CLI_TIMEOUT))?;
         socket.write_all(format!("{command}\n").as_bytes())?;
         Ok(socket)
+    }
+
+    /// Where clients connect.
+    pub fn web_addr(&self) -> SocketAddr {
+        self.web.addr()
     }
 
     /// Where `/metrics` and `/status` are.

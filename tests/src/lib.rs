@@ -12,6 +12,7 @@ mod http;
 mod metrics;
 mod mode;
 mod port;
+mod state;
 mod wait;
 mod watcher;
 
@@ -22,4 +23,5 @@ pub use http::{Request, Response};
 pub use metrics::Metrics;
 pub use mode::Mode;
 pub use port::Port;
+pub use state::StateHome;
 pub use wait::eventually;
