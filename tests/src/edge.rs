@@ -19,6 +19,9 @@ use crate::{
 
 const CLI_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What every line of a configuration that has to do with the filter contains.
+const FILTER_LINES: [&str; 4] = ["lua-", "lua.", "setenv EDGE_", "txn.edge"];
+
 /// The place of a shipped file, given as it is named in the repository.
 pub fn shipped(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name(file)
@@ -39,6 +42,8 @@ pub struct EdgeBuilder {
     settings: Vec<(String, String)>,
     edits: Vec<(String, String)>,
     lists: Vec<(String, String)>,
+    /// Without: the yardstick.
+    has_filter: bool,
 }
 
 /// A running HAProxy with the filter, in front of one [`Backend`].
@@ -87,6 +92,12 @@ impl EdgeBuilder {
     /// With a piece of the configuration, which must occur once, replaced.
     pub fn edit(mut self, from: &str, to: &str) -> Self {
         self.edits.push((from.to_owned(), to.to_owned()));
+        self
+    }
+
+    /// Plain HAProxy: the same configuration without the lines of the filter.
+    pub fn without_filter(mut self) -> Self {
+        self.has_filter = false;
         self
     }
 
@@ -173,6 +184,11 @@ impl EdgeBuilder {
         if !self.mode.per_thread {
             text = text.replace("lua-load-per-thread", "lua-load");
         }
+        if !self.has_filter {
+            let is_ours = |line: &&str| FILTER_LINES.iter().any(|part| line.contains(part));
+            text = text.split_inclusive('\n').filter(|line| !is_ours(line)).collect();
+            return text.replace("global\n", "global\n  nbthread 2\n");
+        }
         // More than one thread whatever the machine, and settings above the module that reads them.
         let native = if self.mode.native { "on" } else { "off" };
         let mut ours = format!("  nbthread 2\n  setenv EDGE_NATIVE {native}\n");
@@ -195,6 +211,7 @@ impl Edge {
             settings: Vec::new(),
             edits: Vec::new(),
             lists: Vec::new(),
+            has_filter: true,
         }
     }
 
