@@ -24,6 +24,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Debian keeps haproxy where the PATH of a user does not look.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The HAProxy to start: `EDGE_HAPROXY`, which `scripts/haproxy-root.sh` prints for other versions, or the installed
+/// one.
+fn program() -> OsString {
+    std::env::var_os("EDGE_HAPROXY").unwrap_or_else(|| "haproxy".into())
+}
+
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -66,6 +72,8 @@ pub struct Haproxy {
     /// Ends it when this process is killed, and drops nothing.
     watcher: Watcher,
     output_dir: Option<PathBuf>,
+    /// Killed and reaped: its number may be another's by now.
+    is_gone: bool,
 }
 
 impl Launch {
@@ -93,7 +101,7 @@ impl Launch {
     /// # Errors
     /// There is no HAProxy.
     pub fn check(&self) -> io::Result<Checked> {
-        let output = self.command("haproxy").arg("-c").arg("-f").arg(&self.config).output()?;
+        let output = self.command().arg("-c").arg("-f").arg(&self.config).output()?;
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(Checked { valid: output.status.success(), log })
     }
@@ -104,9 +112,10 @@ impl Launch {
     }
 
     fn spawn(&self) -> io::Result<Haproxy> {
-        let installed = PATH.split(':').any(|dir| Path::new(dir).join("haproxy").exists());
-        if !installed {
-            return Err(io::Error::other(format!("haproxy is not installed in any of {PATH}")));
+        let program = program();
+        // An absolute path stands for itself in this.
+        if !PATH.split(':').any(|dir| Path::new(dir).join(&program).exists()) {
+            return Err(io::Error::other(format!("{} is not installed in any of {PATH}", program.display())));
         }
         let (stdout, stderr) = match &self.output_dir {
             Some(dir) => (File::create(dir.join("stdout"))?.into(), File::create(dir.join("log"))?.into()),
@@ -114,7 +123,7 @@ impl Launch {
         };
         let watcher = Watcher::spawn()?;
         let child = self
-            .command("haproxy")
+            .command()
             .args([if self.master_worker { "-W" } else { "-db" }, "-f"])
             .arg(&self.config)
             .process_group(0)
@@ -122,13 +131,13 @@ impl Launch {
             .stdout(stdout)
             .stderr(stderr)
             .spawn()?;
-        let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone() };
+        let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone(), is_gone: false };
         haproxy.watcher.watch(haproxy.pid())?;
         Ok(haproxy)
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+    fn command(&self) -> Command {
+        let mut command = Command::new(program());
         command.env_clear().env("PATH", PATH).envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -196,6 +205,21 @@ impl Haproxy {
         }
     }
 
+    /// Kills it, and its workers if it is a master, without a chance to tidy up, and waits for its end.
+    pub fn kill(&mut self) {
+        if !self.is_gone {
+            // The group holds the workers too, and outlives the first process while one of them lives.
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+            let _ = self.child.wait();
+            self.is_gone = true;
+        }
+    }
+
+    /// The first process, which under `-W` is the master.
+    pub fn first_pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
@@ -203,9 +227,7 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // The group holds the workers too, and outlives the first process while one of them lives.
-        let _ = killpg(self.pid(), Signal::SIGKILL);
-        let _ = self.child.wait();
+        self.kill();
         if thread::panicking() {
             eprintln!("HAProxy said:\n{}", self.log());
         }
