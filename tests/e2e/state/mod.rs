@@ -39,6 +39,9 @@ fn eventually_refuses(edge: &Edge, path: &str) {
     assert!(refuses(edge, path));
 }
 
+/// Lines of the filter with these words. HAProxy writes each to stderr and, once it runs, to its log, which is stderr
+/// here too: those count that begin with a severity.
 fn lines(edge: &Edge, words: &str) -> usize {
-    edge.haproxy().log().lines().filter(|line| line.contains("Edge Filter:") && line.contains(words)).count()
+    let log = edge.haproxy().log();
+    log.lines().filter(|line| line.starts_with('[') && line.contains("Edge Filter:") && line.contains(words)).count()
 }
