@@ -43,5 +43,7 @@ fn eventually_refuses(edge: &Edge, path: &str) {
 /// here too: those count that begin with a severity.
 fn lines(edge: &Edge, words: &str) -> usize {
     let log = edge.haproxy().log();
-    log.lines().filter(|line| line.starts_with('[') && line.contains("Edge Filter:") && line.contains(words)).count()
+    log.lines()
+        .filter(|line| line.starts_with('[') && line.contains("Edge Filter:") && line.contains(words))
+        .count()
 }
