@@ -188,8 +188,10 @@ fn lists_of_settings_stay_when_a_snapshot_is_taken() {
     put(&mut writer, "192.0.2.1");
     one.turn();
     fs::remove_file(dir.join("rules.journal.0")).unwrap();
-    put(&mut writer, "192.0.2.2");
-    writer.rotate([listed("192.0.2.2")], &["ours".into()], 0, START_MS).unwrap();
+    for _ in 0..3 {
+        put(&mut writer, "192.0.2.2");
+        writer.rotate([listed("192.0.2.2")], &["ours".into()], 0, START_MS).unwrap();
+    }
     one.turn().turn();
     assert!(
         one.blocks("203.0.113.1") && one.blocks("192.0.2.2") && !one.blocks("192.0.2.1"),
