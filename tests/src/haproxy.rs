@@ -64,6 +64,8 @@ pub struct Haproxy {
     /// Ends it when this process is killed, and drops nothing.
     watcher: Watcher,
     output_dir: Option<PathBuf>,
+    /// Killed and reaped: its number may be another's by now.
+    is_gone: bool,
 }
 
 impl Launch {
@@ -121,7 +123,7 @@ impl Launch {
             .stdout(stdout)
             .stderr(stderr)
             .spawn()?;
-        let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone() };
+        let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone(), is_gone: false };
         haproxy.watcher.watch(haproxy.pid())?;
         Ok(haproxy)
     }
@@ -195,6 +197,21 @@ impl Haproxy {
         }
     }
 
+    /// Kills it, and its workers if it is a master, without a chance to tidy up, and waits for its end.
+    pub fn kill(&mut self) {
+        if !self.is_gone {
+            // The group holds the workers too, and outlives the first process while one of them lives.
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+            let _ = self.child.wait();
+            self.is_gone = true;
+        }
+    }
+
+    /// The first process, which under `-W` is the master.
+    pub fn first_pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
@@ -202,9 +219,7 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // The group holds the workers too, and outlives the first process while one of them lives.
-        let _ = killpg(self.pid(), Signal::SIGKILL);
-        let _ = self.child.wait();
+        self.kill();
         if thread::panicking() {
             eprintln!("HAProxy said:\n{}", self.log());
         }

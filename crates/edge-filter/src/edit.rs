@@ -48,6 +48,15 @@ impl Filter {
 }
 
 impl Edit<'_> {
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What was submitted and not applied yet.
+    pub(crate) fn waiting(&self) -> Vec<Operation> {
+        self.hand_off.filter.waiting().collect()
+    }
+
     fn change(&mut self, is_draft: bool, change: impl FnOnce(&mut Rules, Context<'_>)) {
         let filter = self.hand_off.filter;
         let pending = |slot| filter.pending_hits(slot);

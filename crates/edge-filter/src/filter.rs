@@ -146,6 +146,11 @@ impl Filter {
         Context { now_s, settings: &self.settings, pending, is_draft: false }
     }
 
+    /// For whoever has the writer's lock.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Operation> {
+        self.receiver.try_iter().take(APPLIED_AT_ONCE)
+    }
+
     pub(crate) fn apply_waiting(&self, now_s: u32) {
         let apply = |most| {
             let mut rules = self.rules.try_lock()?;

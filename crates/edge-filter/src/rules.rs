@@ -3,6 +3,7 @@
 mod bulk;
 mod caps;
 mod draft;
+mod learned;
 mod replacement;
 
 use std::sync::Arc;
