@@ -2,6 +2,7 @@
 //! and a count of the bytes that each takes.
 
 pub mod allocated;
+pub mod cpu;
 pub mod disturbance;
 pub mod lists;
 pub mod loading;

@@ -10,7 +10,7 @@ use edge_filter::{
 };
 
 use crate::allocated::{heap_bytes, peak_bytes, restart_peak};
-use crate::disturbance::on_cpu;
+use crate::cpu::on_cpu;
 use crate::lists::{List, Probe};
 use crate::rules::{LIST, NOW_S};
 
@@ -38,9 +38,9 @@ impl Pieces {
     }
 
     fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let start = on_cpu();
         let answer = work();
-        let took = start.elapsed();
+        let took = on_cpu() - start;
         (self.count, self.sum, self.longest) = (self.count + 1, self.sum + took, self.longest.max(took));
         answer
     }
@@ -132,7 +132,7 @@ fn replace(filter: &Filter, rules: &[AddressRule]) -> [Pieces; 5] {
 /// Lookups a second of processor time until `done`.
 fn read(filter: &Filter, probes: &[IpAddr], done: impl Fn() -> bool) -> f64 {
     let mut reader = filter.reader();
-    let (start, start_cpu) = (Instant::now(), on_cpu());
+    let start = on_cpu();
     let mut lookups = 0;
     for probes in probes.chunks(4096).cycle() {
         for &addr in probes {
@@ -143,8 +143,7 @@ fn read(filter: &Filter, probes: &[IpAddr], done: impl Fn() -> bool) -> f64 {
             break;
         }
     }
-    let spent = on_cpu().zip(start_cpu).map_or(start.elapsed(), |(end, start)| end - start);
-    lookups as f64 / spent.as_secs_f64()
+    lookups as f64 / (on_cpu() - start).as_secs_f64()
 }
 
 /// A lesson a millisecond until `done`; the longest that one took.
