@@ -13,3 +13,4 @@ mod paths;
 mod state;
 mod storm;
 mod verdicts;
+mod versions;
