@@ -165,7 +165,12 @@ impl Haproxy {
     /// # Errors
     /// The kernel does not say.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.child.try_wait()
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            // Workers that it could not take along.
+            self.kill();
+        }
+        Ok(status)
     }
 
     /// Sends a signal to the first process, which under `-W` is the master.

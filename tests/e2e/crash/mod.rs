@@ -27,6 +27,9 @@ use manager::Manager;
 const LEARNERS: usize = 3;
 const DEFAULT_SECONDS: u64 = 15;
 
+/// A worker that follows others has caught up by then.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
 /// Longest time under load before something is killed, milliseconds.
 const MAX_ROUND_MS: u64 = 400;
 
@@ -55,10 +58,12 @@ struct Tally {
 enum Victim {
     /// Every process of HAProxy.
     Haproxy,
-    /// The worker; the master starts the next one when it is told to.
+    /// The worker; the master then ends too.
     Worker,
-    /// One of two workers, some moments after a reload began.
-    WorkerInReload,
+    /// The draining one of two workers, some moments after a reload began.
+    OldWorker,
+    /// The other one, if it is there already.
+    NewWorker,
     /// The process that writes the rules.
     Writer,
     /// HAProxy and the writer.
@@ -113,7 +118,6 @@ fn start(backend: &Backend, mode: Mode, home: &StateHome) -> Edge {
         .list("backends.lst", "site prefix client\n")
         // A lesson is a few hundred bytes: journals are compacted all the time.
         .setting("EDGE_MAX_JOURNAL_BYTES", "65536")
-        .edit("global\n", "global\n  master-worker no-exit-on-failure\n")
         .start()
 }
 
@@ -126,19 +130,20 @@ impl Soak<'_> {
     /// Load, a kill, a restart, and a look at what is left.
     fn round(&mut self) -> Result<(), String> {
         let victim = self.choose();
-        self.load(victim)?;
+        let killed = self.load(victim)?;
         let spoilt = if victim == Victim::Haproxy || victim == Victim::Both { self.spoil(victim) } else { Vec::new() };
         match victim {
             Victim::Haproxy | Victim::Both => self.edge.start_again(),
-            Victim::Worker => self.edge.reload(),
-            Victim::WorkerInReload => self.settle_reload(),
+            Victim::Worker | Victim::OldWorker | Victim::NewWorker => self.settle(killed),
             Victim::Writer => {}
         }
-        // The load goes on with a rule of either kind here and there, so this is where a difference would show.
-        if victim == Victim::Writer || victim == Victim::WorkerInReload {
+        if victim == Victim::Writer || victim == Victim::OldWorker {
+            // HAProxy lives on, and has to follow.
             manager::sync(&self.edge, self.manager.revision())?;
+            self.check_until_right(victim)?;
+        } else {
+            self.check(victim)?;
         }
-        self.check(victim)?;
         self.manager.revive_if_dead()?;
         for file in spoilt {
             eventually("a line on the spoilt file", || self.edge.haproxy().log().contains(&file).then_some(()));
@@ -158,12 +163,14 @@ impl Soak<'_> {
             (_, 6) => Victim::Writer,
             (false, _) => Victim::Haproxy,
             (true, 7) => Victim::Worker,
-            (true, _) => Victim::WorkerInReload,
+            (true, 8) => Victim::OldWorker,
+            (true, _) => Victim::NewWorker,
         }
     }
 
-    /// Clients and the manager do what they do until `victim` is dead.
-    fn load(&mut self, victim: Victim) -> Result<(), String> {
+    /// Clients and the manager do what they do until `victim` is dead. The worker that was killed in a reload, if it is the
+    /// old one.
+    fn load(&mut self, victim: Victim) -> Result<Option<u32>, String> {
         let stop = AtomicBool::new(false);
         let wrong = Mutex::new(Vec::new());
         let note = |outcome: Result<(), String>| {
@@ -171,17 +178,17 @@ impl Soak<'_> {
                 wrong.lock().expect("no client panics").push(why);
             }
         };
-        let is_steady = victim != Victim::WorkerInReload;
+        let in_reload = matches!(victim, Victim::OldWorker | Victim::NewWorker);
         let delay = Duration::from_millis(self.rng.u64(..MAX_ROUND_MS));
         let pause = Duration::from_millis(self.rng.u64(..MAX_ROUND_MS));
-        let kills_new = self.rng.bool();
         let Self { edge, learners, manager, tally, .. } = self;
         let writer_pid = manager.pid;
         let worker = edge.worker_pid();
-        let dead_edge = thread::scope(|scope| {
+        let mut killed = worker;
+        thread::scope(|scope| {
             let (edge, stop, note) = (&*edge, &stop, &note);
             for learner in learners.iter_mut() {
-                scope.spawn(move || note(learner.run(edge, stop, is_steady)));
+                scope.spawn(move || note(learner.run(edge, stop, !in_reload)));
             }
             scope.spawn(move || note(manager.run(edge, stop)));
             thread::sleep(delay);
@@ -189,17 +196,13 @@ impl Soak<'_> {
                 Victim::Haproxy => {
                     tally.haproxy_kills += 1;
                     kill_now(edge.haproxy().first_pid());
-                    if worker != edge.haproxy().first_pid() {
-                        kill_now(worker);
-                    }
+                    kill_now(worker);
                 }
                 Victim::Both => {
                     tally.haproxy_kills += 1;
                     tally.writer_kills += 1;
                     kill_now(edge.haproxy().first_pid());
-                    if worker != edge.haproxy().first_pid() {
-                        kill_now(worker);
-                    }
+                    kill_now(worker);
                     // Stopped first, or the manager would start the next writer at once.
                     stop.store(true, Ordering::Relaxed);
                     kill_now(writer_pid.load(Ordering::SeqCst));
@@ -213,32 +216,36 @@ impl Soak<'_> {
                     tally.haproxy_kills += 1;
                     kill_now(worker);
                 }
-                Victim::WorkerInReload => {
+                Victim::OldWorker | Victim::NewWorker => {
                     tally.haproxy_kills += 1;
                     tally.reloads += 1;
                     edge.haproxy().signal(Signal::SIGUSR2);
                     thread::sleep(pause);
-                    let newest = edge.try_worker_pid();
-                    kill_now(newest.filter(|pid| kills_new && *pid != worker).unwrap_or(worker));
+                    let new = edge.try_worker_pid().filter(|_| victim == Victim::NewWorker);
+                    killed = new.unwrap_or(worker);
+                    kill_now(killed);
                 }
             }
             stop.store(true, Ordering::Relaxed);
-            matches!(victim, Victim::Haproxy | Victim::Both)
         });
-        if dead_edge {
+        if matches!(victim, Victim::Haproxy | Victim::Both) {
             self.edge.crash();
         }
         let wrong = wrong.into_inner().expect("no client panics");
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+        let killed_old = (in_reload && killed == worker).then_some(worker);
+        if wrong.is_empty() { Ok(killed_old) } else { Err(wrong.join("\n")) }
     }
 
-    /// After a worker was killed during a reload: one that serves, and none beside it.
-    fn settle_reload(&self) {
-        if self.edge.try_worker_pid().is_none() {
-            self.edge.reload();
-        }
-        // The next one, in case the killed one was the only one that had read everything.
-        self.edge.reload();
+    /// After a worker was killed: the master ends, unless that one had a successor.
+    fn settle(&mut self, killed_old: Option<u32>) {
+        eventually("the end of the master, or another worker", || {
+            if self.edge.has_ended() {
+                self.edge.start_again();
+                return Some(());
+            }
+            let successor = self.edge.try_worker_pid().filter(|pid| Some(*pid) != killed_old);
+            (killed_old.is_some() && successor.is_some()).then_some(())
+        });
     }
 
     /// Spoils the tail of a file whose writer is dead; the names of the spoilt files.
@@ -262,11 +269,27 @@ impl Soak<'_> {
         let mut listing = Listing::of(&self.edge);
         let mut wrong: Vec<String> = listing.doubled.iter().map(|target| format!("{target} is there twice")).collect();
         wrong.extend(self.manager.check(&mut listing));
-        for learner in &mut self.learners {
+        let mut learners = self.learners.clone();
+        for learner in &mut learners {
             wrong.extend(learner.check(&mut listing));
         }
         wrong.extend(listing.rest().into_iter().map(|target| format!("{target} is back")));
-        if wrong.is_empty() { Ok(()) } else { Err(format!("after {victim:?}:\n{}", wrong.join("\n"))) }
+        if !wrong.is_empty() {
+            return Err(format!("after {victim:?}:\n{}", wrong.join("\n")));
+        }
+        self.learners = learners;
+        Ok(())
+    }
+
+    /// The same, of a worker that follows others and so may be a moment behind.
+    fn check_until_right(&mut self, victim: Victim) -> Result<(), String> {
+        let started = Instant::now();
+        loop {
+            match self.check(victim) {
+                Err(_) if started.elapsed() < CATCH_UP => thread::sleep(Duration::from_millis(20)),
+                outcome => return outcome,
+            }
+        }
     }
 }
 
