@@ -74,3 +74,18 @@ fn what_is_written_is_read() {
     let change = Record::Change { revision: 3, stamp_ms: 9001, operation: put("192.0.2.3") };
     assert_eq!(records(dir.path(), FileName::Journal(2))[1..], [change]);
 }
+
+#[test]
+fn what_was_cut_is_told() {
+    use std::io::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = RulesWriter::open(dir.path(), 1).unwrap();
+    writer.append(&put("192.0.2.1"), 1).unwrap();
+    drop(writer);
+    let journal = dir.path().join("rules.journal.0");
+    std::fs::OpenOptions::new().append(true).open(journal).unwrap().write_all(&[9, 0, 0]).unwrap();
+    let writer = RulesWriter::open(dir.path(), 1).unwrap();
+    assert_eq!((writer.torn_bytes(), writer.revision()), (3, 1));
+    drop(writer);
+    assert_eq!(RulesWriter::open(dir.path(), 1).unwrap().torn_bytes(), 0);
+}
