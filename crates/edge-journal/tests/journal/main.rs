@@ -5,5 +5,6 @@ mod directory;
 mod golden;
 mod killed;
 mod learned;
+mod model;
 mod round_trip;
 mod samples;

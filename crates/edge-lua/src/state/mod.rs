@@ -12,6 +12,8 @@ mod own;
 mod report;
 mod stamps;
 mod taken_back;
+#[cfg(test)]
+mod tests;
 mod workers;
 
 use std::path::PathBuf;
