@@ -55,7 +55,7 @@ fn a_day_of_learning_at_the_caps_needs_no_more_than_an_hour_of_it() {
         for n in 0..LESSONS_A_STEP {
             let lesson = step * LESSONS_A_STEP + n;
             worker.learn(&format!("/yeet/{lesson}"), 60 + (lesson * 7919 % 3600) as u32);
-            if lesson % 4 == 0 {
+            if lesson.is_multiple_of(4) {
                 worker.take_back(&format!("/yeet/{}", lesson / 2));
             }
         }

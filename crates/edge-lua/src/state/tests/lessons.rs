@@ -97,3 +97,24 @@ fn a_listed_rule_stays_whatever_was_learned() {
     assert!(!next.turn().refuses("/yeet"));
     assert!(!Worker::start(&dir, START_MS + 5000).refuses("/yeet"));
 }
+
+#[test]
+fn a_journal_that_another_worker_has_replaced_is_let_go() {
+    let (_home, dir) = home();
+    let mut one = Worker::with(&dir, Settings::default(), 1000, START_MS);
+    let mut other = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 600);
+    other.turn().turn();
+    let before = (journals(&dir).len(), other.state.report().last_compaction.clone());
+    for n in 0..10 {
+        for _ in 0..20 {
+            one.learn(&format!("/yeet/{n}"), 600);
+        }
+        one.turn();
+        other.turn().turn();
+        assert!(other.refuses(&format!("/yeet/{n}")));
+    }
+    assert_eq!(other.state.report().other_journals.len(), 1);
+    let after = (journals(&dir).len(), other.state.report().last_compaction.clone());
+    assert_eq!(after, before, "nobody died, so nobody is inherited from");
+}
