@@ -216,6 +216,12 @@ impl Haproxy {
             // The group holds the workers too, and outlives the first process while one of them lives.
             let _ = killpg(self.pid(), Signal::SIGKILL);
             let _ = self.child.wait();
+            // Workers end a moment later than their master. Until then they hold their sockets and locks, and the next
+            // HAProxy would seem to listen already.
+            let started = Instant::now();
+            while killpg(self.pid(), None).is_ok() && started.elapsed() < STOP_DEADLINE {
+                thread::sleep(PAUSE);
+            }
             self.is_gone = true;
         }
     }

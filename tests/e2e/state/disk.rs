@@ -132,7 +132,12 @@ fn a_directory_of_somebody_else_may_be_given_to_us() {
     teach(&backend, &edge, "/yeet");
     assert!(refuses(&edge, "/yeet"));
     eventually("a line", || (lines(&edge, "Permission denied") == 1).then_some(()));
-    assert!(edge.metrics().sum("edge_filter_state_problems", &[]) >= 1.0);
+    assert_eq!(
+        edge.metrics().sum("edge_filter_state_problems", &[]),
+        1.0,
+        "{}",
+        edge.cli("show edge status")
+    );
     home.give_away(&home.path()).unwrap();
     until_it_writes(&edge);
     eventually("no problem", || (edge.metrics().sum("edge_filter_state_problems", &[]) == 0.0).then_some(()));
