@@ -42,7 +42,7 @@ enum Meanwhile<'f> {
 
 /// Time that this thread was on a processor. Other work on the machine does not count: wall clock would say more
 /// about that than about the filter. The kernel brings it up to date at each tick.
-fn on_cpu() -> Option<Duration> {
+pub fn on_cpu() -> Option<Duration> {
     let times = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     times.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }

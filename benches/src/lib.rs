@@ -4,6 +4,8 @@
 pub mod allocated;
 pub mod disturbance;
 pub mod lists;
+pub mod loading;
+pub mod replacing;
 pub mod resources;
 pub mod rules;
 pub mod side_by_side;

@@ -214,6 +214,8 @@ impl Haproxy {
     pub fn kill(&mut self) {
         if !self.is_gone {
             // The group holds the workers too, and outlives the first process while one of them lives.
+            let pid = self.child.id();
+            let workers = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
             let _ = killpg(self.pid(), Signal::SIGKILL);
             let _ = self.child.wait();
             // Workers end a moment later than their master. Until then they hold their sockets and locks, and the next
@@ -223,6 +225,11 @@ impl Haproxy {
                 thread::sleep(PAUSE);
             }
             self.is_gone = true;
+            // Nobody waits for these, and until they have ended they take connections.
+            let started = Instant::now();
+            while workers.split_whitespace().any(is_running) && started.elapsed() < STOP_DEADLINE {
+                thread::sleep(PAUSE);
+            }
         }
     }
 
@@ -234,6 +241,12 @@ impl Haproxy {
     fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
+}
+
+/// Whether there is such a process that has not ended; one that has may wait for somebody to ask how.
+fn is_running(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 impl Drop for Haproxy {
