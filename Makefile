@@ -31,6 +31,14 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 	@# These tests wait more than they work, so more of them than processors run at a time.
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --all-targets -- --test-threads=8
 
+# How long each crash test goes on.
+SOAK_SECONDS ?= 600
+
+.PHONY: test-soak
+test-soak: install module ## kills HAProxy and the writer of the rules under load, for SOAK_SECONDS; and 50 reloads
+	SOAK_SECONDS=$(SOAK_SECONDS) EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) \
+		$(CARGO) test --locked -p edge-e2e --test e2e -- --nocapture --test-threads=2 crash:: storm:: upkeep::
+
 .PHONY: loom
 loom: ## the hand-off of the filter in all orders of two and three threads
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked -p edge-filter --lib --target-dir target/loom hand_off

@@ -12,4 +12,5 @@ mod malformed;
 mod paths;
 mod state;
 mod storm;
+mod upkeep;
 mod verdicts;
