@@ -34,6 +34,14 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 test-matrix: install ## the end-to-end tests on every HAProxy: installed, of an untried series, trixie's, sid's
 	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed untried trixie sid
 
+# How long each crash test goes on.
+SOAK_SECONDS ?= 600
+
+.PHONY: test-soak
+test-soak: install module ## kills HAProxy and the writer of the rules under load, for SOAK_SECONDS; and 50 reloads
+	SOAK_SECONDS=$(SOAK_SECONDS) EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) \
+		$(CARGO) test --locked -p edge-e2e --test e2e -- --nocapture --test-threads=2 crash:: storm:: upkeep::
+
 .PHONY: loom
 loom: ## the hand-off of the filter in all orders of two and three threads
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked -p edge-filter --lib --target-dir target/loom hand_off

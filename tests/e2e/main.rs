@@ -12,5 +12,6 @@ mod malformed;
 mod paths;
 mod state;
 mod storm;
+mod upkeep;
 mod verdicts;
 mod versions;

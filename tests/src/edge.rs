@@ -188,7 +188,7 @@ impl EdgeBuilder {
         if !self.has_filter {
             let is_ours = |line: &&str| FILTER_LINES.iter().any(|part| line.contains(part));
             text = text.split_inclusive('\n').filter(|line| !is_ours(line)).collect();
-            return text.replace("global\n", "global\n  nbthread 2\n");
+            return text.replace("\nglobal\n", "\nglobal\n  nbthread 2\n");
         }
         // More than one thread whatever the machine, and settings above the module that reads them.
         let native = if self.mode.native { "on" } else { "off" };
@@ -241,6 +241,14 @@ impl Edge {
     /// Kills every process of it: see [`Haproxy::kill`].
     pub fn crash(&mut self) {
         self.haproxy.kill();
+    }
+
+    /// Whether HAProxy has ended: under a master, all of it.
+    ///
+    /// # Panics
+    /// The kernel does not say.
+    pub fn has_ended(&mut self) -> bool {
+        self.haproxy.ended().expect("a child of ours").is_some()
     }
 
     /// Starts it after a [`Edge::crash`]. Its log begins anew.

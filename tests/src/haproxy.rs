@@ -157,7 +157,12 @@ impl Haproxy {
     /// # Errors
     /// The kernel does not say.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.child.try_wait()
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            // Workers that it could not take along.
+            self.kill();
+        }
+        Ok(status)
     }
 
     /// Sends a signal to the first process, which under `-W` is the master.
@@ -201,16 +206,14 @@ impl Haproxy {
     pub fn kill(&mut self) {
         if !self.is_gone {
             // The group holds the workers too, and outlives the first process while one of them lives.
-            let pid = self.child.id();
-            let workers = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
             let _ = killpg(self.pid(), Signal::SIGKILL);
             let _ = self.child.wait();
-            self.is_gone = true;
-            // Nobody waits for these, and until they have ended they take connections.
+            // Until they have ended, they hold their sockets and locks, and the next HAProxy would seem to listen already.
             let started = Instant::now();
-            while workers.split_whitespace().any(is_running) && started.elapsed() < STOP_DEADLINE {
+            while is_group_running(self.pid()) && started.elapsed() < STOP_DEADLINE {
                 thread::sleep(PAUSE);
             }
+            self.is_gone = true;
         }
     }
 
@@ -224,10 +227,19 @@ impl Haproxy {
     }
 }
 
-/// Whether there is such a process that has not ended; one that has may wait for somebody to ask how.
-fn is_running(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+/// Whether a process of this group runs. One that nobody has waited for does not.
+fn is_group_running(group: Pid) -> bool {
+    // State, parent and group stand behind the name, which is in parentheses (proc(5)).
+    let runs = |stat: String| {
+        let mut fields = stat.rsplit_once(") ").unwrap_or_default().1.split(' ');
+        fields.next() != Some("Z") && fields.nth(1) == Some(&group.to_string())
+    };
+    killpg(group, None).is_ok()
+        && fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|entry| fs::read_to_string(entry.path().join("stat")).is_ok_and(runs))
 }
 
 impl Drop for Haproxy {

@@ -17,6 +17,7 @@ pub struct RulesProcess {
     answers: BufReader<ChildStdout>,
     revision: u64,
     is_damaged: bool,
+    torn_bytes: u64,
 }
 
 /// A rule as `edge-rules-writer` takes it.
@@ -47,7 +48,7 @@ impl RulesProcess {
         let mut child = command.spawn()?;
         let commands = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let answers = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
-        let mut process = Self { child, commands, answers, revision: 0, is_damaged: false };
+        let mut process = Self { child, commands, answers, revision: 0, is_damaged: false, torn_bytes: 0 };
         process.answer()?;
         Ok(process)
     }
@@ -60,6 +61,11 @@ impl RulesProcess {
     /// Whether the journal is damaged, so that only a rotation can follow.
     pub fn is_damaged(&self) -> bool {
         self.is_damaged
+    }
+
+    /// What it cut off the journal at its start, bytes.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     /// Its process.
@@ -129,8 +135,13 @@ impl RulesProcess {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
         let (word, number) = line.trim_end().split_once(' ').ok_or(io::ErrorKind::UnexpectedEof)?;
+        let number = number.parse().map_err(io::Error::other)?;
+        if word == "torn" {
+            self.torn_bytes = number;
+            return self.answer();
+        }
         self.is_damaged = word == "damaged";
-        self.revision = number.parse().map_err(io::Error::other)?;
+        self.revision = number;
         Ok(self.revision)
     }
 }

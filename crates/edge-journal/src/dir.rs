@@ -60,7 +60,7 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// The directory at `path`, which need not exist.
+    /// The directory at `path`, which need not exist, nor be a directory yet.
     ///
     /// # Errors
     /// Nothing of the path can be opened, or what does not exist of it has `..` in it.
@@ -69,10 +69,9 @@ impl StateDir {
         let flags = DIRECTORY - OFlags::NOFOLLOW;
         let ancestor = rustix::fs::open(&above, flags, Mode::empty())?;
         let dir = Self { path: path.to_owned(), ancestor, rest, current: Mutex::new(None) };
-        match dir.reopen() {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(dir),
-        }
+        // Whatever is in its place may be gone later: `is_present` says so until then.
+        let _ = dir.reopen();
+        Ok(dir)
     }
 
     /// Whether the path leads to the directory that this works on. A handful of system calls.
@@ -177,7 +176,8 @@ impl StateDir {
         for name in &self.rest {
             at = openat(&at, name.as_os_str(), DIRECTORY, Mode::empty())?;
         }
-        Ok(at)
+        // Fails where it may not be searched: without that, none of its files can be opened.
+        Ok(openat(&at, ".", DIRECTORY, Mode::empty())?)
     }
 }
 
@@ -189,7 +189,9 @@ const DIRECTORY: OFlags =
 fn split_at_existing(path: &Path) -> io::Result<(PathBuf, Vec<OsString>)> {
     let mut above = std::path::absolute(path)?;
     // Symbolic links in what exists are the operator's, and cannot be followed after a chroot.
-    if let Ok(real) = above.canonicalize() {
+    // What is no directory is not in use, so nobody has to find it again.
+    let real_directory = |path: &Path| path.canonicalize().ok().filter(|real| real.is_dir());
+    if let Some(real) = real_directory(&above) {
         above = real;
     }
     let mut rest = Vec::new();
@@ -200,7 +202,7 @@ fn split_at_existing(path: &Path) -> io::Result<(PathBuf, Vec<OsString>)> {
             _ => break,
         }
         above.pop();
-        if let Ok(real) = above.canonicalize() {
+        if let Some(real) = real_directory(&above) {
             above = real;
             break;
         }

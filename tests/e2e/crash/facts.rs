@@ -98,7 +98,7 @@ pub(super) enum Seen {
 }
 
 /// What `show edge rules` says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Listing {
     made_s: RangeInclusive<u64>,
     rules: HashMap<String, Seen>,

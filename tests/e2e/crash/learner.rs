@@ -27,7 +27,7 @@ enum Kind {
     Client,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Subject {
     kind: Kind,
     number: usize,
@@ -44,7 +44,7 @@ pub(super) struct Counts {
     pub(super) requests: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Learner {
     number: usize,
     host: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::iter;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -15,7 +16,7 @@ const NO_END: u32 = u32::MAX;
 const LISTS: [&str; 2] = ["manual", "feed"];
 
 /// By kind and what it is about.
-type Rules = BTreeMap<(&'static str, String), ListedRule>;
+pub(super) type Rules = BTreeMap<(&'static str, String), ListedRule>;
 
 #[derive(Debug)]
 pub(super) struct Manager<'a> {
@@ -24,6 +25,9 @@ pub(super) struct Manager<'a> {
     /// The process of the writer, for whoever wants to kill it.
     pub(super) pid: &'a AtomicU32,
     rules: Rules,
+    /// The rules after a change that was under way when the writer was killed: nobody knows yet whether it was made.
+    unsure: Option<Rules>,
+    was_damaged: bool,
     rng: Rng,
     pub(super) changes: u64,
     pub(super) restarts: u64,
@@ -38,7 +42,17 @@ impl<'a> Manager<'a> {
     pub(super) fn start(home: &'a StateHome, pid: &'a AtomicU32, rng: Rng) -> Self {
         let writer = RulesProcess::spawn(program(), home).expect("a new state directory can be written");
         pid.store(writer.pid(), Ordering::SeqCst);
-        Self { home, writer, pid, rules: Rules::new(), rng, changes: 0, restarts: 0 }
+        Self {
+            home,
+            writer,
+            pid,
+            rules: Rules::new(),
+            unsure: None,
+            was_damaged: false,
+            rng,
+            changes: 0,
+            restarts: 0,
+        }
     }
 
     /// Changes rules until told to stop.
@@ -47,14 +61,19 @@ impl<'a> Manager<'a> {
     /// A change that was acknowledged is gone, or one that is in force is not obeyed.
     pub(super) fn run(&mut self, edge: &Edge, stop: &AtomicBool) -> Result<(), String> {
         while !stop.load(Ordering::Relaxed) {
-            let before = self.writer.revision();
             let (next, outcome) = self.change();
             match outcome {
                 Ok(_) => {
                     self.rules = next;
                     self.changes += 1;
                 }
-                Err(_) => self.restart(before, next)?,
+                Err(_) => {
+                    self.unsure = Some(next);
+                    if stop.load(Ordering::Relaxed) {
+                        return Ok(());
+                    }
+                    self.revive_if_dead()?;
+                }
             }
             if self.rng.u8(..3) == 0 {
                 self.sync_and_ask(edge)?;
@@ -63,52 +82,44 @@ impl<'a> Manager<'a> {
         Ok(())
     }
 
-    /// Starts another writer after the death of this one. Its revision says whether the change that was under way
-    /// was made.
+    /// Starts another writer if this one was killed. Its revision says whether the change that was under way was made.
     ///
     /// # Errors
-    /// Neither.
-    fn restart(&mut self, before: u64, next: Rules) -> Result<(), String> {
-        self.revive()?;
-        match self.writer.revision() {
-            revision if revision == before + 1 => self.rules = next,
-            revision if revision == before => {}
-            revision => {
-                return Err(format!(
-                    "revision {before} was acknowledged, and the next writer found {revision}"
-                ));
-            }
+    /// It does not start, or has found something else than what was acknowledged.
+    pub(super) fn revive_if_dead(&mut self) -> Result<(), String> {
+        if self.writer.is_alive() {
+            return Ok(());
         }
-        if self.writer.is_damaged() {
-            let mended = self.writer.rotate(&LISTS, self.rules.values());
-            mended.map_err(|e| format!("the damaged journal is not mended: {e}"))?;
-        }
-        Ok(())
-    }
-
-    /// Starts another writer in place of a dead one.
-    ///
-    /// # Errors
-    /// It cannot open the directory.
-    fn revive(&mut self) -> Result<(), String> {
+        let before = self.writer.revision();
         let writer = RulesProcess::spawn(program(), self.home);
         self.writer = writer.map_err(|e| format!("the next writer does not start: {e}"))?;
         self.pid.store(self.writer.pid(), Ordering::SeqCst);
         self.restarts += 1;
+        let unsure = self.unsure.take();
+        self.was_damaged = self.writer.is_damaged();
+        let revision = self.writer.revision();
+        if self.writer.is_damaged() {
+            // A snapshot overrules whatever the files say.
+            let mended = self.writer.rotate(&LISTS, self.rules.values());
+            mended.map_err(|e| format!("the damaged journal is not mended: {e}"))?;
+        } else if revision == before + 1
+            && let Some(next) = unsure
+        {
+            self.rules = next;
+        } else if revision != before {
+            return Err(format!("revision {before} was acknowledged, and the next writer found {revision}"));
+        }
         Ok(())
     }
 
-    /// Starts another writer if this one was killed while it had nothing to do.
-    ///
-    /// # Errors
-    /// As [`Manager::run`].
-    pub(super) fn revive_if_dead(&mut self) -> Result<(), String> {
-        let before = self.writer.revision();
-        if self.writer.is_alive() {
-            return Ok(());
-        }
-        let rules = self.rules.clone();
-        self.restart(before, rules)
+    /// Whether the writer that was started last has found the end of the journal spoilt.
+    pub(super) fn has_found_spoilt(&self) -> bool {
+        self.writer.torn_bytes() > 0 || self.was_damaged
+    }
+
+    /// The rules that may be: one set, but for a change of which nobody knows whether it was made.
+    pub(super) fn candidates(&self) -> Vec<Rules> {
+        iter::once(&self.rules).chain(&self.unsure).cloned().collect()
     }
 
     /// A change, and the rules after it.
@@ -176,32 +187,29 @@ impl<'a> Manager<'a> {
         }
     }
 
-    /// Holds what HAProxy lists against what was acknowledged; what is wrong, a line each.
-    pub(super) fn check(&self, listing: &mut Listing) -> Vec<String> {
-        let mut wrong = Vec::new();
-        for rule in self.rules.values() {
-            let target = if rule.kind == "resource" {
-                rule.what.clone()
-            } else {
-                format!("{} {}", rule.kind, rule.what)
-            };
-            let seen = listing.take(&target);
-            let end_s = u64::from(rule.ends_at_s);
-            let settled = match seen {
-                Seen::NoEnd if rule.ends_at_s == NO_END => Ok(()),
-                seen => Belief::sure(Fact::Held(end_s..=end_s)).settle(seen, listing),
-            };
-            if let Err(why) = settled {
-                wrong.push(format!("{rule}: {why}"));
-            }
-        }
-        wrong
-    }
-
     /// The revision that was acknowledged last.
     pub(super) fn revision(&self) -> u64 {
         self.writer.revision()
     }
+}
+
+/// Holds what HAProxy lists against these rules; what is wrong, a line each.
+pub(super) fn check(rules: &Rules, listing: &mut Listing) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for rule in rules.values() {
+        let target =
+            if rule.kind == "resource" { rule.what.clone() } else { format!("{} {}", rule.kind, rule.what) };
+        let seen = listing.take(&target);
+        let end_s = u64::from(rule.ends_at_s);
+        let settled = match seen {
+            Seen::NoEnd if rule.ends_at_s == NO_END => Ok(()),
+            seen => Belief::sure(Fact::Held(end_s..=end_s)).settle(seen, listing),
+        };
+        if let Err(why) = settled {
+            wrong.push(format!("{rule}: {why}"));
+        }
+    }
+    wrong
 }
 
 /// Has HAProxy catch up until it says that this revision is in force; whether it answered.

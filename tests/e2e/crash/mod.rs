@@ -27,6 +27,9 @@ use manager::Manager;
 const LEARNERS: usize = 3;
 const DEFAULT_SECONDS: u64 = 15;
 
+/// A worker that follows others has caught up by then.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
 /// Longest time under load before something is killed, milliseconds.
 const MAX_ROUND_MS: u64 = 400;
 
@@ -55,10 +58,12 @@ struct Tally {
 enum Victim {
     /// Every process of HAProxy.
     Haproxy,
-    /// The worker; the master starts the next one when it is told to.
+    /// The worker; the master then ends too.
     Worker,
-    /// One of two workers, some moments after a reload began.
-    WorkerInReload,
+    /// The draining one of two workers, some moments after a reload began.
+    OldWorker,
+    /// The other one, if it is there already.
+    NewWorker,
     /// The process that writes the rules.
     Writer,
     /// HAProxy and the writer.
@@ -120,7 +125,6 @@ fn start(backend: &Backend, mode: Mode, home: &StateHome) -> Edge {
         .list("backends.lst", "site prefix client\n")
         // A lesson is a few hundred bytes: journals are compacted all the time.
         .setting("EDGE_MAX_JOURNAL_BYTES", "65536")
-        .edit("global\n", "global\n  master-worker no-exit-on-failure\n")
         .start()
 }
 
@@ -133,32 +137,35 @@ impl Soak<'_> {
     /// Load, a kill, a restart, and a look at what is left.
     fn round(&mut self) -> Result<(), String> {
         let victim = self.choose();
-        self.load(victim)?;
+        let killed = self.load(victim)?;
         let spoilt =
-            if victim == Victim::Haproxy || victim == Victim::Both { self.spoil(victim) } else { Vec::new() };
+            if victim == Victim::Haproxy || victim == Victim::Both { self.spoil(victim) } else { None };
         match victim {
             Victim::Haproxy | Victim::Both => self.edge.start_again(),
-            Victim::Worker => self.edge.reload(),
-            Victim::WorkerInReload => self.settle_reload(),
+            Victim::Worker | Victim::OldWorker | Victim::NewWorker => self.settle(killed),
             Victim::Writer => {}
         }
-        // The load goes on with a rule of either kind here and there, so this is where a difference would show.
-        if victim == Victim::Writer || victim == Victim::WorkerInReload {
+        if victim == Victim::Writer || killed.is_some() {
+            // HAProxy lives on, and has to follow.
             manager::sync(&self.edge, self.manager.revision())?;
+            self.check_until_right(victim)?;
+        } else {
+            self.check(victim)?;
         }
-        self.check(victim)?;
         self.manager.revive_if_dead()?;
-        for file in spoilt {
-            eventually("a line on the spoilt file", || {
-                self.edge.haproxy().log().contains(&file).then_some(())
-            });
-            let log = self.edge.haproxy().log();
-            let lines = log.lines().filter(|line| line.contains(&file)).count();
-            if lines != 1 {
-                return Err(format!("{lines} lines on {file}, whose tail is spoilt"));
-            }
+        spoilt.map_or(Ok(()), |file| self.check_spoilt(&file))
+    }
+
+    /// What is cut or damaged is told of in one line: by HAProxy, and of the manager's journal by its next writer, since for
+    /// HAProxy a record that is not whole may be one that is being written.
+    fn check_spoilt(&self, file: &str) -> Result<(), String> {
+        let lines = || self.edge.haproxy().log().lines().filter(|line| line.contains(file)).count();
+        if !file.starts_with("rules.") {
+            eventually("a line on the spoilt file", || (lines() > 0).then_some(()));
+        } else if lines() == 0 && !self.manager.has_found_spoilt() {
+            return Err(format!("nobody has told of the spoilt tail of {file}"));
         }
-        Ok(())
+        if lines() > 1 { Err(format!("{} lines on {file}, whose tail is spoilt", lines())) } else { Ok(()) }
     }
 
     fn choose(&mut self) -> Victim {
@@ -168,12 +175,14 @@ impl Soak<'_> {
             (_, 6) => Victim::Writer,
             (false, _) => Victim::Haproxy,
             (true, 7) => Victim::Worker,
-            (true, _) => Victim::WorkerInReload,
+            (true, 8) => Victim::OldWorker,
+            (true, _) => Victim::NewWorker,
         }
     }
 
-    /// Clients and the manager do what they do until `victim` is dead.
-    fn load(&mut self, victim: Victim) -> Result<(), String> {
+    /// Clients and the manager do what they do until `victim` is dead. The worker that was killed in a reload, if it is the
+    /// old one.
+    fn load(&mut self, victim: Victim) -> Result<Option<u32>, String> {
         let stop = AtomicBool::new(false);
         let wrong = Mutex::new(Vec::new());
         let note = |outcome: Result<(), String>| {
@@ -181,17 +190,17 @@ impl Soak<'_> {
                 wrong.lock().expect("no client panics").push(why);
             }
         };
-        let is_steady = victim != Victim::WorkerInReload;
+        let in_reload = matches!(victim, Victim::OldWorker | Victim::NewWorker);
         let delay = Duration::from_millis(self.rng.u64(..MAX_ROUND_MS));
         let pause = Duration::from_millis(self.rng.u64(..MAX_ROUND_MS));
-        let kills_new = self.rng.bool();
         let Self { edge, learners, manager, tally, .. } = self;
         let writer_pid = manager.pid;
         let worker = edge.worker_pid();
-        let dead_edge = thread::scope(|scope| {
+        let mut killed = worker;
+        thread::scope(|scope| {
             let (edge, stop, note) = (&*edge, &stop, &note);
             for learner in learners.iter_mut() {
-                scope.spawn(move || note(learner.run(edge, stop, is_steady)));
+                scope.spawn(move || note(learner.run(edge, stop, !in_reload)));
             }
             scope.spawn(move || note(manager.run(edge, stop)));
             thread::sleep(delay);
@@ -199,17 +208,13 @@ impl Soak<'_> {
                 Victim::Haproxy => {
                     tally.haproxy_kills += 1;
                     kill_now(edge.haproxy().first_pid());
-                    if worker != edge.haproxy().first_pid() {
-                        kill_now(worker);
-                    }
+                    kill_now(worker);
                 }
                 Victim::Both => {
                     tally.haproxy_kills += 1;
                     tally.writer_kills += 1;
                     kill_now(edge.haproxy().first_pid());
-                    if worker != edge.haproxy().first_pid() {
-                        kill_now(worker);
-                    }
+                    kill_now(worker);
                     // Stopped first, or the manager would start the next writer at once.
                     stop.store(true, Ordering::Relaxed);
                     kill_now(writer_pid.load(Ordering::SeqCst));
@@ -223,63 +228,83 @@ impl Soak<'_> {
                     tally.haproxy_kills += 1;
                     kill_now(worker);
                 }
-                Victim::WorkerInReload => {
+                Victim::OldWorker | Victim::NewWorker => {
                     tally.haproxy_kills += 1;
                     tally.reloads += 1;
                     edge.haproxy().signal(Signal::SIGUSR2);
                     thread::sleep(pause);
-                    let newest = edge.try_worker_pid();
-                    kill_now(newest.filter(|pid| kills_new && *pid != worker).unwrap_or(worker));
+                    let new = edge.try_worker_pid().filter(|_| victim == Victim::NewWorker);
+                    killed = new.unwrap_or(worker);
+                    kill_now(killed);
                 }
             }
             stop.store(true, Ordering::Relaxed);
-            matches!(victim, Victim::Haproxy | Victim::Both)
         });
-        if dead_edge {
+        if matches!(victim, Victim::Haproxy | Victim::Both) {
             self.edge.crash();
         }
         let wrong = wrong.into_inner().expect("no client panics");
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+        let killed_old = (in_reload && killed == worker).then_some(worker);
+        if wrong.is_empty() { Ok(killed_old) } else { Err(wrong.join("\n")) }
     }
 
-    /// After a worker was killed during a reload: one that serves, and none beside it.
-    fn settle_reload(&self) {
-        if self.edge.try_worker_pid().is_none() {
-            self.edge.reload();
-        }
-        // The next one, in case the killed one was the only one that had read everything.
-        self.edge.reload();
+    /// After a worker was killed: the master ends, unless that one had a successor.
+    fn settle(&mut self, killed_old: Option<u32>) {
+        eventually("the end of the master, or another worker", || {
+            if self.edge.has_ended() {
+                self.edge.start_again();
+                return Some(());
+            }
+            let successor = self.edge.try_worker_pid().filter(|pid| Some(*pid) != killed_old);
+            (killed_old.is_some() && successor.is_some()).then_some(())
+        });
     }
 
-    /// Spoils the tail of a file whose writer is dead; the names of the spoilt files.
-    fn spoil(&mut self, victim: Victim) -> Vec<String> {
+    /// Spoils the tail of a file whose writer is dead, sometimes; the name of the file.
+    fn spoil(&mut self, victim: Victim) -> Option<String> {
         if self.rng.u8(..4) != 0 {
-            return Vec::new();
+            return None;
         }
-        let is_journal = |name: &&String| {
-            name.starts_with("learned/") && name.ends_with(".journal")
-                || victim == Victim::Both && name.starts_with("rules.journal.")
-        };
-        let files = self.home.files();
-        let Some(name) = self.rng.choice(files.iter().filter(is_journal).collect::<Vec<_>>()) else {
-            return Vec::new();
-        };
-        tails::spoil(&self.home.path().join(name), &mut self.rng).expect("a journal");
+        let mut files = self.home.learned();
+        if victim == Victim::Both {
+            let base = |name: &String| name.strip_prefix("rules.journal.")?.parse::<u64>().ok();
+            let names = self.home.files();
+            // The one before it is not read any more.
+            files.extend(names.into_iter().filter(|name| base(name).is_some()).max_by_key(base));
+        }
+        let name = self.rng.choice(files)?;
+        tails::spoil(&self.home.path().join(&name), &mut self.rng).expect("a journal");
         self.tally.spoilt_tails += 1;
-        vec![name.clone()]
+        Some(name)
     }
 
     /// Holds what HAProxy lists against what was acknowledged.
     fn check(&mut self, victim: Victim) -> Result<(), String> {
-        let mut listing = Listing::of(&self.edge);
-        let mut wrong: Vec<String> =
-            listing.doubled.iter().map(|target| format!("{target} is there twice")).collect();
-        wrong.extend(self.manager.check(&mut listing));
-        for learner in &mut self.learners {
-            wrong.extend(learner.check(&mut listing));
+        let listing = Listing::of(&self.edge);
+        let mut wrong = Vec::new();
+        for rules in self.manager.candidates() {
+            let (mut listing, mut learners) = (listing.clone(), self.learners.clone());
+            wrong = listing.doubled.iter().map(|target| format!("{target} is there twice")).collect();
+            wrong.extend(manager::check(&rules, &mut listing));
+            wrong.extend(learners.iter_mut().flat_map(|learner| learner.check(&mut listing)));
+            wrong.extend(listing.rest().into_iter().map(|target| format!("{target} is back")));
+            if wrong.is_empty() {
+                self.learners = learners;
+                return Ok(());
+            }
         }
-        wrong.extend(listing.rest().into_iter().map(|target| format!("{target} is back")));
-        if wrong.is_empty() { Ok(()) } else { Err(format!("after {victim:?}:\n{}", wrong.join("\n"))) }
+        Err(format!("after {victim:?}:\n{}", wrong.join("\n")))
+    }
+
+    /// The same, of a worker that follows others and so may be a moment behind.
+    fn check_until_right(&mut self, victim: Victim) -> Result<(), String> {
+        let started = Instant::now();
+        loop {
+            match self.check(victim) {
+                Err(_) if started.elapsed() < CATCH_UP => thread::sleep(Duration::from_millis(20)),
+                outcome => return outcome,
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state directory in normal life: what outlives HAProxy, who follows whom, and what happens when something is wrong.
 
+mod disk;
 mod lessons;
 mod rules;
 mod trouble;

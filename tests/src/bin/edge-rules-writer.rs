@@ -2,7 +2,8 @@
 //! and says on stdout when each is in the files, so that a test can kill it at any moment.
 //!
 //! `put KIND WHAT END LIST`, `remove KIND WHAT`, `replace LIST N` and `rotate LIST,... N`, both followed by N lines
-//! `KIND WHAT END LIST`; each is answered with `revision R`, or `damaged R` where only a rotation can follow.
+//! `KIND WHAT END LIST`; each is answered with `revision R`, or `damaged R` where only a rotation can follow. The first answer,
+//! to the start, is `torn N` where N bytes of the journal were cut, and then the same.
 //! `bulk LIST FIRST N` replaces a list by N addresses from FIRST on. KIND is `block`, `allow` or `resource`, END in seconds
 //! since the Unix epoch.
 
@@ -25,6 +26,9 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 fn main() -> Fallible<()> {
     let dir = env::args_os().nth(1).ok_or("usage: edge-rules-writer DIR")?;
     let mut writer = RulesWriter::open(Path::new(&dir), now_ms()?)?;
+    if writer.torn_bytes() > 0 {
+        println!("torn {}", writer.torn_bytes());
+    }
     answer(&writer)?;
     let mut lines = io::stdin().lock().lines();
     while let Some(line) = lines.next() {

@@ -125,10 +125,13 @@ impl Files {
             .map_err(|error| WriteError::io(name, error))
     }
 
-    pub(super) fn cut(&self, file: &File, base: u64, bytes: u64) -> Result<(), WriteError> {
-        file.set_len(bytes).map_err(|error| WriteError::io(FileName::Journal(base), error))?;
+    /// How much was behind `bytes`.
+    pub(super) fn cut(&self, file: &File, base: u64, bytes: u64) -> Result<u64, WriteError> {
+        let io = |error| WriteError::io(FileName::Journal(base), error);
+        let before = file.metadata().map_err(io)?.len();
+        file.set_len(bytes).map_err(io)?;
         self.did_step();
-        Ok(())
+        Ok(before.saturating_sub(bytes))
     }
 
     fn begin(&self, kind: FileKind) -> Result<Unfinished<'_>, WriteError> {

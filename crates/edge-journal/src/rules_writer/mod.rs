@@ -39,6 +39,7 @@ pub struct RulesWriter {
     previous: Option<u64>,
     /// A journal that was rotated, but does not say so yet, for want of room on the disk.
     unlinked: Option<Journal>,
+    torn_bytes: u64,
     /// Held, not used.
     _lock: File,
 }
@@ -66,10 +67,19 @@ impl RulesWriter {
         let lock = lock(&parent)?;
         let files = Files::new(parent);
         let Found { revision, stamp_ms, journal, previous } = recover(&dir, &files)?;
-        let mut writer =
-            Self { files, revision, stamp_ms, journal: None, previous, unlinked: None, _lock: lock };
+        let mut writer = Self {
+            files,
+            revision,
+            stamp_ms,
+            journal: None,
+            previous,
+            unlinked: None,
+            torn_bytes: 0,
+            _lock: lock,
+        };
         match journal {
-            recovery::Chain::Whole { base, file, bytes } => {
+            recovery::Chain::Whole { base, file, bytes, torn_bytes } => {
+                writer.torn_bytes = torn_bytes;
                 writer.journal = Some(Journal { base, appender: Appender::new(file, bytes) });
                 writer.remove_old()?;
             }
@@ -181,6 +191,12 @@ impl RulesWriter {
     /// [`RulesWriter::rotate`] has written a snapshot.
     pub fn needs_rotation(&self) -> bool {
         self.journal.as_ref().is_none_or(|journal| journal.appender.is_torn())
+    }
+
+    /// What [`RulesWriter::open`] cut off the journal, bytes: a record that the writer before did not live to finish,
+    /// and so never acknowledged. Worth a line in a log.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     fn append_record(

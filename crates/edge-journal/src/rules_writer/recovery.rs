@@ -23,7 +23,7 @@ pub(super) struct Found {
 /// The journal that goes on from the snapshot.
 pub(super) enum Chain {
     /// This one, cut to what is whole.
-    Whole { base: u64, file: File, bytes: u64 },
+    Whole { base: u64, file: File, bytes: u64, torn_bytes: u64 },
     /// There is nothing yet.
     None,
     /// It is damaged, or gone.
@@ -90,8 +90,8 @@ pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError
         None => None,
     };
     let file = files.open_journal(last.base)?;
-    files.cut(&file, last.base, last.bytes)?;
-    let journal = Chain::Whole { base: last.base, file, bytes: last.bytes };
+    let torn_bytes = files.cut(&file, last.base, last.bytes)?;
+    let journal = Chain::Whole { base: last.base, file, bytes: last.bytes, torn_bytes };
     Ok(Found { revision: last.revision, stamp_ms, journal, previous })
 }
 

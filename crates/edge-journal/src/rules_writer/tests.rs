@@ -325,3 +325,19 @@ fn rules_too_large_for_one_record_take_more() {
     });
     assert_eq!(read.collect::<Vec<_>>(), rules);
 }
+
+#[test]
+fn what_was_cut_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = RulesWriter::open(dir.path(), 1).unwrap();
+    writer.append(&put("192.0.2.1"), 1).unwrap();
+    drop(writer);
+    let journal = dir.path().join("rules.journal.0");
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes.extend([9, 0, 0]);
+    fs::write(&journal, bytes).unwrap();
+    let writer = RulesWriter::open(dir.path(), 1).unwrap();
+    assert_eq!((writer.torn_bytes(), writer.revision()), (3, 1));
+    drop(writer);
+    assert_eq!(RulesWriter::open(dir.path(), 1).unwrap().torn_bytes(), 0);
+}

@@ -223,7 +223,11 @@ impl Chain {
         });
         match opened {
             Ok(snapshot) => snapshot,
-            Err(ReadError::NotFound { .. }) => None,
+            Err(ReadError::NotFound { .. }) => {
+                // Whatever was in its place is gone, and was never in force.
+                self.is_incomplete &= self.revision > 0;
+                None
+            }
             Err(e) => {
                 if is_start {
                     self.is_incomplete = true;
@@ -250,6 +254,7 @@ impl Chain {
         if self.begin_snapshot(way) {
             return;
         }
+        self.mended(way);
         let Some(Broken { file, seen: before, list }) = &self.broken else { return };
         // A manager that found the same journal damaged has begun another one.
         let next = FileName::Journal(self.revision);
