@@ -4,9 +4,11 @@
 pub mod allocated;
 pub mod disturbance;
 pub mod lists;
+pub mod processes;
 pub mod resources;
 pub mod rules;
 pub mod side_by_side;
+pub mod start;
 pub mod tables;
 
 use std::time::Duration;

@@ -109,6 +109,12 @@ pub fn v6_hosts(count: usize) -> List {
     List { routed: routed.nets, ..list(format!("v6 hosts {count} in {}", routed.name), hosts) }
 }
 
+/// Hosts of both families, half each.
+pub fn mixed_hosts(count: usize) -> List {
+    let (v4, v6) = (v4_hosts(count / 2), v6_hosts(count - count / 2));
+    list(format!("{} and {}", v4.name, v6.name), v4.nets.into_iter().chain(v6.nets))
+}
+
 /// A random address inside one of the networks.
 fn address_in(nets: &[ClientNet], rng: &mut StdRng) -> Option<IpAddr> {
     Some(match *nets.choose(rng)? {

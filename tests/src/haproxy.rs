@@ -19,7 +19,7 @@ use crate::watcher::Watcher;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Debian keeps haproxy where the PATH of a user does not look.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -130,7 +130,7 @@ impl Launch {
             .stderr(stderr)
             .spawn()?;
         let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone() };
-        haproxy.watcher.watch(haproxy.pid())?;
+        haproxy.watcher.watch(haproxy.group())?;
         Ok(haproxy)
     }
 
@@ -166,6 +166,11 @@ impl Haproxy {
         self.child.try_wait()
     }
 
+    /// The first process, which under `-W` is the master, and its process group, which has the workers too.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal to the first process, which under `-W` is the master.
     ///
     /// # Panics
@@ -174,7 +179,7 @@ impl Haproxy {
         // A master that has just started its worker executes itself anew, and ignores signals until then
         // (mworker_reexec_waitmode in src/haproxy.c).
         eventually(signal.as_str(), || self.catches(signal).then_some(()));
-        nix::sys::signal::kill(self.pid(), signal).expect("HAProxy lives");
+        nix::sys::signal::kill(self.group(), signal).expect("HAProxy lives");
     }
 
     fn catches(&self, signal: Signal) -> bool {
@@ -203,15 +208,15 @@ impl Haproxy {
         }
     }
 
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
+    fn group(&self) -> Pid {
+        Pid::from_raw(self.pid().cast_signed())
     }
 }
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
         // The group holds the workers too, and outlives the first process while one of them lives.
-        let _ = killpg(self.pid(), Signal::SIGKILL);
+        let _ = killpg(self.group(), Signal::SIGKILL);
         let _ = self.child.wait();
         if thread::panicking() {
             eprintln!("HAProxy said:\n{}", self.log());
