@@ -171,20 +171,25 @@ core.register_cli({ "get", "edge" }, "get edge <ip or url> : what the edge would
         applet:send((edge.explain(text or "") or FAILED) .. "\n")
     end)
 
-core.register_cli({ "edge", "sync" }, "edge sync : apply what is waiting, answer with the revision", function(applet)
+core.register_cli({ "edge", "sync" }, "edge sync : read on in the state directory, answer with the revision", function(applet)
     applet:send((edge.sync() or FAILED) .. "\n")
 end)
 
 -- Upkeep -------------------------------------------------------------------------------------------------
 
 local UPKEEP_EVERY_MS = 100
+-- While the module has more to do than fits one turn; other work of this thread comes in between.
+local UPKEEP_SOON_MS = 10
 
--- One task per Lua state. The first (0 with lua-load, 1 with lua-load-per-thread) also applies what waits and
--- sweeps what ended; each lets go of the old rules that its own thread still holds.
+-- One task per Lua state. The first (0 with lua-load, 1 with lua-load-per-thread) also applies what waits, sweeps
+-- what ended, and follows the state directory; each lets go of the old rules that its own thread still holds.
 local is_first = core.thread <= 1
 core.register_task(function()
     while true do
-        warn(edge.tick(is_first))
-        core.msleep(UPKEEP_EVERY_MS)
+        local lines, is_cut = edge.tick(is_first)
+        for _, line in ipairs(lines) do
+            warn(line)
+        end
+        core.msleep(is_cut and UPKEEP_SOON_MS or UPKEEP_EVERY_MS)
     end
 end)

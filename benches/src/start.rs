@@ -112,7 +112,7 @@ impl Field {
             thread::sleep(PAUSE);
         };
         let wall = started.elapsed();
-        let cost = cost_of_group(haproxy.pid());
+        let cost = cost_of_group(haproxy.first_pid());
         assert_eq!(first, if place.is_empty() { 200 } else { 403 }, "{}: {}", place.name(), self.listed);
         assert_eq!(ask(UNLISTED).expect("an answer").status, 200, "{}: {UNLISTED}", place.name());
         Start { wall, cpu: cost.cpu, peak_bytes: cost.peak_bytes }

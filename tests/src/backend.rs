@@ -58,6 +58,8 @@ impl Received {
 #[derive(Debug, Default)]
 struct State {
     answers: HashMap<String, Answer>,
+    /// For paths without an answer of their own, instead of a plain 200.
+    otherwise: Option<fn(&Received) -> Answer>,
     received: VecDeque<Received>,
     received_in_all: u64,
     /// Open connections, by the other side.
@@ -117,6 +119,11 @@ impl Backend {
     /// Answers requests whose path (what stands before `?`) is `path` like this from now on.
     pub fn answer(&self, path: &str, answer: Answer) {
         self.shared.state().answers.insert(path.to_owned(), answer);
+    }
+
+    /// Answers requests whose path was given no answer of its own as this says from now on.
+    pub fn answer_others(&self, answer: fn(&Received) -> Answer) {
+        self.shared.state().otherwise = Some(answer);
     }
 
     /// How many requests came for this path, among the last 10,000.
@@ -183,12 +190,14 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
         let (method, path) = (received.method.clone(), path_of(&received.target).to_owned());
         let answer = {
             let mut state = shared.state();
+            let told = state.answers.get(&path).cloned();
+            let answer = told.or_else(|| state.otherwise.map(|answer| answer(&received)));
             if state.received.len() == MAX_REMEMBERED {
                 state.received.pop_front();
             }
             state.received.push_back(received);
             state.received_in_all += 1;
-            state.answers.get(&path).cloned().unwrap_or_else(|| Answer::status(200))
+            answer.unwrap_or_else(|| Answer::status(200))
         };
         if stream.write_all(&render(&answer, &method, &path)).is_err() {
             return;

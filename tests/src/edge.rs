@@ -9,12 +9,18 @@ use std::process::ExitStatus;
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use tempfile::TempDir;
 
-use crate::{Backend, Checked, Haproxy, Launch, Metrics, Mode, Port, Request, Response, StartFailure};
+use crate::{
+    Backend, Checked, Haproxy, Launch, Metrics, Mode, Port, Request, Response, StartFailure, StateHome, eventually,
+};
 
 const CLI_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What every line of a configuration that has to do with the filter contains.
+const FILTER_LINES: [&str; 4] = ["lua-", "lua.", "setenv EDGE_", "txn.edge"];
 
 /// The place of a shipped file, given as it is named in the repository.
 pub fn shipped(file: &str) -> PathBuf {
@@ -36,12 +42,15 @@ pub struct EdgeBuilder {
     settings: Vec<(String, String)>,
     edits: Vec<(String, String)>,
     lists: Vec<(String, String)>,
+    /// Without: the yardstick.
+    has_filter: bool,
 }
 
 /// A running HAProxy with the filter, in front of one [`Backend`].
 #[derive(Debug)]
 pub struct Edge {
     haproxy: Haproxy,
+    launch: Launch,
     web: Port,
     metrics: Port,
     dir: TempDir,
@@ -68,6 +77,12 @@ impl EdgeBuilder {
         self
     }
 
+    /// With this state directory.
+    pub fn state(self, home: &StateHome) -> Self {
+        let path = home.path();
+        self.setting("EDGE_STATE_DIR", path.to_str().expect("a path in UTF-8"))
+    }
+
     /// With this content of a list, by its name under `haproxy/lists/`, instead of the shipped one.
     pub fn list(mut self, name: &str, text: &str) -> Self {
         self.lists.push((name.to_owned(), text.to_owned()));
@@ -77,6 +92,12 @@ impl EdgeBuilder {
     /// With a piece of the configuration, which must occur once, replaced.
     pub fn edit(mut self, from: &str, to: &str) -> Self {
         self.edits.push((from.to_owned(), to.to_owned()));
+        self
+    }
+
+    /// Plain HAProxy: the same configuration without the lines of the filter.
+    pub fn without_filter(mut self) -> Self {
+        self.has_filter = false;
         self
     }
 
@@ -98,7 +119,7 @@ impl EdgeBuilder {
     pub fn try_start(self) -> Result<Edge, StartFailure> {
         let Prepared { launch, web, metrics, dir } =
             self.prepare().expect("a directory for the configuration");
-        Ok(Edge { haproxy: launch.start()?, web, metrics, dir })
+        Ok(Edge { haproxy: launch.start()?, launch, web, metrics, dir })
     }
 
     /// Asks HAProxy whether it would start.
@@ -163,6 +184,11 @@ impl EdgeBuilder {
         if !self.mode.per_thread {
             text = text.replace("lua-load-per-thread", "lua-load");
         }
+        if !self.has_filter {
+            let is_ours = |line: &&str| FILTER_LINES.iter().any(|part| line.contains(part));
+            text = text.split_inclusive('\n').filter(|line| !is_ours(line)).collect();
+            return text.replace("global\n", "global\n  nbthread 2\n");
+        }
         // More than one thread whatever the machine, and settings above the module that reads them.
         let native = if self.mode.native { "on" } else { "off" };
         let mut ours = format!("  nbthread 2\n  setenv EDGE_NATIVE {native}\n");
@@ -185,6 +211,7 @@ impl Edge {
             settings: Vec::new(),
             edits: Vec::new(),
             lists: Vec::new(),
+            has_filter: true,
         }
     }
 
@@ -199,6 +226,42 @@ impl Edge {
     /// As [`Haproxy::stop`].
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
         self.haproxy.stop()
+    }
+
+    /// Kills every process of it, as [`Haproxy::kill`] does, and starts it again.
+    ///
+    /// # Panics
+    /// HAProxy does not start.
+    pub fn crash_and_restart(&mut self) {
+        self.crash();
+        self.start_again();
+    }
+
+    /// Kills every process of it: see [`Haproxy::kill`].
+    pub fn crash(&mut self) {
+        self.haproxy.kill();
+    }
+
+    /// Starts it after a [`Edge::crash`]. Its log begins anew.
+    ///
+    /// # Panics
+    /// HAProxy does not start.
+    pub fn start_again(&mut self) {
+        let started = self.launch.start();
+        self.haproxy = started.unwrap_or_else(|failure| panic!("HAProxy did not start: {}", failure.log));
+    }
+
+    /// Has the master start another worker, and waits until that one serves and the one before has ended.
+    ///
+    /// # Panics
+    /// It does not come to that.
+    pub fn reload(&self) {
+        let old = self.try_worker_pid();
+        self.haproxy.signal(Signal::SIGUSR2);
+        eventually("a new worker", || self.try_worker_pid().filter(|pid| Some(*pid) != old));
+        eventually("the end of the old worker", || {
+            old.is_none_or(|pid| !fs::exists(format!("/proc/{pid}")).unwrap_or(false)).then_some(())
+        });
     }
 
     /// The directory of its files: `lists/`, `haproxy.cfg`, `edge.sock`.
@@ -261,9 +324,13 @@ impl Edge {
     /// # Panics
     /// The stats socket does not say.
     pub fn worker_pid(&self) -> u32 {
-        let info = self.cli("show info");
-        let pid = info.lines().find_map(|line| line.strip_prefix("Pid: ")).expect("a Pid in show info");
-        pid.parse().expect("a number")
+        self.try_worker_pid().expect("a Pid in show info")
+    }
+
+    /// The process that serves; `None` while there is none.
+    pub fn try_worker_pid(&self) -> Option<u32> {
+        let info = self.try_cli("show info").ok()?;
+        info.lines().find_map(|line| line.strip_prefix("Pid: "))?.parse().ok()
     }
 
     /// The answer to a command on the stats socket.
@@ -271,13 +338,17 @@ impl Edge {
     /// # Panics
     /// The socket does not answer.
     pub fn cli(&self, command: &str) -> String {
-        let ask = || -> io::Result<String> {
-            let mut socket = self.cli_socket(command)?;
-            let mut answer = String::new();
-            socket.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        ask().unwrap_or_else(|e| panic!("no answer to {command:?}: {e}"))
+        self.try_cli(command).unwrap_or_else(|e| panic!("no answer to {command:?}: {e}"))
+    }
+
+    /// The answer to a command on the stats socket, or what went wrong: an answer cut short is one too.
+    ///
+    /// # Errors
+    /// The socket does not answer.
+    pub fn try_cli(&self, command: &str) -> io::Result<String> {
+        let mut answer = String::new();
+        self.cli_socket(command)?.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     /// A connection to the stats socket that has sent a command and read nothing yet.
@@ -289,6 +360,11 @@ impl Edge {
         socket.set_read_timeout(Some(CLI_TIMEOUT))?;
         socket.write_all(format!("{command}\n").as_bytes())?;
         Ok(socket)
+    }
+
+    /// Where clients connect.
+    pub fn web_addr(&self) -> SocketAddr {
+        self.web.addr()
     }
 
     /// Where `/metrics` and `/status` are.

@@ -72,6 +72,8 @@ pub struct Haproxy {
     /// Ends it when this process is killed, and drops nothing.
     watcher: Watcher,
     output_dir: Option<PathBuf>,
+    /// Killed and reaped: its number may be another's by now.
+    is_gone: bool,
 }
 
 impl Launch {
@@ -129,8 +131,8 @@ impl Launch {
             .stdout(stdout)
             .stderr(stderr)
             .spawn()?;
-        let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone() };
-        haproxy.watcher.watch(haproxy.group())?;
+        let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone(), is_gone: false };
+        haproxy.watcher.watch(haproxy.pid())?;
         Ok(haproxy)
     }
 
@@ -166,11 +168,6 @@ impl Haproxy {
         self.child.try_wait()
     }
 
-    /// The first process, which under `-W` is the master, and its process group, which has the workers too.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends a signal to the first process, which under `-W` is the master.
     ///
     /// # Panics
@@ -179,7 +176,7 @@ impl Haproxy {
         // A master that has just started its worker executes itself anew, and ignores signals until then
         // (mworker_reexec_waitmode in src/haproxy.c).
         eventually(signal.as_str(), || self.catches(signal).then_some(()));
-        nix::sys::signal::kill(self.group(), signal).expect("HAProxy lives");
+        nix::sys::signal::kill(self.pid(), signal).expect("HAProxy lives");
     }
 
     fn catches(&self, signal: Signal) -> bool {
@@ -208,16 +205,29 @@ impl Haproxy {
         }
     }
 
-    fn group(&self) -> Pid {
-        Pid::from_raw(self.pid().cast_signed())
+    /// Kills it, and its workers if it is a master, without a chance to tidy up, and waits for its end.
+    pub fn kill(&mut self) {
+        if !self.is_gone {
+            // The group holds the workers too, and outlives the first process while one of them lives.
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+            let _ = self.child.wait();
+            self.is_gone = true;
+        }
+    }
+
+    /// The first process, which under `-W` is the master.
+    pub fn first_pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 }
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // The group holds the workers too, and outlives the first process while one of them lives.
-        let _ = killpg(self.group(), Signal::SIGKILL);
-        let _ = self.child.wait();
+        self.kill();
         if thread::panicking() {
             eprintln!("HAProxy said:\n{}", self.log());
         }

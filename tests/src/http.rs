@@ -132,6 +132,15 @@ impl Response {
         self.header("x-answered-by") == Some("backend")
     }
 
+    /// The answer at the beginning of `bytes`, by its `Content-Length`; `None` until all of it is there.
+    pub(crate) fn parse_whole(bytes: &[u8]) -> io::Result<Option<Self>> {
+        let Some(head_bytes) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+        let response = Self::parse(bytes)?;
+        let length = response.header("content-length").and_then(|length| length.parse::<usize>().ok());
+        let whole_bytes = head_bytes + 4 + length.unwrap_or(0);
+        Ok((bytes.len() >= whole_bytes).then_some(response))
+    }
+
     fn parse(bytes: &[u8]) -> io::Result<Self> {
         let malformed = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
         let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];

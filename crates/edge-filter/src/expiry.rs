@@ -1,13 +1,13 @@
 //! Which rule ends next, and how many each host was taught: what sweeping and the caps need.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::{ClientNet, Host, List, NEVER, Resource, Target};
+use crate::snapshot::Place;
+use crate::{ClientNet, Host, List, NEVER, Resource};
 
-/// Expiry and slot of a rule: its place in the order in which rules end.
-type Place = (u32, u32);
+/// Expiry and slot of a rule: the order in which rules end.
+type End = (u32, u32);
 
 /// How to find a rule whose end has come. Compact, because there may be millions.
 #[derive(Debug)]
@@ -17,31 +17,14 @@ enum Found {
     Resource(Box<Resource>),
 }
 
-/// What ends.
-#[derive(Debug)]
-pub(crate) enum Ending {
-    /// The rule of this network.
-    Client(List, ClientNet),
-    /// The rule in this slot on this resource.
-    Resource(Resource, u32),
-}
-
-/// The rules that end, in the order of their ends.
+/// The rules that end, in the order of their ends. Trees, because a hash map that grows moves all it holds at once.
 #[derive(Debug, Default)]
 pub(crate) struct Expiry {
-    rules: BTreeMap<Place, Found>,
+    rules: BTreeMap<End, Found>,
     /// With the backends that taught them.
-    learned: BTreeMap<Place, Arc<str>>,
-    learned_of_host: HashMap<Host, BTreeSet<Place>>,
-    learned_of_backend: HashMap<Arc<str>, BTreeSet<Place>>,
-}
-
-/// The host that a learned rule is counted under. A blocked client has none.
-pub(crate) fn host_of(target: &Target) -> Option<&Host> {
-    match target {
-        Target::Client(..) => None,
-        Target::Resource(resource, _) => resource.host.as_ref(),
-    }
+    learned: BTreeMap<End, Arc<str>>,
+    learned_of_host: BTreeMap<Host, BTreeSet<End>>,
+    learned_of_backend: BTreeMap<Arc<str>, BTreeSet<End>>,
 }
 
 impl Expiry {
@@ -50,44 +33,39 @@ impl Expiry {
         self.learned.len()
     }
 
-    /// Learned rules of the host of this target.
-    pub(crate) fn learned_of(&self, target: &Target) -> usize {
-        host_of(target).and_then(|host| self.learned_of_host.get(host)).map_or(0, BTreeSet::len)
+    /// Learned rules of this host; of none, if it is none.
+    pub(crate) fn learned_of(&self, host: Option<&Host>) -> usize {
+        host.and_then(|host| self.learned_of_host.get(host)).map_or(0, BTreeSet::len)
     }
 
     /// `backend` is that of a learned rule.
-    pub(crate) fn insert(&mut self, expires_at_s: u32, slot: u32, target: &Target, backend: Option<&str>) {
+    pub(crate) fn insert(&mut self, expires_at_s: u32, slot: u32, place: &Place, backend: Option<&str>) {
         if expires_at_s == NEVER {
             return;
         }
-        let place = (expires_at_s, slot);
-        let found = match target {
-            Target::Client(list, ClientNet::V4(bits, len)) => Found::V4(*list, *len, *bits),
-            Target::Client(list, ClientNet::V6(bits, len)) => {
-                Found::V6(*list, *len, [(bits >> 64) as u64, *bits as u64])
-            }
-            Target::Resource(resource, _) => Found::Resource(Box::new(resource.clone())),
-        };
-        self.rules.insert(place, found);
+        let end = (expires_at_s, slot);
+        self.rules.insert(end, Found::from(place));
         if let Some(backend) = backend {
             let known = self.learned_of_backend.get_key_value(backend);
             let backend = known.map_or_else(|| Arc::from(backend), |(name, _)| name.clone());
-            self.learned_of_backend.entry(backend.clone()).or_default().insert(place);
-            self.learned.insert(place, backend);
-            if let Some(host) = host_of(target) {
-                self.learned_of_host.entry(host.clone()).or_default().insert(place);
+            self.learned_of_backend.entry(backend.clone()).or_default().insert(end);
+            self.learned.insert(end, backend);
+            if let Some(host) = place.host() {
+                self.learned_of_host.entry(host.clone()).or_default().insert(end);
             }
         }
     }
 
     pub(crate) fn remove(&mut self, expires_at_s: u32, slot: u32, host: Option<&Host>) {
-        let place = (expires_at_s, slot);
-        self.rules.remove(&place);
-        if let Some(backend) = self.learned.remove(&place) {
-            remove_place(&mut self.learned_of_backend, &backend, place);
+        let end = (expires_at_s, slot);
+        if expires_at_s == NEVER || self.rules.remove(&end).is_none() {
+            return;
         }
-        if let Some(host) = host {
-            remove_place(&mut self.learned_of_host, host, place);
+        if let Some(backend) = self.learned.remove(&end) {
+            remove_end(&mut self.learned_of_backend, &backend, end);
+            if let Some(host) = host {
+                remove_end(&mut self.learned_of_host, host, end);
+            }
         }
     }
 
@@ -99,48 +77,62 @@ impl Expiry {
     }
 
     /// The rule that ends first, and when.
-    pub(crate) fn first(&self) -> Option<(u32, Ending)> {
-        self.ending(self.rules.first_key_value()?.0)
+    pub(crate) fn first(&self) -> Option<(u32, Place)> {
+        self.rule(self.rules.first_key_value()?.0)
     }
 
-    /// The learned rule that ends first; of this target's host, if `of_host`.
-    pub(crate) fn first_learned(&self, of_host: Option<&Target>) -> Option<(u32, Ending)> {
-        let places = match of_host {
-            Some(target) => self.learned_of_host.get(host_of(target)?)?,
-            None => return self.ending(self.learned.first_key_value()?.0),
-        };
-        self.ending(places.first()?)
+    /// The learned rule that ends first.
+    pub(crate) fn first_learned(&self) -> Option<(u32, Place)> {
+        self.rule(self.learned.first_key_value()?.0)
+    }
+
+    /// The learned rule of this host that ends first.
+    pub(crate) fn first_learned_of(&self, host: Option<&Host>) -> Option<(u32, Place)> {
+        self.rule(self.learned_of_host.get(host?)?.first()?)
     }
 
     /// The backend that has taught most, `own` if others have taught as much, and its rule that ends first.
-    pub(crate) fn first_of_busiest(&self, own: &str) -> Option<(&str, (u32, Ending))> {
-        let busiest =
-            self.learned_of_backend.iter().max_by_key(|(name, places)| (places.len(), ***name == *own));
-        let (backend, places) = busiest?;
-        Some((backend, self.ending(places.first()?)?))
+    pub(crate) fn first_of_busiest(&self, own: &str) -> Option<(&str, (u32, Place))> {
+        let busiest = self.learned_of_backend.iter().max_by_key(|(name, ends)| (ends.len(), ***name == *own));
+        let (backend, ends) = busiest?;
+        Some((backend, self.rule(ends.first()?)?))
     }
 
-    fn ending(&self, place: &Place) -> Option<(u32, Ending)> {
-        self.rules.get(place).map(|found| (place.0, ending(place, found)))
+    fn rule(&self, end: &End) -> Option<(u32, Place)> {
+        self.rules.get(end).map(|found| (end.0, found.place(end.1)))
     }
 }
 
-/// Take a place out of the set of `key`, and the set with its last place.
-fn remove_place<K: Eq + Hash>(sets: &mut HashMap<K, BTreeSet<Place>>, key: &K, place: Place) {
-    if let Some(places) = sets.get_mut(key) {
-        places.remove(&place);
-        if places.is_empty() {
+/// Take an end out of the set of `key`, and the set with its last one.
+fn remove_end<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<End>>, key: &K, end: End) {
+    if let Some(ends) = sets.get_mut(key) {
+        ends.remove(&end);
+        if ends.is_empty() {
             sets.remove(key);
         }
     }
 }
 
-fn ending(place: &Place, found: &Found) -> Ending {
-    match found {
-        Found::V4(list, len, bits) => Ending::Client(*list, ClientNet::V4(*bits, *len)),
-        Found::V6(list, len, [upper, lower]) => {
-            Ending::Client(*list, ClientNet::V6(u128::from(*upper) << 64 | u128::from(*lower), *len))
+impl From<&Place> for Found {
+    fn from(place: &Place) -> Self {
+        match place {
+            Place::Client(list, ClientNet::V4(bits, len)) => Self::V4(*list, *len, *bits),
+            Place::Client(list, ClientNet::V6(bits, len)) => {
+                Self::V6(*list, *len, [(bits >> 64) as u64, *bits as u64])
+            }
+            Place::Resource(resource, _) => Self::Resource(Box::new(resource.clone())),
         }
-        Found::Resource(resource) => Ending::Resource(Resource::clone(resource), place.1),
+    }
+}
+
+impl Found {
+    fn place(&self, slot: u32) -> Place {
+        match self {
+            Self::V4(list, len, bits) => Place::Client(*list, ClientNet::V4(*bits, *len)),
+            Self::V6(list, len, [upper, lower]) => {
+                Place::Client(*list, ClientNet::V6(u128::from(*upper) << 64 | u128::from(*lower), *len))
+            }
+            Self::Resource(resource) => Place::Resource(Resource::clone(resource), slot),
+        }
     }
 }

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use parking_lot::Mutex;
 
 use crate::hand_off::work_off;
-use crate::rules::Rules;
+use crate::rules::{Context, Rules};
 use crate::tally::{Table, Tally};
 use crate::{ChangeCounts, Kind, Operation, Reader, Rule, Settings, Snapshot, VerdictCounts};
 
@@ -21,6 +21,10 @@ const QUEUE: usize = 64;
 /// wait: whoever gets the lock applies its own too, which is among them.
 const APPLIED_AT_ONCE: usize = QUEUE;
 
+/// Pieces of old snapshots that a publication frees: about ten for each change in a small one. The rest of larger ones
+/// is left to the upkeep.
+const FREED_AT_ONCE: usize = 128;
+
 /// The rules, their published snapshot and their counts.
 ///
 /// Readers take the snapshot without a lock. Writers put operations in a bounded queue; whoever gets the
@@ -31,7 +35,7 @@ pub struct Filter {
     published: ArcSwap<Snapshot>,
     sender: Sender<Operation>,
     receiver: Receiver<Operation>,
-    rules: Mutex<Rules>,
+    pub(crate) rules: Mutex<Rules>,
     tallies: ArcSwap<Vec<Arc<Tally>>>,
     changes: [AtomicU64; 3],
     queue_full: AtomicU64,
@@ -120,28 +124,38 @@ impl Filter {
         Ok(())
     }
 
-    /// Apply what waits and remove at most `max_expired` rules whose end has come; answers how many it removed.
-    /// Never waits; call it about ten times a second, from any thread.
-    pub fn upkeep(&self, now_s: u32, max_expired: usize) -> usize {
+    /// Apply what waits; then remove rules whose end has come, and free pieces of what no reader holds any more, at
+    /// most `max` together, each a few microseconds at most. Answers how many: with fewer than `max` nothing is
+    /// left for now. Never waits; call it about ten times a second, from any thread.
+    pub fn upkeep(&self, now_s: u32, max: usize) -> usize {
         self.apply_waiting(now_s);
-        let mut expired = 0;
+        let mut done = 0;
         if let Some(mut rules) = self.rules.try_lock() {
-            expired = rules.sweep(now_s, max_expired);
-            if expired > 0 {
+            done = rules.sweep(max, self.context(now_s, &|slot| self.pending_hits(slot)));
+            if done > 0 {
                 self.publish(&mut rules);
             }
-            rules.retire(None);
+            done += rules.free_retired(max - done);
         }
         self.apply_waiting(now_s);
-        expired
+        done
     }
 
-    fn apply_waiting(&self, now_s: u32) {
+    fn context<'a>(&'a self, now_s: u32, pending: &'a dyn Fn(u32) -> u64) -> Context<'a> {
+        Context { now_s, settings: &self.settings, pending, is_draft: false }
+    }
+
+    /// For whoever has the writer's lock.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Operation> {
+        self.receiver.try_iter().take(APPLIED_AT_ONCE)
+    }
+
+    pub(crate) fn apply_waiting(&self, now_s: u32) {
         let apply = |most| {
             let mut rules = self.rules.try_lock()?;
             let mut applied = 0;
             for operation in self.receiver.try_iter().take(most) {
-                rules.apply(operation, now_s, &self.settings, &|slot| self.pending_hits(slot));
+                rules.apply(operation, self.context(now_s, &|slot| self.pending_hits(slot)));
                 applied += 1;
             }
             if applied > 0 {
@@ -152,16 +166,17 @@ impl Filter {
         work_off(APPLIED_AT_ONCE, || !self.receiver.is_empty(), apply);
     }
 
-    fn publish(&self, rules: &mut Rules) {
+    pub(crate) fn publish(&self, rules: &mut Rules) {
         let old = self.published.swap(rules.publish());
-        rules.retire(Some(old));
+        rules.retire(old);
+        rules.free_retired(FREED_AT_ONCE);
         let ChangeCounts { evicted, expired, refused } = rules.counts();
         for (counter, count) in self.changes.iter().zip([evicted, expired, refused]) {
             counter.store(count, Ordering::Relaxed);
         }
     }
 
-    fn pending_hits(&self, slot: u32) -> u64 {
+    pub(crate) fn pending_hits(&self, slot: u32) -> u64 {
         self.tallies.load().iter().map(|tally| tally.gathered_hits(slot)).sum()
     }
 

@@ -44,8 +44,8 @@ pub struct Provenance {
     pub unique_id: String,
     /// Method, host and path of the request that caused it.
     pub request: String,
-    /// When it was learned, seconds since the Unix epoch.
-    pub learned_at_s: u32,
+    /// The stamp of the lesson, milliseconds since the Unix epoch: it orders the lessons of all processes.
+    pub learned_at_ms: u64,
 }
 
 impl fmt::Display for Origin {
@@ -53,7 +53,7 @@ impl fmt::Display for Origin {
         match self {
             Self::List(name) => f.write_str(name),
             Self::Learned(from) => {
-                let Provenance { backend, server, unique_id, request, learned_at_s: _ } = &**from;
+                let Provenance { backend, server, unique_id, request, learned_at_ms: _ } = &**from;
                 write!(f, "learned from {backend}/{server} by {request}")?;
                 if unique_id.is_empty() { Ok(()) } else { write!(f, " id={unique_id}") }
             }
@@ -74,6 +74,27 @@ pub struct Rule {
     pub origin: Origin,
     /// Why, in the words of whoever made it; empty for none.
     pub reason: Arc<str>,
+}
+
+/// A rule of a list for clients of one network: what a bulk change has many of, without the texts that they have in
+/// common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRule {
+    /// Which of the two address lists it belongs to.
+    pub list: List,
+    /// The clients.
+    pub net: ClientNet,
+    /// What it does.
+    pub action: Action,
+    /// When it ends, seconds since the Unix epoch; [`crate::NEVER`] for no end.
+    pub expires_at_s: u32,
+}
+
+impl AddressRule {
+    /// What it matches.
+    pub const fn target(&self) -> Target {
+        Target::Client(self.list, self.net)
+    }
 }
 
 /// The texts of a rule that has any of its own.

@@ -1,5 +1,7 @@
 //! The rules as they were at one revision.
 
+mod change;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use crate::cells::Cells;
 use crate::hash::{HashTable, Hashed};
 use crate::resource::{ResourceRule, ResourceRules, ResourceTable};
 use crate::rule::Details;
-use crate::{AddressEntry, AddressTable, Conditions, List, Origin, Resource, Rule, Target};
+use crate::{AddressEntry, AddressTable, ClientNet, Conditions, Host, List, Origin, Resource, Rule, Target};
 
 /// The source of every learned rule; the others are named lists.
 pub(crate) const LEARNED: u8 = 0;
@@ -38,6 +40,60 @@ pub(crate) struct SlotDetails {
 impl Hashed for SlotDetails {
     fn hash(&self, keys: &RandomState) -> u64 {
         keys.hash_one(self.slot)
+    }
+}
+
+/// A rule in the form that a snapshot keeps it in.
+#[derive(Clone, Debug)]
+pub(crate) enum Kept {
+    Client(List, AddressEntry, Option<Arc<Details>>),
+    Resource(Resource, ResourceRule),
+}
+
+/// Where a snapshot keeps a rule.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// The rule of this network.
+    Client(List, ClientNet),
+    /// The rule in this slot on this resource.
+    Resource(Resource, u32),
+}
+
+impl Place {
+    /// That of the rule with this target and slot.
+    pub(crate) fn of(target: &Target, slot: u32) -> Self {
+        match target {
+            Target::Client(list, net) => Self::Client(*list, *net),
+            Target::Resource(resource, _) => Self::Resource(resource.clone(), slot),
+        }
+    }
+
+    /// The host that a learned rule is counted under. A blocked client has none.
+    pub(crate) fn host(&self) -> Option<&Host> {
+        match self {
+            Self::Client(..) => None,
+            Self::Resource(resource, _) => resource.host.as_ref(),
+        }
+    }
+}
+
+/// What is told apart of rules that have been in one place. While a rule stays, its slot does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) slot: u32,
+    pub(crate) expires_at_s: u32,
+    pub(crate) source: u8,
+}
+
+impl From<&AddressEntry> for Holder {
+    fn from(entry: &AddressEntry) -> Self {
+        Self { slot: entry.slot, expires_at_s: entry.expires_at_s, source: entry.source }
+    }
+}
+
+impl From<&ResourceRule> for Holder {
+    fn from(rule: &ResourceRule) -> Self {
+        Self { slot: rule.slot, expires_at_s: rule.expires_at_s, source: rule.source }
     }
 }
 
@@ -89,6 +145,19 @@ impl Snapshot {
             block: self.block.len(),
             resource: self.resources.len(),
             learned: self.learned,
+        }
+    }
+
+    /// The rule with this target, ended or not.
+    pub fn rule(&self, target: &Target) -> Option<Rule> {
+        match target {
+            Target::Client(list, net) => {
+                self.list(*list).get(*net).map(|entry| self.address_rule(*list, &entry))
+            }
+            Target::Resource(resource, conditions) => {
+                let of = self.resources.get(resource)?;
+                of.with_conditions(conditions).map(|rule| self.resource_rule(of, rule))
+            }
         }
     }
 

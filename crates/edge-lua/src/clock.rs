@@ -1,9 +1,19 @@
 //! The time of day, the only place where the module asks for it.
 
+use std::time::Duration;
+
 /// Seconds since the Unix epoch. The coarse clock is read in user space (vDSO, clock_gettime(2)) and is at
 /// most one kernel tick late, which whole seconds do not notice.
 pub(crate) fn now_s() -> u32 {
     u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX)
+}
+
+/// Processor time of this thread.
+pub(crate) fn thread_cpu() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: as below.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Milliseconds since the Unix epoch, at most one kernel tick late.

@@ -10,6 +10,7 @@ use crate::abi::{Types, Unsupported};
 use crate::learn::School;
 use crate::lists::{self, ListFile, Lists};
 use crate::settings::ModuleSettings;
+use crate::state::State;
 use crate::upkeep::Upkeep;
 use crate::{clock, cpu, native};
 
@@ -20,6 +21,8 @@ pub(crate) struct Engine {
     /// The list files that were read.
     pub(crate) files: Vec<ListFile>,
     pub(crate) school: School,
+    /// What outlives the process, where a directory for it is set.
+    pub(crate) state: Option<State>,
     pub(crate) upkeep: Upkeep,
     /// HAProxy's type numbers for the native converters, or why the converters are Lua's.
     pub(crate) native: Result<Types, Unsupported>,
@@ -33,7 +36,10 @@ static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
 /// # Errors
 /// One line that names the setting, and the file, which cannot be used.
 pub(crate) fn start() -> Result<&'static Engine, &'static str> {
-    ENGINE.get_or_init(|| Engine::build(std::env::vars_os(), clock::now_s())).as_ref().map_err(String::as_str)
+    ENGINE
+        .get_or_init(|| Engine::build(std::env::vars_os(), clock::now_ms()))
+        .as_ref()
+        .map_err(String::as_str)
 }
 
 /// The engine, once it was started.
@@ -44,8 +50,9 @@ pub(crate) fn get() -> Option<&'static Engine> {
 impl Engine {
     pub(crate) fn build(
         variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
-        now_s: u32,
+        now_ms: u64,
     ) -> Result<Self, String> {
+        let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
         cpu::check()?;
         let mut settings = ModuleSettings::read(variables).map_err(|e| e.to_string())?;
         let authorities = authorities(&settings)?;
@@ -54,6 +61,7 @@ impl Engine {
         filter.submit(lists.operation, now_s).map_err(|_| "the lists do not fit the queue".to_owned())?;
         let mut warnings = std::mem::take(&mut settings.warnings);
         warnings.extend(lists.warnings);
+        let state = state(&settings, &lists.files, &filter, now_ms, &mut warnings);
         let refused = filter.counters().changes.refused;
         if refused > 0 {
             let max_rules = settings.filter.max_rules;
@@ -72,6 +80,7 @@ impl Engine {
             settings,
             files: lists.files,
             school: School::new(authorities),
+            state,
             upkeep: Upkeep::default(),
             native,
             warnings: Mutex::new(warnings),
@@ -86,6 +95,29 @@ impl Engine {
     /// Lines of list files that were skipped.
     pub(crate) fn bad_lines(&self) -> usize {
         self.files.iter().map(|file| file.bad_lines).sum()
+    }
+}
+
+/// Whatever is wrong with the state directory, HAProxy starts with what could be read of it.
+fn state(
+    settings: &ModuleSettings,
+    lists: &[ListFile],
+    filter: &Filter,
+    now_ms: u64,
+    warnings: &mut Vec<String>,
+) -> Option<State> {
+    let lists = lists.iter().map(|list| list.path.as_str().into()).collect();
+    let settings = settings.state()?;
+    match State::load(&settings, filter, lists, now_ms) {
+        Ok((state, lines)) => {
+            warnings.extend(lines);
+            Some(state)
+        }
+        Err(e) => {
+            let path = settings.dir.display();
+            warnings.push(format!("EDGE_STATE_DIR: {path}: {e}: nothing that is learned outlives HAProxy"));
+            None
+        }
     }
 }
 
@@ -169,7 +201,7 @@ mod tests {
 
     fn build(variables: &[(&str, &str)]) -> Result<Engine, String> {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        Engine::build(variables, 1000)
+        Engine::build(variables, 1_000_000)
     }
 
     #[test]

@@ -7,6 +7,7 @@ use edge_filter::{
 };
 
 use crate::engine;
+use crate::state::State;
 
 /// A response with `X-Edge-Resource` as `edge_learn` found it: texts from HAProxy, some of which haproxy.cfg
 /// has to keep from the request.
@@ -62,7 +63,13 @@ impl School {
 
     /// Makes the change that the response asks for, if it may. A line for the log comes back where something is
     /// wrong, at most one a host and minute.
-    pub(crate) fn hear(&self, heard: &Heard<'_>, filter: &Filter, now_ms: u64) -> Option<String> {
+    pub(crate) fn hear(
+        &self,
+        heard: &Heard<'_>,
+        filter: &Filter,
+        state: Option<&State>,
+        now_ms: u64,
+    ) -> Option<String> {
         let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
         let (Some(base), Some(method)) = (heard.base, heard.method) else {
             self.not_captured.fetch_add(1, Relaxed);
@@ -79,11 +86,12 @@ impl School {
             unique_id: heard.unique_id,
             request: Request { host, path, query: heard.query, method, anonymous: false, client },
         };
+        let stamp_ms = state.map_or(now_ms, |state| state.stamp_ms(now_ms));
         let lesson = engine::with_scratch(|scratch| {
-            learn(&lesson, &self.authorities, filter.settings(), now_ms, scratch)
+            learn(&lesson, &self.authorities, filter.settings(), now_ms, stamp_ms, scratch)
         });
         match lesson? {
-            Ok(taught) => self.apply(taught, filter, now_s),
+            Ok(taught) => self.apply(taught, filter, state.map(|state| (state, stamp_ms)), now_s),
             Err(refusal) => {
                 self.refused[refusal.label_index()].fetch_add(1, Relaxed);
                 self.log_gate.admits(&refusal.host, now_s).then(|| refusal.to_string())
@@ -91,16 +99,28 @@ impl School {
         }
     }
 
-    fn apply(&self, taught: Taught, filter: &Filter, now_s: u32) -> Option<String> {
+    fn apply(
+        &self,
+        taught: Taught,
+        filter: &Filter,
+        state: Option<(&State, u64)>,
+        now_s: u32,
+    ) -> Option<String> {
         let result = match (&taught.operation, taught.clipped) {
             (Operation::Put(_), false) => &self.learned,
             (Operation::Put(_), true) => &self.clipped,
             _ => &self.taken_back,
         };
+        let kept = state.map(|state| (state, taught.operation.clone()));
         if filter.submit(taught.operation, now_s).is_err() {
             self.queue_full.fetch_add(1, Relaxed);
             let line = "the queue of changes is full: what a backend taught was lost";
             return self.log_gate.admits("", now_s).then(|| line.to_owned());
+        }
+        // After the submission, so that whoever copies the rules in force finds it among them, and before the response
+        // goes on: see `state::own`.
+        if let Some(((state, stamp_ms), operation)) = kept {
+            state.learned(stamp_ms, &operation);
         }
         result.fetch_add(1, Relaxed);
         None
@@ -153,7 +173,7 @@ mod tests {
     fn every_result_is_counted_once() {
         let filter = Filter::new(Settings::default());
         let school = School::new(Authorities::default());
-        let hear = |header: &[u8]| school.hear(&heard(header), &filter, NOW_MS);
+        let hear = |header: &[u8]| school.hear(&heard(header), &filter, None, NOW_MS);
         let verdict = || filter.reader().resource(b"shop.example/yeet", 1000).code();
 
         assert_eq!(hear(b"false;ttl=60"), None);
@@ -182,11 +202,11 @@ mod tests {
         let filter = Filter::new(Settings::default());
         let school = School::new(Authorities::default());
         let lost = Heard { base: None, ..heard(b"false") };
-        let line = school.hear(&lost, &filter, NOW_MS).unwrap();
+        let line = school.hear(&lost, &filter, None, NOW_MS).unwrap();
         assert!(line.contains("http-request set-var(txn.edge.base) base"));
-        assert_eq!(school.hear(&lost, &filter, NOW_MS), None);
+        assert_eq!(school.hear(&lost, &filter, None, NOW_MS), None);
         let lost = Heard { method: None, ..heard(b"false") };
-        assert!(school.hear(&lost, &filter, NOW_MS + 60_000).is_some());
+        assert!(school.hear(&lost, &filter, None, NOW_MS + 60_000).is_some());
         assert_eq!(counts(&school), [("not_captured", 3)]);
     }
 }

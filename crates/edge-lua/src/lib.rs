@@ -18,6 +18,7 @@ mod module;
 mod native;
 mod rules;
 mod settings;
+mod state;
 mod status;
 mod upkeep;
 

@@ -5,6 +5,7 @@ use edge_filter::{Counters, VerdictCounts};
 use crate::engine::Engine;
 use crate::exposition::{Kind, Page};
 use crate::guard;
+use crate::state::State;
 
 /// The page of metrics.
 pub(crate) fn page(engine: &Engine) -> String {
@@ -18,8 +19,32 @@ pub(crate) fn page(engine: &Engine) -> String {
         "Responses with X-Edge-Resource, by what came of them.",
     )
     .samples("result", engine.school.results());
+    if let Some(state) = &engine.state {
+        state_directory(&mut page, state);
+    }
     module(&mut page, engine);
     page.finish()
+}
+
+fn state_directory(page: &mut Page, state: &State) {
+    let report = state.report();
+    let help = "Whether the state directory is there.";
+    page.metric("edge_filter_state_present", Kind::Gauge, help).value(u8::from(report.present));
+    let help = "What does not work with the state directory at the moment.";
+    page.metric("edge_filter_state_problems", Kind::Gauge, help).value(report.problems.len());
+    let help = "Problems with the state directory that began.";
+    page.metric("edge_filter_state_problems_total", Kind::Counter, help).value(report.problems_total);
+    let help = "Whether what is learned is written at once.";
+    page.metric("edge_filter_state_writes", Kind::Gauge, help).value(u8::from(report.journal.is_some()));
+    let help = "Bytes of this worker's own journal.";
+    let bytes = report.journal.as_ref().map_or(0, |journal| journal.bytes);
+    page.metric("edge_filter_state_journal_bytes", Kind::Gauge, help).value(bytes);
+    let help = "Lessons written.";
+    page.metric("edge_filter_state_appended_total", Kind::Counter, help).value(state.appended());
+    let help = "Journals of other workers that are followed, or wait to be removed.";
+    page.metric("edge_filter_state_other_journals", Kind::Gauge, help).value(report.other_journals.len());
+    let help = "What was taken back and is remembered.";
+    page.metric("edge_filter_state_taken_back", Kind::Gauge, help).value(report.taken_back);
 }
 
 fn rules(page: &mut Page, engine: &Engine, counters: &Counters) {
@@ -30,8 +55,11 @@ fn rules(page: &mut Page, engine: &Engine, counters: &Counters) {
     page.metric("edge_filter_rules", Kind::Gauge, "Rules held, by table.").samples("table", tables);
     page.metric("edge_filter_learned_rules", Kind::Gauge, "Those of the rules that were learned.")
         .value(counts.learned);
-    page.metric("edge_filter_revision", Kind::Gauge, "Publications of changed rules.")
+    page.metric("edge_filter_publications_total", Kind::Counter, "Publications of changed rules.")
         .value(snapshot.revision());
+    let revision = engine.state.as_ref().map_or(0, State::revision);
+    page.metric("edge_filter_revision", Kind::Gauge, "Revision of the manager's rules in force, 0 for none.")
+        .value(revision);
     page.metric("edge_filter_evicted_total", Kind::Counter, "Rules that gave way at a cap.")
         .value(changes.evicted);
     page.metric("edge_filter_expired_total", Kind::Counter, "Rules removed after their end.")
@@ -76,6 +104,8 @@ fn module(page: &mut Page, engine: &Engine) {
     page.metric("edge_filter_panics_total", Kind::Counter, help).value(guard::panics());
     let help = "Longest turn of the upkeep task, seconds.";
     page.metric("edge_filter_upkeep_seconds_max", Kind::Gauge, help).value(engine.upkeep.longest_s());
+    let help = "Most processor time of one turn of the upkeep task, seconds.";
+    page.metric("edge_filter_upkeep_cpu_seconds_max", Kind::Gauge, help).value(engine.upkeep.longest_cpu_s());
     page.metric("edge_filter_build_info", Kind::Gauge, "1, with the version of the module.")
         .samples("version", [(env!("CARGO_PKG_VERSION"), 1)]);
 }
@@ -88,7 +118,7 @@ mod tests {
 
     #[test]
     fn every_metric_counts_what_its_name_says() {
-        let engine = Engine::build([("EDGE_NATIVE".into(), "off".into())], 1000).unwrap();
+        let engine = Engine::build([("EDGE_NATIVE".into(), "off".into())], 1_000_000).unwrap();
         let blocked = ["192.0.2.0/24", "198.51.100.0/24"].map(|net| Rule {
             target: Target::Client(List::Block, net.parse().unwrap()),
             action: Action::Drop,

@@ -44,8 +44,11 @@ fn add_functions(lua: &Lua, module: &LuaTable, engine: &'static Engine) -> LuaRe
     let rules = |_: &Lua, kind: Text| Ok(RuleCursor::new(&kind, &engine.filter));
     module.set("rules", lua.create_function(rules)?)?;
     module.set("sync", lua.create_function(|_, ()| Ok(guard::catch(|| Some(upkeep::sync(engine)))))?)?;
-    module
-        .set("tick", lua.create_function(|_, sweeps: LuaValue| Ok(upkeep::tick(engine, truthy(&sweeps))))?)?;
+    let tick = |_: &Lua, is_first: LuaValue| {
+        let turn = upkeep::tick(engine, truthy(&is_first));
+        Ok((turn.lines, turn.is_cut))
+    };
+    module.set("tick", lua.create_function(tick)?)?;
     module.set("warnings", lua.create_function(|_, ()| Ok(engine.take_warnings()))?)?;
     module.set("native", lua.create_function(|_, ()| Ok(engine.native.is_ok()))?)?;
     let cookies = |_: &Lua, ()| Ok(engine.settings.session_cookies.clone());
@@ -96,7 +99,7 @@ fn learn(engine: &Engine, heard: &LuaValue) -> Option<String> {
         server: &text("server"),
         unique_id: &text("unique_id"),
     };
-    guard::catch(|| engine.school.hear(&heard, &engine.filter, clock::now_ms()))
+    guard::catch(|| engine.school.hear(&heard, &engine.filter, engine.state.as_ref(), clock::now_ms()))
 }
 
 /// The bytes of a string argument; whatever else came counts as none.

@@ -7,11 +7,16 @@ use std::path::PathBuf;
 
 use edge_filter::{ParameterSegments, Settings, Status};
 
+use crate::state::StateSettings;
+
 /// Session cookies that may be named.
 const MAX_SESSION_COOKIES: usize = 16;
 
 /// List files that may be named; the filter tells fewer than 256 sources of rules apart.
 const MAX_LIST_FILES: usize = 200;
+
+/// Length at which a worker's journal is compacted, bytes.
+const MAX_JOURNAL_BYTES: u64 = 16 << 20;
 
 /// A year, the longest TTL that may be set, seconds.
 const YEAR_S: u32 = 365 * 86_400;
@@ -29,6 +34,10 @@ pub(crate) struct ModuleSettings {
     pub(crate) resource_files: Vec<PathBuf>,
     /// What each backend may teach; none: every backend its own hosts' paths.
     pub(crate) backend_file: Option<PathBuf>,
+    /// Where state outlives HAProxy; none: nothing does.
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Length at which a worker's journal is compacted, bytes.
+    pub(crate) max_journal_bytes: u64,
     /// Whether native converters are wanted.
     pub(crate) native: bool,
     /// A request with one of these cookies has a session.
@@ -45,6 +54,8 @@ impl Default for ModuleSettings {
             allow_files: Vec::new(),
             resource_files: Vec::new(),
             backend_file: None,
+            state_dir: None,
+            max_journal_bytes: MAX_JOURNAL_BYTES,
             native: true,
             session_cookies: Vec::new(),
             warnings: Vec::new(),
@@ -88,6 +99,12 @@ impl ModuleSettings {
             });
         }
         Ok(settings)
+    }
+
+    /// The settings of the state directory, if there is one.
+    pub(crate) fn state(&self) -> Option<StateSettings> {
+        let dir = self.state_dir.clone()?;
+        Some(StateSettings { dir, max_journal_bytes: self.max_journal_bytes })
     }
 
     /// A rule names its list by one byte. A list is named by its file: were a file read twice, the later list would replace the earlier.
@@ -143,9 +160,8 @@ impl ModuleSettings {
                 filter.parameter_segments = one_of(value, allowed)?;
             }
             "EDGE_SESSION_COOKIES" => self.session_cookies = cookie_names(value)?,
-            "EDGE_STATE_DIR" => self.warnings.push(
-                "EDGE_STATE_DIR is not used by this version: what is learned is lost with the process".into(),
-            ),
+            "EDGE_STATE_DIR" => self.state_dir = directory(value)?,
+            "EDGE_MAX_JOURNAL_BYTES" => self.max_journal_bytes = number(value, 65_536..=1 << 30, "bytes")?,
             _ => self.warnings.push(format!("{name} is not a setting of Edge Filter")),
         }
         Ok(())
@@ -175,6 +191,14 @@ fn ours(
 /// Paths apart by `:` or `,`, as in `PATH`; empty ones are passed over.
 fn paths(value: &str) -> Vec<PathBuf> {
     value.split([':', ',']).map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+}
+
+/// None for the empty text.
+fn directory(value: &str) -> Result<Option<PathBuf>, String> {
+    let path = (!value.is_empty()).then(|| PathBuf::from(value));
+    // HAProxy changes its directory when it goes to its chroot.
+    let is_relative = path.as_ref().is_some_and(|path| path.is_relative());
+    if is_relative { Err("an absolute path is allowed".to_owned()) } else { Ok(path) }
 }
 
 fn one_of<T: Copy, const N: usize>(value: &str, allowed: [(&str, T); N]) -> Result<T, String> {
@@ -222,6 +246,8 @@ mod tests {
             ("EDGE_ALLOW_FILES", "/allow"),
             ("EDGE_RESOURCE_FILES", "/res"),
             ("EDGE_BACKEND_FILE", "/backends"),
+            ("EDGE_STATE_DIR", "/state"),
+            ("EDGE_MAX_JOURNAL_BYTES", "65536"),
             ("EDGE_NATIVE", "off"),
             ("EDGE_LEARN_TTL", "60"),
             ("EDGE_MAX_TTL", "3600"),
@@ -239,6 +265,8 @@ mod tests {
         assert_eq!(s.allow_files, [PathBuf::from("/allow")]);
         assert_eq!(s.resource_files, [PathBuf::from("/res")]);
         assert_eq!(s.backend_file, Some(PathBuf::from("/backends")));
+        let state = StateSettings { dir: "/state".into(), max_journal_bytes: 65_536 };
+        assert_eq!(s.state(), Some(state));
         assert!(!s.native);
         assert_eq!(s.session_cookies, ["sid", "JSESSIONID"]);
         assert_eq!(s.warnings, [""; 0]);
@@ -281,6 +309,7 @@ mod tests {
             ("EDGE_MAX_RULES", "99999999999999999999"),
             ("EDGE_MAX_PATH_BYTES", "15"),
             ("EDGE_MAX_REASON_BYTES", "1025"),
+            ("EDGE_MAX_JOURNAL_BYTES", "65535"),
         ] {
             assert!(refusal(name, value).starts_with(&format!("{name} is \"{value}\": a number of ")));
         }
@@ -316,10 +345,18 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_reserved_names_are_warned_of() {
-        let s = read(&[("EDGE_STATE_DIR", "/var/lib/edge"), ("EDGE_BLOCK_FILE", "/a")]).unwrap();
-        assert_eq!(s.warnings.len(), 2);
+    fn the_state_directory_does_not_depend_on_where_haproxy_is() {
+        assert_eq!(
+            refusal("EDGE_STATE_DIR", "state"),
+            "EDGE_STATE_DIR is \"state\": an absolute path is allowed"
+        );
+        assert_eq!(read(&[("EDGE_STATE_DIR", "")]).unwrap().state(), None);
+    }
+
+    #[test]
+    fn unknown_names_are_warned_of() {
+        let s = read(&[("EDGE_BLOCK_FILE", "/a")]).unwrap();
+        assert_eq!(s.warnings.len(), 1);
         assert!(s.warnings[0].starts_with("EDGE_BLOCK_FILE is not a setting"));
-        assert!(s.warnings[1].starts_with("EDGE_STATE_DIR is not used by this version"));
     }
 }

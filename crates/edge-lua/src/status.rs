@@ -1,10 +1,13 @@
 //! `edge_status` and `show edge status`: the state of the module as JSON.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::guard;
 use crate::lists::ListFile;
+use crate::state::{Report, State};
 
 #[derive(Serialize)]
 struct Status<'a> {
@@ -13,9 +16,15 @@ struct Status<'a> {
     /// Why the converters are Lua's.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_native_because: Option<String>,
+    /// Of the manager's rules in force, 0 for none.
     revision: u64,
+    publications_total: u64,
     rules: Rules,
     lists: &'a [ListFile],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Arc<Report>>,
+    upkeep_seconds_max: f64,
+    upkeep_cpu_seconds_max: f64,
     panics: u64,
 }
 
@@ -36,7 +45,8 @@ pub(crate) fn json(engine: &Engine) -> String {
         version: env!("CARGO_PKG_VERSION"),
         native: engine.native.is_ok(),
         not_native_because: engine.native.as_ref().err().map(ToString::to_string),
-        revision: snapshot.revision(),
+        revision: engine.state.as_ref().map_or(0, State::revision),
+        publications_total: snapshot.revision(),
         rules: Rules {
             allow: counts.allow,
             block: counts.block,
@@ -44,6 +54,9 @@ pub(crate) fn json(engine: &Engine) -> String {
             learned: counts.learned,
         },
         lists: &engine.files,
+        state: engine.state.as_ref().map(State::report),
+        upkeep_seconds_max: engine.upkeep.longest_s(),
+        upkeep_cpu_seconds_max: engine.upkeep.longest_cpu_s(),
         panics: guard::panics(),
     };
     serde_json::to_string_pretty(&status).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}"))

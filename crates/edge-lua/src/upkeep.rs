@@ -1,61 +1,97 @@
-//! What the upkeep task does: no thread of our own exists, HAProxy's Lua task calls this every 100 ms.
+//! What the upkeep task does: no thread of our own exists, HAProxy's Lua task calls this every 100 ms, and sooner while
+//! work is left.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::engine::{self, Engine};
+use crate::state::{Budget, Turn};
 use crate::{clock, guard};
 
 /// Work of one turn: HAProxy's thread serves nobody meanwhile.
-const TURN: Duration = Duration::from_millis(1);
+const TURN: Duration = Duration::from_millis(2);
 
-/// Rules swept between two looks at the time; some microseconds each.
-const SLICE_RULES: usize = 32;
+/// Of it, what sweeping and freeing may take, so that the state directory has its share.
+const SWEEP: Duration = Duration::from_millis(1);
+
+/// Pieces swept or freed between two looks at the time; some microseconds each.
+const SLICE: usize = 32;
 
 /// How long the turns of the upkeep took.
 #[derive(Default)]
 pub(crate) struct Upkeep {
     longest_ns: AtomicU64,
+    longest_cpu_ns: AtomicU64,
 }
 
 impl Upkeep {
-    /// The longest turn since the process started, seconds.
+    /// The longest turn since the process started, of any state and thread, seconds.
     pub(crate) fn longest_s(&self) -> f64 {
         self.longest_ns.load(Relaxed) as f64 / 1e9
     }
+
+    /// The most processor time that a turn took, seconds. Unlike the time that passed, it is not that of other
+    /// processes.
+    pub(crate) fn longest_cpu_s(&self) -> f64 {
+        self.longest_cpu_ns.load(Relaxed) as f64 / 1e9
+    }
+
+    fn measure<T>(&self, turn: impl FnOnce() -> T) -> T {
+        let (started, cpu_started) = (Instant::now(), clock::thread_cpu());
+        let result = turn();
+        let ns = |took: Duration| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.longest_ns.fetch_max(ns(started.elapsed()), Relaxed);
+        self.longest_cpu_ns.fetch_max(ns(clock::thread_cpu().saturating_sub(cpu_started)), Relaxed);
+        result
+    }
 }
 
-/// One turn. Every thread lets go of the snapshot that its last lookup left behind; the one that `sweeps` also
-/// applies what waits and removes what ended. A line for the log comes back after a panic.
-pub(crate) fn tick(engine: &Engine, sweeps: bool) -> Option<String> {
-    survive(|| {
-        if sweeps {
-            sweep(engine);
-        }
-        engine::with_reader(|reader| reader.refresh());
+/// One turn. Every thread lets go of the snapshot that its last lookup left behind; the first also applies what waits,
+/// removes what ended, and follows the state directory. A panic becomes a line for the log.
+pub(crate) fn tick(engine: &Engine, is_first: bool) -> Turn {
+    engine.upkeep.measure(|| {
+        survive(|| {
+            let budget = Budget::of(TURN);
+            let turn = if is_first { work(engine, budget) } else { Turn::default() };
+            engine::with_reader(|reader| reader.refresh());
+            turn
+        })
     })
 }
 
 /// The turn must not end the task that takes it: nobody would start it again.
-fn survive(turn: impl FnOnce()) -> Option<String> {
-    guard::catch(|| {
-        turn();
-        Some(())
-    });
-    guard::last_panic().map(|panic| format!("caught a panic, please report it: {panic}"))
+fn survive(turn: impl FnOnce() -> Turn) -> Turn {
+    let mut turn = guard::catch(|| Some(turn())).unwrap_or_default();
+    let panic = guard::last_panic();
+    turn.lines.extend(panic.map(|panic| format!("caught a panic, please report it: {panic}")));
+    turn
 }
 
-fn sweep(engine: &Engine) {
-    let started = Instant::now();
-    while engine.filter.upkeep(clock::now_s(), SLICE_RULES) == SLICE_RULES && started.elapsed() < TURN {}
-    let took_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    engine.upkeep.longest_ns.fetch_max(took_ns, Relaxed);
+fn work(engine: &Engine, budget: Budget) -> Turn {
+    let sweep = Budget::of(SWEEP);
+    let mut is_cut = false;
+    while engine.filter.upkeep(clock::now_s(), SLICE) == SLICE {
+        if sweep.is_spent() {
+            is_cut = true;
+            break;
+        }
+    }
+    let mut turn = match &engine.state {
+        Some(state) => state.turn(&engine.filter, clock::now_ms(), budget),
+        None => Turn::default(),
+    };
+    turn.is_cut |= is_cut;
+    turn
 }
 
-/// Applies what waits and answers with the revision then in force.
+/// Applies what waits, reads on in the state directory, and answers with the manager's revision then in force.
 pub(crate) fn sync(engine: &Engine) -> String {
     engine.filter.upkeep(clock::now_s(), 0);
-    format!("revision {}", engine.filter.snapshot().revision())
+    let (revision, more) = match &engine.state {
+        Some(state) => state.sync(&engine.filter, clock::now_ms(), Budget::of(TURN)),
+        None => (0, false),
+    };
+    format!("revision {revision}{}", if more { ", more is waiting" } else { "" })
 }
 
 #[cfg(test)]
@@ -67,8 +103,16 @@ mod tests {
         let before = guard::panics();
         survive(|| panic!("on purpose"));
         assert!(guard::panics() > before);
-        let mut turned = false;
-        survive(|| turned = true);
-        assert!(turned);
+        let turn = survive(|| Turn { is_cut: true, ..Turn::default() });
+        assert!(turn.is_cut);
+    }
+
+    #[test]
+    fn the_longest_turn_counts() {
+        let upkeep = Upkeep::default();
+        upkeep.measure(|| std::thread::sleep(Duration::from_millis(20)));
+        upkeep.measure(|| ());
+        assert!(upkeep.longest_s() >= 0.02);
+        assert!(upkeep.longest_cpu_s() < upkeep.longest_s(), "it slept");
     }
 }

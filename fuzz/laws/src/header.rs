@@ -94,13 +94,13 @@ fn lesson(data: &[u8], directive: Result<Directive, HeaderError>, settings: &Set
         request: REQUEST,
     };
     let mut scratch = Scratch::new();
-    let taught = learn(&lesson, &authorities, settings, NOW_MS, &mut scratch);
+    let taught = learn(&lesson, &authorities, settings, NOW_MS, NOW_MS, &mut scratch);
     assert!(directive.is_ok() || taught.is_err(), "a header that is not understood teaches nothing");
     match taught {
         Ok(taught) => {
             operation_fits(&taught.operation, settings);
             lesson.header_count = 2;
-            assert!(learn(&lesson, &authorities, settings, NOW_MS, &mut scratch).is_err());
+            assert!(learn(&lesson, &authorities, settings, NOW_MS, NOW_MS, &mut scratch).is_err());
         }
         Err(refusal) => assert!(!refusal.to_string().chars().any(char::is_control), "{refusal}"),
     }

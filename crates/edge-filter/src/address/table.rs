@@ -176,7 +176,7 @@ impl AddressTable {
     }
 
     /// Orders networks as they lie in memory.
-    pub(crate) fn place(&self, net: ClientNet) -> u64 {
+    pub(crate) fn order(&self, net: ClientNet) -> u64 {
         match net {
             ClientNet::V4(bits, 32) => self.v4_hosts.hash(bits),
             ClientNet::V6(bits, 128) => self.v6_hosts.hash(bits),

@@ -46,7 +46,8 @@ fn resource_rule(text: &str, conditions: Conditions, status: u16) -> Rule {
 }
 
 fn learned(text: &str, expires_at_s: u32) -> Rule {
-    let provenance = Provenance { backend: "app".into(), learned_at_s: NOW_S, ..Provenance::default() };
+    let provenance =
+        Provenance { backend: "app".into(), learned_at_ms: u64::from(NOW_S) * 1000, ..Provenance::default() };
     Rule {
         expires_at_s,
         origin: Origin::Learned(Arc::new(provenance)),
@@ -253,7 +254,11 @@ fn a_backend_that_fills_the_filter_gives_way_to_the_others() {
     let settings = Settings { max_learned: 4, ..Settings::default() };
     let filter = Filter::new(settings);
     let of = |backend: &str, text: &str, ttl_s: u32| {
-        let from = Provenance { backend: backend.into(), learned_at_s: NOW_S, ..Provenance::default() };
+        let from = Provenance {
+            backend: backend.into(),
+            learned_at_ms: u64::from(NOW_S) * 1000,
+            ..Provenance::default()
+        };
         put(&filter, Rule { origin: Origin::Learned(Arc::new(from)), ..learned(text, NOW_S + ttl_s) });
     };
     for host in 0..9 {

@@ -53,8 +53,9 @@ pub struct Taught {
     pub clipped: bool,
 }
 
-/// What the response teaches at `now_ms` (Unix time, milliseconds). The rule that it makes always takes in the
-/// resource that was asked for, on the request's own host.
+/// What the response teaches at `now_ms` (Unix time, milliseconds), where its TTL begins. `stamp_ms` is what the rule
+/// keeps as the time of its lesson: the time now, or a little later where another lesson has that stamp already. The
+/// rule always takes in the resource that was asked for, on the request's own host.
 ///
 /// # Errors
 /// The header is not understood, asks for what the backend may not have, or does not fit the request. Nothing
@@ -64,9 +65,11 @@ pub fn learn(
     authorities: &Authorities,
     settings: &Settings,
     now_ms: u64,
+    stamp_ms: u64,
     scratch: &mut Scratch,
 ) -> Result<Taught, Refusal> {
-    understand(lesson, authorities.of(lesson.backend), settings, now_ms, scratch).map_err(|cause| {
+    let authority = authorities.of(lesson.backend);
+    understand(lesson, authority, settings, now_ms, stamp_ms, scratch).map_err(|cause| {
         let host = canonical_host(lesson.request.host, &mut scratch.host);
         Refusal {
             backend: printable(lesson.backend, MAX_NAME_BYTES),
@@ -81,6 +84,7 @@ fn understand(
     authority: &Authority,
     settings: &Settings,
     now_ms: u64,
+    stamp_ms: u64,
     scratch: &mut Scratch,
 ) -> Result<Taught, Cause> {
     if lesson.header_count > 1 {
@@ -109,7 +113,7 @@ fn understand(
                 target,
                 action: action(&directive, lesson.status, settings),
                 expires_at_s: expiry(now_ms, ttl_s),
-                origin: Origin::Learned(Arc::new(provenance(lesson, now_ms, scratch))),
+                origin: Origin::Learned(Arc::new(provenance(lesson, stamp_ms, scratch))),
                 reason: printable(directive.reason.unwrap_or_default().as_bytes(), settings.max_reason_bytes)
                     .into(),
             };
@@ -233,7 +237,7 @@ fn action(directive: &Directive, backend_status: u16, settings: &Settings) -> Ac
     }
 }
 
-fn provenance(lesson: &Lesson<'_>, now_ms: u64, scratch: &mut Scratch) -> Provenance {
+fn provenance(lesson: &Lesson<'_>, learned_at_ms: u64, scratch: &mut Scratch) -> Provenance {
     let Request { method, path, .. } = lesson.request;
     let host = canonical_host(lesson.request.host, &mut scratch.host);
     Provenance {
@@ -241,8 +245,7 @@ fn provenance(lesson: &Lesson<'_>, now_ms: u64, scratch: &mut Scratch) -> Proven
         server: printable(lesson.server, MAX_NAME_BYTES),
         unique_id: printable(lesson.unique_id, MAX_NAME_BYTES),
         request: printable(&[method, b" ", host, path].concat(), MAX_REQUEST_BYTES),
-        // Rounded up as the end is, so that the two are the TTL apart.
-        learned_at_s: u32::try_from(now_ms.div_ceil(1000)).unwrap_or(NEVER - 1),
+        learned_at_ms,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::escape::is_canonical;
 use super::query::Query;
 
 /// Longest query, parameter name or parameter value of a condition, bytes in canonical form.
@@ -42,7 +43,50 @@ pub struct Conditions {
     pub client: Option<IpAddr>,
 }
 
+/// Why conditions cannot be those of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCondition {
+    /// Not a token, or longer than any method.
+    #[error("a method is a token of at most {MAX_METHOD_BYTES} bytes")]
+    Method,
+    /// Longer than [`MAX_CONDITION_BYTES`].
+    #[error("a query, parameter name or value has at most {MAX_CONDITION_BYTES} bytes")]
+    TooLong,
+    /// No request could equal it.
+    #[error("a query, parameter name or value has its escapes in canonical form")]
+    NotCanonical,
+    /// No parameter could have it.
+    #[error("a parameter's name holds neither & nor =, its value no &")]
+    Parameter,
+}
+
 impl Conditions {
+    /// Whether these are conditions that a request can meet, as every constructor in this crate makes them: for
+    /// those that come from elsewhere.
+    ///
+    /// # Errors
+    /// The first that cannot be met.
+    pub fn check(&self) -> Result<(), InvalidCondition> {
+        if self.method.as_ref().is_some_and(|text| method(text.as_bytes()).is_none()) {
+            return Err(InvalidCondition::Method);
+        }
+        let (name, value) = self.parameter.as_ref().map(|(name, value)| (&**name, &**value)).unzip();
+        for text in [self.query.as_deref(), name, value].into_iter().flatten() {
+            if text.len() > MAX_CONDITION_BYTES {
+                return Err(InvalidCondition::TooLong);
+            }
+            if !is_canonical(text.as_bytes()) {
+                return Err(InvalidCondition::NotCanonical);
+            }
+        }
+        if name.is_some_and(|name| name.contains(['&', '=']))
+            || value.is_some_and(|value| value.contains('&'))
+        {
+            return Err(InvalidCondition::Parameter);
+        }
+        Ok(())
+    }
+
     /// Whether every request for the resource is meant.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -152,6 +196,30 @@ mod tests {
     fn a_second_value_does_not_evade_a_parameter() {
         let conditions = Conditions { parameter: Some(("id".into(), "1".into())), ..Conditions::default() };
         assert!(holds_for(&conditions, &Request { query: b"id=9&id=1", ..REQUEST }, &mut [0; 99]));
+    }
+
+    #[test]
+    fn conditions_that_no_request_meets_are_found() {
+        let none = Conditions::default;
+        let parameter = |name: &str, value: &str| {
+            Conditions { parameter: Some((name.into(), value.into())), ..none() }.check()
+        };
+        let query = |text: &str| Conditions { query: Some(text.into()), ..none() }.check();
+        let method = |text: &str| Conditions { method: Some(text.into()), ..none() }.check();
+        assert_eq!(none().check(), Ok(()));
+        assert_eq!((method("GET"), method("GET ")), (Ok(()), Err(InvalidCondition::Method)));
+        assert_eq!((query("a=%2F&b?"), query("")), (Ok(()), Ok(())));
+        for text in ["%2f", "%41", "a#b", "a b", "é", "100%"] {
+            assert_eq!(query(text), Err(InvalidCondition::NotCanonical), "{text}");
+            assert_eq!(parameter(text, ""), Err(InvalidCondition::NotCanonical), "{text}");
+            assert_eq!(parameter("", text), Err(InvalidCondition::NotCanonical), "{text}");
+        }
+        let long = "a".repeat(MAX_CONDITION_BYTES + 1);
+        assert_eq!((query(&long[1..]), query(&long)), (Ok(()), Err(InvalidCondition::TooLong)));
+        assert_eq!((parameter("a", "b=c"), parameter("", "")), (Ok(()), Ok(())));
+        for (name, value) in [("a&", ""), ("a=", ""), ("a", "&")] {
+            assert_eq!(parameter(name, value), Err(InvalidCondition::Parameter), "{name} {value}");
+        }
     }
 
     #[test]

@@ -143,7 +143,8 @@ pub(crate) fn canonical_escapes<'a>(raw: &'a [u8], out: &'a mut [u8]) -> Result<
     Ok(out.into_written())
 }
 
-fn is_canonical(raw: &[u8]) -> bool {
+/// Whether [`canonical_escapes`] changes nothing.
+pub(super) fn is_canonical(raw: &[u8]) -> bool {
     let mut at = 0;
     loop {
         at += plain_bytes(&raw[at..]);

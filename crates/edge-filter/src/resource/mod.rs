@@ -10,7 +10,7 @@ mod scratch;
 mod table;
 
 pub(crate) use condition::method;
-pub use condition::{Conditions, MAX_CONDITION_BYTES, Request};
+pub use condition::{Conditions, InvalidCondition, MAX_CONDITION_BYTES, Request};
 pub use escape::TooLong;
 pub(crate) use escape::canonical_escapes;
 pub use host::{Host, InvalidHost, canonical_host, split_base};

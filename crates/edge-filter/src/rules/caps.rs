@@ -1,29 +1,29 @@
 //! Who gives way at a cap.
 
-use super::Rules;
-use crate::expiry::Ending;
-use crate::snapshot::LEARNED;
-use crate::{MAX_RULES_PER_RESOURCE, NEVER, Origin, Rule, Settings, Target};
+use super::{Context, Rules};
+use crate::snapshot::{LEARNED, Place};
+use crate::{Host, MAX_RULES_PER_RESOURCE, NEVER, Origin, Rule, Target};
 
 impl Rules {
     /// Make one place below every cap that the rule counts against; whether there is one. At each the rule that
     /// ends first gives way, and where that is the new one, nothing does. A learned rule displaces learned ones
     /// only. At the cap on all learned rules, the backend that has taught most gives way to all others, so that
     /// none can fill the filter for good.
-    pub(super) fn make_room(&mut self, rule: &Rule, settings: &Settings) -> bool {
-        let teacher = teacher(rule);
+    pub(super) fn make_room(&mut self, rule: &Rule, context: Context<'_>) -> bool {
+        let settings = context.settings;
+        let (teacher, host) = (teacher(rule), host_of(rule));
         let ends_first = |end_s: u32| end_s <= rule.expires_at_s && end_s != NEVER;
         let in_turn =
-            |first: Option<(u32, Ending)>| first.filter(|(end_s, _)| ends_first(*end_s)).map(|first| first.1);
+            |first: Option<(u32, Place)>| first.filter(|(end_s, _)| ends_first(*end_s)).map(|first| first.1);
         let (mut room, mut learned_room) = (false, teacher.is_none());
         let mut gives_way = Vec::new();
         if let Some(first) = self.first_of_full_resource(rule) {
             (room, learned_room) = (true, true);
             gives_way.push(in_turn(first));
         }
-        if !learned_room && self.expiry.learned_of(&rule.target) >= settings.max_learned_per_host as usize {
+        if !learned_room && self.expiry.learned_of(host) >= settings.max_learned_per_host as usize {
             (room, learned_room) = (true, true);
-            gives_way.push(in_turn(self.expiry.first_learned(Some(&rule.target))));
+            gives_way.push(in_turn(self.expiry.first_learned_of(host)));
         }
         if let Some(own) =
             teacher.filter(|_| !learned_room && self.expiry.learned() >= settings.max_learned as usize)
@@ -36,7 +36,7 @@ impl Rules {
         }
         if !room && self.len() >= settings.max_rules as usize {
             gives_way.push(in_turn(match teacher {
-                Some(_) => self.expiry.first_learned(None),
+                Some(_) => self.expiry.first_learned(),
                 None => self.expiry.first(),
             }));
         }
@@ -44,15 +44,15 @@ impl Rules {
             self.counts.refused += 1;
             return false;
         };
-        for ending in gives_way {
-            self.end(ending);
+        for place in gives_way {
+            self.end(&place, context);
             self.counts.evicted += 1;
         }
         true
     }
 
     /// Where a resource has no place for another rule: the one that ends first of those that may give way.
-    fn first_of_full_resource(&self, rule: &Rule) -> Option<Option<(u32, Ending)>> {
+    fn first_of_full_resource(&self, rule: &Rule) -> Option<Option<(u32, Place)>> {
         let Target::Resource(resource, _) = &rule.target else { return None };
         let rules = &self.next.resources.get(resource)?.rules;
         if rules.len() < MAX_RULES_PER_RESOURCE {
@@ -60,7 +60,7 @@ impl Rules {
         }
         let may_give_way = rules.iter().filter(|other| teacher(rule).is_none() || other.source == LEARNED);
         let first = may_give_way.min_by_key(|rule| (rule.expires_at_s, rule.slot));
-        Some(first.map(|rule| (rule.expires_at_s, Ending::Resource(resource.clone(), rule.slot))))
+        Some(first.map(|rule| (rule.expires_at_s, Place::Resource(resource.clone(), rule.slot))))
     }
 }
 
@@ -69,5 +69,12 @@ pub(super) fn teacher(rule: &Rule) -> Option<&str> {
     match &rule.origin {
         Origin::Learned(from) => Some(&from.backend),
         Origin::List(_) => None,
+    }
+}
+
+fn host_of(rule: &Rule) -> Option<&Host> {
+    match &rule.target {
+        Target::Client(..) => None,
+        Target::Resource(resource, _) => resource.host.as_ref(),
     }
 }

@@ -25,7 +25,7 @@ fn on(path: &str, method: Option<&str>, expires_at_s: u32) -> Rule {
 }
 
 fn learned(rule: Rule) -> Rule {
-    let provenance = Provenance { learned_at_s: NOW_S, ..Provenance::default() };
+    let provenance = Provenance { learned_at_ms: u64::from(NOW_S) * 1000, ..Provenance::default() };
     Rule { origin: Origin::Learned(Arc::new(provenance)), ..rule }
 }
 
@@ -142,11 +142,12 @@ fn a_flood_of_distinct_paths_costs_no_more_than_the_caps() {
     let mut rules = Rules::new(&RandomState::new());
     let hosts: Vec<_> = (0..HOSTS).map(|at| Host::parse(&format!("h{at}.example")).unwrap()).collect();
     let pending = |_: u32| 0;
+    let context = |now_s| Context { now_s, settings: &settings, pending: &pending, is_draft: false };
     let put = |rules: &mut Rules, at: u32, host: &Host| {
         let path = CanonicalPath::parse(format!("/{at}"), ParameterSegments::Keep, 1024).unwrap();
         let target = Target::Resource(Resource::exact(Some(host.clone()), path), Conditions::default());
         let rule = Rule { target, ..learned(on("/", None, NOW_S + 300 + at / 1000)) };
-        rules.apply(Operation::Put(rule), NOW_S, &settings, &pending);
+        rules.apply(Operation::Put(rule), context(NOW_S));
     };
     for at in 0..FLOOD / 4 {
         put(&mut rules, at, &hosts[0]);
@@ -159,13 +160,13 @@ fn a_flood_of_distinct_paths_costs_no_more_than_the_caps() {
         }
     }
     assert_eq!(rules.expiry.sizes(), [max_learned, max_learned, HOSTS as usize, max_learned]);
-    assert_eq!((rules.slots as usize, rules.free_slots.len()), (max_learned, 0));
+    assert_eq!((rules.slots.count() as usize, rules.slots.unused()), (max_learned, 0));
     let counts = rules.publish().counts();
     assert_eq!((counts.resource, counts.learned), (max_learned, max_learned));
     let evicted = u64::from(FLOOD) - max_learned as u64;
     assert_eq!(rules.counts(), ChangeCounts { evicted, ..ChangeCounts::default() });
 
-    rules.sweep(NEVER - 1, usize::MAX);
+    rules.sweep(usize::MAX, context(NEVER - 1));
     assert_eq!((rules.expiry.sizes(), rules.len()), ([0; 4], 0));
-    assert_eq!((rules.slots as usize, rules.free_slots.len()), (max_learned, max_learned));
+    assert_eq!((rules.slots.count() as usize, rules.slots.unused()), (max_learned, max_learned));
 }

@@ -122,7 +122,7 @@ impl Model {
             }
         }
         let window_s = match &rule.origin {
-            Origin::Learned(from) => ((rule.expires_at_s - from.learned_at_s) / 10).min(30),
+            Origin::Learned(from) => ((rule.expires_at_s - (from.learned_at_ms / 1000) as u32) / 10).min(30),
             Origin::List(_) => 0,
         };
         rule.reason = rule

@@ -29,7 +29,7 @@ fn authorities() -> Authorities {
 }
 
 fn learn(lesson: &Lesson<'_>) -> Result<Taught, Cause> {
-    super::learn(lesson, &authorities(), &Settings::default(), NOW_MS, &mut Scratch::new())
+    super::learn(lesson, &authorities(), &Settings::default(), NOW_MS, NOW_MS + 7, &mut Scratch::new())
         .map_err(|refusal| refusal.cause)
 }
 
@@ -66,7 +66,7 @@ fn a_plain_false_blocks_the_path_on_its_host() {
             server: "s1".to_owned(),
             unique_id: "id-7".to_owned(),
             request: "POST shop.example//adm/../x/yeet".to_owned(),
-            learned_at_s: 1_700_000_001,
+            learned_at_ms: NOW_MS + 7,
         }
     );
 }
@@ -125,7 +125,7 @@ fn the_ttl_is_refused_above_the_backends_own_and_clipped_above_the_general_one()
 
     let authorities = Authorities::parse("* max-ttl=60").unwrap();
     let settings = Settings::default();
-    let taught = super::learn(&LESSON, &authorities, &settings, 0, &mut Scratch::new()).unwrap();
+    let taught = super::learn(&LESSON, &authorities, &settings, 0, 0, &mut Scratch::new()).unwrap();
     assert!(!taught.clipped);
     assert_eq!(rule(Ok(taught)).expires_at_s, 60, "a default above the backend's limit is no offence");
 }
@@ -232,7 +232,7 @@ fn a_refusal_is_one_printable_line() {
     let request = Request { host: b"a\nb\x1b", ..LESSON.request };
     let lesson = Lesson { backend: &[b'\n'; 999], request, ..LESSON };
     let refusal =
-        super::learn(&lesson, &Authorities::default(), &Settings::default(), 0, &mut Scratch::new())
+        super::learn(&lesson, &Authorities::default(), &Settings::default(), 0, 0, &mut Scratch::new())
             .unwrap_err();
     assert!(!refusal.to_string().chars().any(char::is_control), "{refusal:?}");
     assert!(refusal.backend.len() <= 128, "{}", refusal.backend.len());

@@ -1,0 +1,127 @@
+//! Changes that one thread makes in a slice of work.
+
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+
+use crate::rules::{Context, Rules};
+use crate::{AddressRule, Filter, Operation, Replacement, Rule};
+
+/// The writer's place, for a slice of work: bulk changes go through here in pieces of the caller's size, where
+/// [`Filter::submit`] would make a request's thread do them all. Dropping it publishes what was applied, once, and then
+/// works off what others have submitted meanwhile, with the same guarantee as a submission: nothing waits for the next
+/// one. While it is held submissions wait in the queue, which has room for 64, so hold it for a millisecond or two.
+///
+/// Besides changes that readers see when the edit ends there is one draft, which outlives the edits that work on it:
+/// readers see nothing of it before it is published, and all of it at once then. All other changes go on meanwhile,
+/// are seen as always, and hold for the draft too. The rules with the draft's decide about caps, and about what a
+/// backend may teach: at a cap a draft takes in nothing that the published rules would not, and what was listed in it
+/// is refused to backends. Until its publication readers see up to as many rules more than the cap as it has removed.
+#[derive(Debug)]
+pub struct Edit<'f> {
+    now_s: u32,
+    applied: bool,
+    // Fields are dropped in this order: first the lock is given up, then the queue is looked at again.
+    rules: MutexGuard<'f, Rules>,
+    hand_off: HandOff<'f>,
+}
+
+/// Works off what waits when it is dropped.
+#[derive(Debug)]
+struct HandOff<'f> {
+    filter: &'f Filter,
+    now_s: u32,
+}
+
+impl Drop for HandOff<'_> {
+    fn drop(&mut self) {
+        self.filter.apply_waiting(self.now_s);
+    }
+}
+
+impl Filter {
+    /// The writer's place at `now_s`; `None` while another thread has it. Never waits.
+    pub fn edit(&self, now_s: u32) -> Option<Edit<'_>> {
+        let rules = self.rules.try_lock()?;
+        Some(Edit { now_s, applied: false, rules, hand_off: HandOff { filter: self, now_s } })
+    }
+}
+
+impl Edit<'_> {
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What was submitted and not applied yet.
+    pub(crate) fn waiting(&self) -> Vec<Operation> {
+        self.hand_off.filter.waiting().collect()
+    }
+
+    fn change(&mut self, is_draft: bool, change: impl FnOnce(&mut Rules, Context<'_>)) {
+        let filter = self.hand_off.filter;
+        let pending = |slot| filter.pending_hits(slot);
+        let context = Context { now_s: self.now_s, settings: filter.settings(), pending: &pending, is_draft };
+        if is_draft {
+            self.rules.begin_draft();
+        } else {
+            self.applied = true;
+        }
+        change(&mut self.rules, context);
+    }
+
+    /// Make a change that readers see when the edit ends.
+    pub fn apply(&mut self, operation: Operation) {
+        self.change(false, |rules, context| rules.apply(operation, context));
+    }
+
+    /// Make a change that readers see when the draft is published.
+    pub fn draft(&mut self, operation: Operation) {
+        self.change(true, |rules, context| rules.apply(operation, context));
+    }
+
+    /// Put rules of one list that have their reason in common, as part of the draft. The same as a
+    /// [`Operation::Put`] of each in turn, and several times as fast, the more so the more come at once.
+    pub fn draft_addresses(&mut self, list: &Arc<str>, reason: &Arc<str>, rules: &[AddressRule]) {
+        self.change(true, |all, context| all.put_addresses(list, reason, rules, context));
+    }
+
+    /// Let readers see all that was drafted when this edit ends. Without a draft it does nothing.
+    pub fn publish_draft(&mut self) {
+        self.applied |= self.rules.has_draft();
+        self.rules.end_draft();
+    }
+
+    /// Whether there is a draft that was not published.
+    pub fn has_draft(&self) -> bool {
+        self.rules.has_draft()
+    }
+}
+
+impl Drop for Edit<'_> {
+    fn drop(&mut self) {
+        if self.applied {
+            self.hand_off.filter.publish(&mut self.rules);
+        }
+    }
+}
+
+impl Replacement {
+    /// Keep the rules that have the targets of these, which will be put. O(rules).
+    pub fn keep(&mut self, edit: &mut Edit<'_>, rules: &[Rule]) {
+        self.keep_targets(&edit.rules, rules.iter().map(|rule| &rule.target));
+    }
+
+    /// The same for addresses.
+    pub fn keep_addresses(&mut self, edit: &mut Edit<'_>, rules: &[AddressRule]) {
+        for rule in rules {
+            self.keep_targets(&edit.rules, std::iter::once(&rule.target()));
+        }
+    }
+
+    /// Look at `max` rules at most and remove those of the lists that are not kept; whether all were looked at. O(max).
+    pub fn remove_others(&mut self, edit: &mut Edit<'_>, max: usize) -> bool {
+        let mut all = false;
+        edit.change(true, |rules, context| all = self.remove_rules(rules, max, context));
+        all
+    }
+}

@@ -1,0 +1,131 @@
+//! Replacing all rules of lists, at once or in slices.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Context, Rules};
+use crate::snapshot::{Holder, LEARNED, Place};
+use crate::{Origin, Rule, Target};
+
+/// Lists by their names. Learned rules are in none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// The list of this name.
+    One(Arc<str>),
+    /// Every list but these.
+    AllBut(Vec<Arc<str>>),
+}
+
+impl Lists {
+    fn holds(&self, name: &Arc<str>) -> bool {
+        match self {
+            Self::One(one) => one == name,
+            Self::AllBut(others) => !others.contains(name),
+        }
+    }
+}
+
+/// Replaces all rules of some lists by others in slices of work, as part of the draft: first
+/// [`Replacement::keep`] for all rules to come, then [`Replacement::remove_others`] until that is done, so that a full
+/// filter takes them, then the rules are put and the draft is published. A rule that stays keeps its hits.
+///
+/// What is given up half way can be begun again. A rule that somebody else puts into one of the lists meanwhile
+/// stays if that comes after the removal has begun.
+pub struct Replacement {
+    lists: Lists,
+    /// Whether each source is one of the lists.
+    replaced: Vec<bool>,
+    /// A bit for each slot: whether its rule stays.
+    stays: Vec<u64>,
+    walk: Walk,
+}
+
+/// The rules as they were when the removal began.
+enum Walk {
+    NotBegun,
+    Under(Box<dyn Iterator<Item = (Place, Holder)> + Send>),
+    Done,
+}
+
+impl fmt::Debug for Replacement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replacement").field("lists", &self.lists).finish_non_exhaustive()
+    }
+}
+
+impl Replacement {
+    /// Of the rules of these lists.
+    pub fn new(lists: Lists) -> Self {
+        Self { lists, replaced: Vec::new(), stays: Vec::new(), walk: Walk::NotBegun }
+    }
+
+    /// Whether any rules of these lists may exist.
+    fn concerns_any(&mut self, rules: &Rules) -> bool {
+        let names = rules.next.sources.iter().enumerate().skip(self.replaced.len());
+        let replaced = names.map(|(at, name)| at != usize::from(LEARNED) && self.lists.holds(name));
+        self.replaced.extend(replaced);
+        self.replaced.contains(&true)
+    }
+
+    /// Keep the rules with these targets.
+    pub(crate) fn keep_targets<'t>(&mut self, rules: &Rules, targets: impl Iterator<Item = &'t Target>) {
+        if !self.concerns_any(rules) {
+            return;
+        }
+        self.stays.resize(self.stays.len().max(rules.slots.count().div_ceil(64) as usize), 0);
+        for target in targets {
+            let holders = [Some(&rules.next), rules.live.as_ref()].map(|of| of?.holder(target));
+            for holder in holders.into_iter().flatten() {
+                if let Some(word) = self.stays.get_mut(holder.slot as usize / 64) {
+                    *word |= 1 << (holder.slot % 64);
+                }
+            }
+        }
+    }
+
+    /// Look at `max` rules at most and remove those that are not kept; whether all were looked at.
+    pub(crate) fn remove_rules(&mut self, rules: &mut Rules, max: usize, context: Context<'_>) -> bool {
+        if matches!(self.walk, Walk::NotBegun) {
+            self.walk = if self.concerns_any(rules) {
+                let of_live = rules.live_for(context).map(|live| live.places());
+                Walk::Under(Box::new(rules.next.places().chain(of_live.into_iter().flatten())))
+            } else {
+                Walk::Done
+            };
+        }
+        let Walk::Under(walk) = &mut self.walk else { return true };
+        for _ in 0..max {
+            let Some((place, holder)) = walk.next() else {
+                self.walk = Walk::Done;
+                return true;
+            };
+            let stays = self
+                .stays
+                .get(holder.slot as usize / 64)
+                .is_some_and(|word| word >> (holder.slot % 64) & 1 != 0);
+            if !stays && self.replaced.get(usize::from(holder.source)) == Some(&true) {
+                rules.remove_holder(&place, holder, context);
+            }
+        }
+        false
+    }
+}
+
+impl Rules {
+    /// What the list no longer holds goes first, so that a full filter takes the new list; what stays keeps its
+    /// hits.
+    pub(super) fn replace(&mut self, list: Arc<str>, mut rules: Vec<Rule>, context: Context<'_>) {
+        let mut replacement = Replacement::new(Lists::One(list.clone()));
+        replacement.keep_targets(self, rules.iter().map(|rule| &rule.target));
+        replacement.remove_rules(self, usize::MAX, context);
+        if self.len() + rules.len() <= context.settings.max_rules as usize {
+            // No rule has to give way, so their order decides nothing. Neighbours in a table come one after the
+            // other then: the second finds in the cache what the first has changed.
+            rules.sort_by_cached_key(|rule| self.next.order(&rule.target));
+        }
+        let origin = Origin::List(list);
+        for rule in rules {
+            self.put(Rule { origin: origin.clone(), ..rule }, context);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Records from and to the payloads of frames.
+
+use std::sync::Arc;
+
+use bincode::Options;
+use edge_filter::{Operation, Rule};
+
+use super::bounds::{Invalid, MAX_LISTS, at_most, list_name};
+use super::frame::{MAX_FRAME_BYTES, append};
+use super::operation::{operation_from_wire, operation_to_wire};
+use super::preamble::preamble;
+use super::rule::{chunk_from_wire, chunk_to_wire};
+use super::wire;
+use crate::{Damage, FileKind, Head, Record};
+
+/// Why something cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// A content that would not be read.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Longer than a frame may be.
+    #[error("a record of {bytes} bytes, {MAX_FRAME_BYTES} is the most")]
+    TooLarge {
+        /// What it would take, bytes.
+        bytes: usize,
+    },
+    /// bincode refused it.
+    #[error("not written: {0}")]
+    Format(String),
+}
+
+/// Integers take as many bytes as they need; whatever is left over after a value is an error.
+fn format() -> impl Options {
+    bincode::DefaultOptions::new().with_limit(MAX_FRAME_BYTES as u64)
+}
+
+/// The record of a payload. O(its length); whatever it claims to hold, no more than some of its length is
+/// allocated before it is found to be there.
+pub(crate) fn decode(payload: &[u8]) -> Result<Record, Damage> {
+    let wire = format().deserialize(payload).map_err(|error| Damage::Payload(error.to_string()))?;
+    Ok(match wire {
+        wire::Record::Head(head) => Record::Head(head_from_wire(head)?),
+        wire::Record::Rules(chunk) => Record::Rules(chunk_from_wire(chunk)?),
+        wire::Record::End { rules } => Record::End { rules },
+        wire::Record::Change { revision, stamp_ms, change } => {
+            Record::Change { revision, stamp_ms, operation: operation_from_wire(change)? }
+        }
+        wire::Record::Replace { revision, stamp_ms, list } => {
+            Record::Replace { revision, stamp_ms, list: list_name(list)?.into() }
+        }
+        wire::Record::Next { revision } => Record::Next { revision },
+    })
+}
+
+fn head_from_wire(head: wire::Head<'_>) -> Result<Head, Invalid> {
+    let wire::Head { revision, stamp_ms, learned_until_ms, lists } = head;
+    at_most(lists.len(), MAX_LISTS, "lists")?;
+    let lists = lists.into_iter().map(|name| list_name(name).map(Arc::from)).collect::<Result<_, _>>()?;
+    Ok(Head { revision, stamp_ms, learned_until_ms, lists })
+}
+
+fn encode(out: &mut Vec<u8>, record: &wire::Record<'_>) -> Result<(), EncodeError> {
+    append(out, |out| match format().serialize_into(out, record) {
+        Ok(()) => Ok(()),
+        Err(error) if matches!(*error, bincode::ErrorKind::SizeLimit) => {
+            let bytes = bincode::DefaultOptions::new().serialized_size(record).unwrap_or(u64::MAX);
+            Err(EncodeError::TooLarge { bytes: usize::try_from(bytes).unwrap_or(usize::MAX) })
+        }
+        Err(error) => Err(EncodeError::Format(error.to_string())),
+    })
+}
+
+pub(crate) fn head(out: &mut Vec<u8>, head: &Head) -> Result<(), EncodeError> {
+    let Head { revision, stamp_ms, learned_until_ms, ref lists } = *head;
+    at_most(lists.len(), MAX_LISTS, "lists")?;
+    let lists = lists.iter().map(|name| list_name(name)).collect::<Result<_, _>>()?;
+    encode(out, &wire::Record::Head(wire::Head { revision, stamp_ms, learned_until_ms, lists }))
+}
+
+pub(crate) fn rules(out: &mut Vec<u8>, rules: &[Rule]) -> Result<(), EncodeError> {
+    encode(out, &wire::Record::Rules(chunk_to_wire(rules)?))
+}
+
+pub(crate) fn end(out: &mut Vec<u8>, rules: u64) -> Result<(), EncodeError> {
+    encode(out, &wire::Record::End { rules })
+}
+
+pub(crate) fn change(
+    out: &mut Vec<u8>,
+    revision: u64,
+    stamp_ms: u64,
+    operation: &Operation,
+) -> Result<(), EncodeError> {
+    encode(out, &wire::Record::Change { revision, stamp_ms, change: operation_to_wire(operation)? })
+}
+
+pub(crate) fn replace(
+    out: &mut Vec<u8>,
+    revision: u64,
+    stamp_ms: u64,
+    list: &str,
+) -> Result<(), EncodeError> {
+    encode(out, &wire::Record::Replace { revision, stamp_ms, list: list_name(list)? })
+}
+
+pub(crate) fn next(out: &mut Vec<u8>, revision: u64) -> Result<(), EncodeError> {
+    encode(out, &wire::Record::Next { revision })
+}
+
+/// The bytes of a file of this kind with these records, whether or not they belong into one.
+///
+/// # Errors
+/// The first record that cannot be written.
+pub fn encode_file<'a>(
+    kind: FileKind,
+    records: impl IntoIterator<Item = &'a Record>,
+) -> Result<Vec<u8>, EncodeError> {
+    let mut out = preamble(kind).to_vec();
+    for record in records {
+        match record {
+            Record::Head(first) => head(&mut out, first),
+            Record::Rules(some) => rules(&mut out, some),
+            Record::End { rules } => end(&mut out, *rules),
+            Record::Change { revision, stamp_ms, operation } => {
+                change(&mut out, *revision, *stamp_ms, operation)
+            }
+            Record::Replace { revision, stamp_ms, list } => replace(&mut out, *revision, *stamp_ms, list),
+            Record::Next { revision } => next(&mut out, *revision),
+        }?;
+    }
+    Ok(out)
+}

@@ -1,0 +1,236 @@
+//! Rules from and to the wire, with all their bounds checked both ways.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use edge_filter::{
+    Action, CanonicalPath, ClientNet, Conditions, Host, List, Match, Origin, ParameterSegments, Provenance,
+    Resource, Rule, Status, Target,
+};
+
+use super::bounds::{self, Invalid, MAX_PATH_BYTES, MAX_RULES_PER_CHUNK, at_most};
+use super::wire;
+
+/// What a decoded rule has in common with others of its chunk.
+struct Terms {
+    action: Action,
+    origin: Origin,
+    reason: Arc<str>,
+}
+
+impl Terms {
+    fn of(self, target: Target, expires_at_s: u32) -> Rule {
+        let Self { action, origin, reason } = self;
+        Rule { target, action, expires_at_s, origin, reason }
+    }
+}
+
+pub(super) fn rule_to_wire(rule: &Rule) -> Result<wire::Rule<'_>, Invalid> {
+    let Rule { target, expires_at_s, .. } = rule;
+    Ok(wire::Rule {
+        target: target_to_wire(target)?,
+        expires_at_s: *expires_at_s,
+        terms: terms_to_wire(rule)?,
+    })
+}
+
+pub(super) fn rule_from_wire(rule: wire::Rule<'_>) -> Result<Rule, Invalid> {
+    Ok(terms_from_wire(rule.terms)?.of(target_from_wire(rule.target)?, rule.expires_at_s))
+}
+
+pub(super) fn chunk_to_wire(rules: &[Rule]) -> Result<wire::Chunk<'_>, Invalid> {
+    at_most(rules.len(), MAX_RULES_PER_CHUNK, "rules of a record")?;
+    let mut chunk = wire::Chunk { terms: Vec::new(), rules: Vec::with_capacity(rules.len()) };
+    let mut known = HashMap::new();
+    for rule in rules {
+        let terms = terms_to_wire(rule)?;
+        let index = match known.get(&terms) {
+            Some(index) => *index,
+            None => {
+                let index = u16::try_from(chunk.terms.len()).map_err(|_| Invalid::Terms)?;
+                known.insert(terms, index);
+                chunk.terms.push(terms);
+                index
+            }
+        };
+        let target = target_to_wire(&rule.target)?;
+        chunk.rules.push(wire::ChunkRule { target, expires_at_s: rule.expires_at_s, terms: index });
+    }
+    Ok(chunk)
+}
+
+pub(super) fn chunk_from_wire(chunk: wire::Chunk<'_>) -> Result<Vec<Rule>, Invalid> {
+    at_most(chunk.rules.len(), MAX_RULES_PER_CHUNK, "rules of a record")?;
+    at_most(chunk.terms.len(), chunk.rules.len(), "terms for the rules of a record")?;
+    let terms = chunk.terms.into_iter().map(terms_from_wire).collect::<Result<Vec<_>, _>>()?;
+    let rule = |rule: wire::ChunkRule<'_>| {
+        let Terms { action, origin, reason } = terms.get(usize::from(rule.terms)).ok_or(Invalid::Terms)?;
+        Ok(Rule {
+            target: target_from_wire(rule.target)?,
+            action: *action,
+            expires_at_s: rule.expires_at_s,
+            origin: origin.clone(),
+            reason: reason.clone(),
+        })
+    };
+    chunk.rules.into_iter().map(rule).collect()
+}
+
+fn terms_to_wire(rule: &Rule) -> Result<wire::Terms<'_>, Invalid> {
+    let origin = match &rule.origin {
+        Origin::List(name) => wire::Origin::List(bounds::list_name(name)?),
+        Origin::Learned(from) => wire::Origin::Learned {
+            backend: bounds::provenance(&from.backend)?,
+            server: bounds::provenance(&from.server)?,
+            unique_id: bounds::provenance(&from.unique_id)?,
+            request: bounds::provenance(&from.request)?,
+            learned_at_ms: from.learned_at_ms,
+        },
+    };
+    Ok(wire::Terms { action: action_to_wire(rule.action), origin, reason: bounds::reason(&rule.reason)? })
+}
+
+fn terms_from_wire(terms: wire::Terms<'_>) -> Result<Terms, Invalid> {
+    let text = |text| bounds::provenance(text).map(str::to_owned);
+    let origin = match terms.origin {
+        wire::Origin::List(name) => Origin::List(bounds::list_name(name)?.into()),
+        wire::Origin::Learned { backend, server, unique_id, request, learned_at_ms } => {
+            Origin::Learned(Arc::new(Provenance {
+                backend: text(backend)?,
+                server: text(server)?,
+                unique_id: text(unique_id)?,
+                request: text(request)?,
+                learned_at_ms,
+            }))
+        }
+    };
+    Ok(Terms {
+        action: action_from_wire(terms.action)?,
+        origin,
+        reason: bounds::reason(terms.reason)?.into(),
+    })
+}
+
+fn action_to_wire(action: Action) -> u16 {
+    match action {
+        Action::Observe => 0,
+        Action::Tarpit => 1,
+        Action::Drop => 2,
+        Action::Deny(status) => status.code(),
+    }
+}
+
+fn action_from_wire(number: u16) -> Result<Action, Invalid> {
+    Ok(match number {
+        0 => Action::Observe,
+        1 => Action::Tarpit,
+        2 => Action::Drop,
+        code => Action::Deny(Status::new(code).ok_or(Invalid::Action(code))?),
+    })
+}
+
+pub(super) fn target_to_wire(target: &Target) -> Result<wire::Target<'_>, Invalid> {
+    match target {
+        Target::Client(list, net) => {
+            let list = match list {
+                List::Allow => wire::List::Allow,
+                List::Block => wire::List::Block,
+            };
+            let wire = match *net {
+                ClientNet::V4(bits, prefix_len) => wire::Target::V4 { list, bits, prefix_len },
+                ClientNet::V6(bits, prefix_len) => wire::Target::V6 { list, bits, prefix_len },
+            };
+            canonical_net(*net).map(|_| wire)
+        }
+        Target::Resource(resource, conditions) => {
+            conditions.check()?;
+            let conditions = (!conditions.is_empty()).then(|| Box::new(conditions_to_wire(conditions)));
+            Ok(wire::Target::Resource { resource: resource_to_wire(resource)?, conditions })
+        }
+    }
+}
+
+pub(super) fn target_from_wire(target: wire::Target<'_>) -> Result<Target, Invalid> {
+    let client = |list, net| {
+        let list = match list {
+            wire::List::Allow => List::Allow,
+            wire::List::Block => List::Block,
+        };
+        Ok(Target::Client(list, canonical_net(net)?))
+    };
+    match target {
+        wire::Target::V4 { list, bits, prefix_len } => client(list, ClientNet::V4(bits, prefix_len)),
+        wire::Target::V6 { list, bits, prefix_len } => client(list, ClientNet::V6(bits, prefix_len)),
+        wire::Target::Resource { resource, conditions } => {
+            let conditions = conditions.map_or_else(Conditions::default, |some| conditions_from_wire(*some));
+            conditions.check()?;
+            Ok(Target::Resource(resource_from_wire(resource)?, conditions))
+        }
+    }
+}
+
+/// The network itself, if it is in canonical form.
+fn canonical_net(net: ClientNet) -> Result<ClientNet, Invalid> {
+    let canonical = match net {
+        ClientNet::V4(bits, len) => ClientNet::new(IpAddr::V4(Ipv4Addr::from_bits(bits)), len),
+        ClientNet::V6(bits, len) => ClientNet::new(IpAddr::V6(Ipv6Addr::from_bits(bits)), len),
+    };
+    if canonical == Ok(net) { Ok(net) } else { Err(Invalid::Net) }
+}
+
+pub(super) fn resource_to_wire(resource: &Resource) -> Result<wire::Resource<'_>, Invalid> {
+    let matching = match resource.matching {
+        Match::Exact => wire::Match::Exact,
+        Match::Prefix => wire::Match::Prefix,
+    };
+    let host = resource.host.as_ref().map(Host::as_str);
+    let wire = wire::Resource { host, matching, path: resource.path.as_str() };
+    // What is written must read back: a path may be longer than any that is read, a prefix may end with a slash.
+    let path = wire.path;
+    let is_canonical = path.len() <= MAX_PATH_BYTES
+        && (resource.matching == Match::Exact || path == "/" || !path.ends_with('/'));
+    if is_canonical { Ok(wire) } else { Err(Invalid::Path) }
+}
+
+pub(super) fn resource_from_wire(wire: wire::Resource<'_>) -> Result<Resource, Invalid> {
+    let host = match wire.host {
+        Some(text) => Some(Host::parse(text).ok().filter(|host| host.as_str() == text).ok_or(Invalid::Host)?),
+        None => None,
+    };
+    let path = CanonicalPath::parse(wire.path, ParameterSegments::Keep, MAX_PATH_BYTES);
+    let path = path.map_err(|_| Invalid::Path)?;
+    let resource = match wire.matching {
+        wire::Match::Exact => Resource::exact(host, path),
+        wire::Match::Prefix => Resource::prefix(host, path),
+    };
+    if resource.path.as_str() == wire.path { Ok(resource) } else { Err(Invalid::Path) }
+}
+
+fn conditions_to_wire(conditions: &Conditions) -> wire::Conditions<'_> {
+    let Conditions { method, query, parameter, anonymous, client } = conditions;
+    wire::Conditions {
+        method: method.as_deref(),
+        query: query.as_deref(),
+        parameter: parameter.as_ref().map(|(name, value)| (&**name, &**value)),
+        anonymous: *anonymous,
+        client: client.map(|addr| match addr {
+            IpAddr::V4(v4) => wire::Client::V4(v4.to_bits()),
+            IpAddr::V6(v6) => wire::Client::V6(v6.to_bits()),
+        }),
+    }
+}
+
+fn conditions_from_wire(wire: wire::Conditions<'_>) -> Conditions {
+    let wire::Conditions { method, query, parameter, anonymous, client } = wire;
+    Conditions {
+        method: method.map(Box::from),
+        query: query.map(Box::from),
+        parameter: parameter.map(|(name, value)| (name.into(), value.into())),
+        anonymous,
+        client: client.map(|addr| match addr {
+            wire::Client::V4(bits) => IpAddr::V4(Ipv4Addr::from_bits(bits)),
+            wire::Client::V6(bits) => IpAddr::V6(Ipv6Addr::from_bits(bits)),
+        }),
+    }
+}

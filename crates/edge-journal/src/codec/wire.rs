@@ -1,0 +1,157 @@
+//! The types as they are written, for ever: variants and fields are never reordered, removed or changed, only a
+//! new version of the format may have others. bincode writes a variant by its number and a struct as its fields.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Record<'a> {
+    #[serde(borrow)]
+    Head(Head<'a>),
+    Rules(Chunk<'a>),
+    End {
+        rules: u64,
+    },
+    Change {
+        revision: u64,
+        stamp_ms: u64,
+        change: Change<'a>,
+    },
+    Replace {
+        revision: u64,
+        stamp_ms: u64,
+        list: &'a str,
+    },
+    Next {
+        revision: u64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Head<'a> {
+    pub(super) revision: u64,
+    pub(super) stamp_ms: u64,
+    pub(super) learned_until_ms: u64,
+    #[serde(borrow)]
+    pub(super) lists: Vec<&'a str>,
+}
+
+/// Rules, with what they have in common written once: an address then costs 14 bytes.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Chunk<'a> {
+    #[serde(borrow)]
+    pub(super) terms: Vec<Terms<'a>>,
+    pub(super) rules: Vec<ChunkRule<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ChunkRule<'a> {
+    #[serde(borrow)]
+    pub(super) target: Target<'a>,
+    pub(super) expires_at_s: u32,
+    /// Index into `terms`.
+    pub(super) terms: u16,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Rule<'a> {
+    #[serde(borrow)]
+    pub(super) target: Target<'a>,
+    pub(super) expires_at_s: u32,
+    pub(super) terms: Terms<'a>,
+}
+
+/// A rule but for its target and its end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Terms<'a> {
+    /// 0 observe, 1 tarpit, 2 drop, 400 to 599 deny with this status.
+    pub(super) action: u16,
+    #[serde(borrow)]
+    pub(super) origin: Origin<'a>,
+    pub(super) reason: &'a str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum Origin<'a> {
+    List(&'a str),
+    Learned {
+        #[serde(borrow)]
+        backend: &'a str,
+        server: &'a str,
+        unique_id: &'a str,
+        request: &'a str,
+        learned_at_ms: u64,
+    },
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) enum List {
+    Allow,
+    Block,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Target<'a> {
+    V4 {
+        list: List,
+        bits: u32,
+        prefix_len: u8,
+    },
+    V6 {
+        list: List,
+        bits: u128,
+        prefix_len: u8,
+    },
+    Resource {
+        #[serde(borrow)]
+        resource: Resource<'a>,
+        /// Boxed, so that an address is not as large as they are while it is read.
+        conditions: Option<Box<Conditions<'a>>>,
+    },
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Match {
+    Exact,
+    Prefix,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Resource<'a> {
+    #[serde(borrow)]
+    pub(super) host: Option<&'a str>,
+    pub(super) matching: Match,
+    pub(super) path: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Conditions<'a> {
+    #[serde(borrow)]
+    pub(super) method: Option<&'a str>,
+    pub(super) query: Option<&'a str>,
+    pub(super) parameter: Option<(&'a str, &'a str)>,
+    pub(super) anonymous: bool,
+    pub(super) client: Option<Client>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Client {
+    V4(u32),
+    V6(u128),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Change<'a> {
+    #[serde(borrow)]
+    One(Step<'a>),
+    Batch(Vec<Step<'a>>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Step<'a> {
+    #[serde(borrow)]
+    Put(Rule<'a>),
+    Remove(Target<'a>),
+    Forget(Target<'a>),
+    ForgetResource(Resource<'a>),
+    Replace(&'a str, Chunk<'a>),
+}

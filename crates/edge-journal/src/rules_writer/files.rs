@@ -1,0 +1,208 @@
+//! The steps that files are written in. A file appears under its name only when it is complete and on the disk.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use edge_filter::Rule;
+use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
+
+use super::{Journal, WriteError};
+use crate::appender::Appender;
+use crate::dir::{names, open_regular, remove};
+use crate::{EncodeError, FileKind, FileName, Head, codec};
+
+/// Rules of one record: few enough that a reader can apply them in one slice of its time.
+const RULES_PER_CHUNK: usize = 512;
+
+/// How much is written at a time, bytes.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// The directory, as its writer sees it.
+pub(super) struct Files {
+    parent: Arc<OwnedFd>,
+    /// Called after each step: the tests look at the directory then.
+    #[cfg(test)]
+    pub(super) after_step: std::cell::RefCell<Option<Box<dyn FnMut() + Send>>>,
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Files").field("parent", &self.parent).finish_non_exhaustive()
+    }
+}
+
+impl Files {
+    pub(super) fn new(parent: Arc<OwnedFd>) -> Self {
+        Self {
+            parent,
+            #[cfg(test)]
+            after_step: Default::default(),
+        }
+    }
+
+    /// Writes a snapshot or a list file to its temporary name. O(rules); holds one chunk.
+    pub(super) fn write_rules(
+        &self,
+        kind: FileKind,
+        head: &Head,
+        rules: impl Iterator<Item = Result<Rule, WriteError>>,
+    ) -> Result<(), WriteError> {
+        let mut out = self.begin(kind)?;
+        codec::head(&mut out.buffer, head)?;
+        let mut chunk = Vec::with_capacity(RULES_PER_CHUNK);
+        let mut count = 0_u64;
+        for rule in rules {
+            chunk.push(rule?);
+            count = count.saturating_add(1);
+            if chunk.len() == RULES_PER_CHUNK {
+                out.put(&chunk)?;
+                chunk.clear();
+            }
+        }
+        out.put(&chunk)?;
+        codec::end(&mut out.buffer, count)?;
+        out.finish().map(drop)
+    }
+
+    /// Makes a journal with its head; the journals of the same name that a crash left are replaced.
+    pub(super) fn create_journal(&self, base: u64, stamp_ms: u64) -> Result<Journal, WriteError> {
+        let mut out = self.begin(FileKind::Journal)?;
+        codec::head(&mut out.buffer, &Head { revision: base, stamp_ms, ..Head::default() })?;
+        let bytes = u64::try_from(out.buffer.len()).unwrap_or(u64::MAX);
+        let file = out.finish()?;
+        self.publish(FileKind::Journal, &FileName::Journal(base))?;
+        Ok(Journal { base, appender: Appender::new(file, bytes) })
+    }
+
+    /// Gives the file that was written last its name, on the disk too.
+    pub(super) fn publish(&self, kind: FileKind, name: &FileName) -> Result<(), WriteError> {
+        self.rename(kind, name)?;
+        self.sync()
+    }
+
+    pub(super) fn rename(&self, kind: FileKind, name: &FileName) -> Result<(), WriteError> {
+        renameat(&*self.parent, temporary(kind), &*self.parent, name.in_its_directory())
+            .map_err(|error| WriteError::io(name, error.into()))?;
+        self.did_step();
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<(), WriteError> {
+        // The descriptor of the directory is a mere place, which cannot be synced.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(&*self.parent, ".", flags, Mode::empty())
+            .and_then(fsync)
+            .map_err(|error| WriteError::io("the state directory", error.into()))?;
+        self.did_step();
+        Ok(())
+    }
+
+    pub(super) fn append(&self, journal: &mut Journal, frame: &[u8]) -> Result<(), WriteError> {
+        let done = journal.appender.append(frame);
+        self.did_step();
+        done.map_err(|error| WriteError::io(FileName::Journal(journal.base), error))
+    }
+
+    pub(super) fn remove(&self, name: &FileName) -> Result<(), WriteError> {
+        remove(&self.parent, &name.in_its_directory()).map_err(|error| WriteError::io(name, error))?;
+        self.did_step();
+        Ok(())
+    }
+
+    /// What a writer that was killed has not given its name.
+    pub(super) fn remove_temporaries(&self) -> Result<(), WriteError> {
+        for kind in [FileKind::Snapshot, FileKind::List, FileKind::Journal] {
+            let name = temporary(kind);
+            remove(&self.parent, name).map_err(|error| WriteError::io(name, error))?;
+            self.did_step();
+        }
+        Ok(())
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<FileName>, WriteError> {
+        let (names, _) = names(&self.parent).map_err(|error| WriteError::io("the state directory", error))?;
+        Ok(names.iter().filter_map(|name| FileName::parse_rules(name)).collect())
+    }
+
+    /// A journal to append to.
+    pub(super) fn open_journal(&self, base: u64) -> Result<File, WriteError> {
+        let name = FileName::Journal(base);
+        open_regular(&self.parent, &name.in_its_directory(), OFlags::WRONLY | OFlags::APPEND, Mode::empty())
+            .map_err(|error| WriteError::io(name, error))
+    }
+
+    pub(super) fn cut(&self, file: &File, base: u64, bytes: u64) -> Result<(), WriteError> {
+        file.set_len(bytes).map_err(|error| WriteError::io(FileName::Journal(base), error))?;
+        self.did_step();
+        Ok(())
+    }
+
+    fn begin(&self, kind: FileKind) -> Result<Unfinished<'_>, WriteError> {
+        let name = temporary(kind);
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::TRUNC;
+        let file = open_regular(&self.parent, name, flags, Mode::from_raw_mode(0o640));
+        let file = file.map_err(|error| WriteError::io(name, error))?;
+        self.did_step();
+        Ok(Unfinished { files: self, name, file, buffer: codec::preamble(kind).to_vec() })
+    }
+
+    fn did_step(&self) {
+        #[cfg(test)]
+        if let Some(look) = &mut *self.after_step.borrow_mut() {
+            look();
+        }
+    }
+}
+
+/// A file under its temporary name, which no reader looks at.
+struct Unfinished<'a> {
+    files: &'a Files,
+    name: &'static str,
+    file: File,
+    buffer: Vec<u8>,
+}
+
+impl Unfinished<'_> {
+    /// As one record, or as more where one would be too long.
+    fn put(&mut self, rules: &[Rule]) -> Result<(), WriteError> {
+        if rules.is_empty() {
+            return Ok(());
+        }
+        match codec::rules(&mut self.buffer, rules) {
+            Err(EncodeError::TooLarge { .. }) if rules.len() > 1 => {
+                let (first, second) = rules.split_at_checked(rules.len().div_ceil(2)).unwrap_or_default();
+                self.put(first)?;
+                self.put(second)?;
+            }
+            other => other?,
+        }
+        if self.buffer.len() >= WRITE_BYTES {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), WriteError> {
+        self.file.write_all(&self.buffer).map_err(|error| WriteError::io(self.name, error))?;
+        self.buffer.clear();
+        self.files.did_step();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<File, WriteError> {
+        self.write()?;
+        self.file.sync_all().map_err(|error| WriteError::io(self.name, error))?;
+        self.files.did_step();
+        Ok(self.file)
+    }
+}
+
+fn temporary(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Snapshot => "rules.snapshot.new",
+        FileKind::List => "rules.list.new",
+        FileKind::Journal | FileKind::Learned => "rules.journal.new",
+    }
+}

@@ -1,0 +1,250 @@
+//! Writing the rules: snapshot, list files and journals.
+
+mod error;
+mod files;
+mod recovery;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use edge_filter::{Operation, Origin, Rule};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+
+use self::files::Files;
+use self::recovery::{Found, recover};
+use crate::appender::Appender;
+use crate::dir::open_regular;
+use crate::{FileKind, FileName, Head, StateDir, codec};
+
+pub use self::error::WriteError;
+
+/// The one writer of the rules in a state directory; its lock is held until it is dropped. Whatever moment its
+/// process is killed at, readers find every change that it acknowledged, once, and the next writer goes on.
+///
+/// Changes are acknowledged when the kernel has them. To outlive a power cut they need [`RulesWriter::sync`].
+#[derive(Debug)]
+pub struct RulesWriter {
+    files: Files,
+    /// The last change.
+    revision: u64,
+    stamp_ms: u64,
+    /// `None` where the chain of journals is broken: nothing can be appended before a rotation.
+    journal: Option<Journal>,
+    /// The revision that the journal before begins at: readers may still follow it.
+    previous: Option<u64>,
+    /// A journal that was rotated, but does not say so yet, for want of room on the disk.
+    unlinked: Option<Journal>,
+    /// Held, not used.
+    _lock: File,
+}
+
+/// The journal that is appended to.
+#[derive(Debug)]
+struct Journal {
+    /// The revision in its name.
+    base: u64,
+    appender: Appender,
+}
+
+impl RulesWriter {
+    /// Takes the directory over from whoever wrote before, and makes it if need be: cuts an unfinished record off
+    /// the journal, finishes or undoes an unfinished rotation.
+    ///
+    /// # Errors
+    /// Another writer lives. A file is foreign or newer than this version: then nothing is touched. Those of the
+    /// system. Damage is no error here: [`RulesWriter::needs_rotation`] tells it.
+    pub fn open(dir: &Path, now_ms: u64) -> Result<Self, WriteError> {
+        let io = |error| WriteError::io(dir.display(), error);
+        DirBuilder::new().recursive(true).mode(0o750).create(dir).map_err(io)?;
+        let dir = StateDir::open(dir).map_err(io)?;
+        let parent = dir.current().map_err(io)?;
+        let lock = lock(&parent)?;
+        let files = Files::new(parent);
+        let Found { revision, stamp_ms, journal, previous } = recover(&dir, &files)?;
+        let mut writer =
+            Self { files, revision, stamp_ms, journal: None, previous, unlinked: None, _lock: lock };
+        match journal {
+            recovery::Chain::Whole { base, file, bytes } => {
+                writer.journal = Some(Journal { base, appender: Appender::new(file, bytes) });
+                writer.remove_old()?;
+            }
+            recovery::Chain::None => {
+                let stamp_ms = writer.tick(now_ms);
+                writer.journal = Some(writer.files.create_journal(0, stamp_ms)?);
+            }
+            recovery::Chain::Broken => {}
+        }
+        Ok(writer)
+    }
+
+    /// Appends one change and returns its revision. It is not waited for the disk.
+    ///
+    /// # Errors
+    /// It cannot be written: then nothing has changed.
+    pub fn append(&mut self, operation: &Operation, now_ms: u64) -> Result<u64, WriteError> {
+        self.append_record(now_ms, |out, revision, stamp_ms| {
+            codec::change(out, revision, stamp_ms, operation)
+        })
+    }
+
+    /// Makes these the rules of the list of this name, all at once, however many, and returns the revision. Waits
+    /// for the disk.
+    ///
+    /// # Errors
+    /// It cannot be written, or a rule is of another list: then nothing has changed.
+    pub fn replace_list(
+        &mut self,
+        list: &str,
+        rules: impl IntoIterator<Item = Rule>,
+        now_ms: u64,
+    ) -> Result<u64, WriteError> {
+        if self.needs_rotation() {
+            return Err(WriteError::NeedsRotation);
+        }
+        let name: Arc<str> = list.into();
+        let revision = self.next_revision()?;
+        let head = Head { revision, stamp_ms: self.tick(now_ms), learned_until_ms: 0, lists: vec![name] };
+        let of_the_list = rules.into_iter().map(|rule| match &rule.origin {
+            Origin::List(of) if **of == *list => Ok(rule),
+            other => Err(WriteError::ForeignRule { list: list.to_owned(), origin: other.to_string() }),
+        });
+        self.files.write_rules(FileKind::List, &head, of_the_list)?;
+        self.files.publish(FileKind::List, &FileName::List(revision))?;
+        self.append_record(now_ms, |out, revision, stamp_ms| codec::replace(out, revision, stamp_ms, list))
+    }
+
+    /// Writes all rules of the manager, as they are at this revision, to a new snapshot, begins a new journal, and
+    /// removes what no reader needs any more. `lists` are the names of all lists, the empty ones too;
+    /// `learned_until_ms` as in [`Head`]. Waits for the disk.
+    ///
+    /// After damage this takes a revision of its own, greater than any that was given, and all is well again.
+    ///
+    /// # Errors
+    /// It cannot be written: then nothing has changed. Where only the last step fails, the sync of the directory,
+    /// the new files are in force, but may not outlive a power cut.
+    pub fn rotate(
+        &mut self,
+        rules: impl IntoIterator<Item = Rule>,
+        lists: &[Arc<str>],
+        learned_until_ms: u64,
+        now_ms: u64,
+    ) -> Result<(), WriteError> {
+        self.link();
+        let is_broken = self.needs_rotation();
+        let revision = if is_broken { self.next_revision()? } else { self.revision };
+        let stamp_ms = self.tick(now_ms);
+        let head = Head { revision, stamp_ms, learned_until_ms, lists: lists.to_vec() };
+        self.files.write_rules(FileKind::Snapshot, &head, rules.into_iter().map(Ok))?;
+        // Where nothing has changed since the last rotation, its journal goes on.
+        let is_new = is_broken || self.journal.as_ref().is_none_or(|journal| journal.base != revision);
+        let journal = if is_new { Some(self.files.create_journal(revision, stamp_ms)?) } else { None };
+        self.files.rename(FileKind::Snapshot, &FileName::Snapshot)?;
+        // From here on a reader that starts begins at the new journal, so this goes there too, whatever fails.
+        self.revision = revision;
+        if let Some(journal) = journal {
+            let old = self.journal.replace(journal);
+            self.previous = old.as_ref().filter(|_| !is_broken).map(|old| old.base);
+            self.unlinked = old.filter(|_| !is_broken);
+        }
+        let synced = self.files.sync();
+        self.link();
+        // What cannot be removed now is removed by the next rotation.
+        let _ = self.remove_old();
+        synced
+    }
+
+    /// Waits until all changes are on the disk.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn sync(&mut self) -> Result<(), WriteError> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        journal.appender.sync().map_err(|error| WriteError::io(FileName::Journal(journal.base), error))
+    }
+
+    /// The revision of the last change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// How long the journal is, bytes: 0 where the next thing to do is a rotation.
+    pub fn journal_bytes(&self) -> u64 {
+        self.journal.as_ref().map_or(0, |journal| journal.appender.bytes())
+    }
+
+    /// Whether the files were found damaged, or the journal could not be kept whole: nothing is taken before
+    /// [`RulesWriter::rotate`] has written a snapshot.
+    pub fn needs_rotation(&self) -> bool {
+        self.journal.as_ref().is_none_or(|journal| journal.appender.is_torn())
+    }
+
+    fn append_record(
+        &mut self,
+        now_ms: u64,
+        encode: impl FnOnce(&mut Vec<u8>, u64, u64) -> Result<(), codec::EncodeError>,
+    ) -> Result<u64, WriteError> {
+        self.link();
+        let (revision, stamp_ms) = (self.next_revision()?, self.tick(now_ms));
+        let journal = self.journal.as_mut().ok_or(WriteError::NeedsRotation)?;
+        let mut frame = Vec::new();
+        encode(&mut frame, revision, stamp_ms)?;
+        self.files.append(journal, &frame)?;
+        self.revision = revision;
+        Ok(revision)
+    }
+
+    /// Lets the journal that was rotated name the next one. Where that fails it is tried again before the next
+    /// change.
+    fn link(&mut self) {
+        let Some(mut old) = self.unlinked.take() else { return };
+        let next = self.journal.as_ref().map_or(self.revision, |journal| journal.base);
+        let mut frame = Vec::new();
+        let is_linked = codec::next(&mut frame, next).is_ok() && self.files.append(&mut old, &frame).is_ok();
+        if !is_linked {
+            self.unlinked = Some(old);
+        }
+    }
+
+    /// Removes what no reader needs: journals but for this one and the one before, and the list files named in them.
+    fn remove_old(&self) -> Result<(), WriteError> {
+        let Some(current) = self.journal.as_ref().map(|journal| journal.base) else { return Ok(()) };
+        let oldest = self.previous.unwrap_or(current);
+        for file in self.files.list()? {
+            let is_old = match &file {
+                FileName::Journal(base) => *base != current && Some(*base) != self.previous,
+                FileName::List(revision) => *revision <= oldest || *revision > self.revision,
+                FileName::Snapshot | FileName::Learned(_) => false,
+            };
+            if is_old {
+                self.files.remove(&file)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_revision(&self) -> Result<u64, WriteError> {
+        self.revision.checked_add(1).ok_or(WriteError::NoRevisionLeft)
+    }
+
+    /// The next stamp: never one that was given before, whatever the wall clock does.
+    fn tick(&mut self, now_ms: u64) -> u64 {
+        self.stamp_ms = now_ms.max(self.stamp_ms.saturating_add(1));
+        self.stamp_ms
+    }
+}
+
+fn lock(parent: &std::os::fd::OwnedFd) -> Result<File, WriteError> {
+    const NAME: &str = "rules.lock";
+    let flags = OFlags::RDWR | OFlags::CREATE;
+    let file = open_regular(parent, NAME, flags, Mode::from_raw_mode(0o640));
+    let file = file.map_err(|error| WriteError::io(NAME, error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(WriteError::Locked),
+        Err(error) => Err(WriteError::io(NAME, error.into())),
+    }
+}

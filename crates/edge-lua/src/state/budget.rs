@@ -1,0 +1,22 @@
+//! How long a piece of work may go on.
+
+use std::time::{Duration, Instant};
+
+/// An end that work in small pieces looks at between two of them. HAProxy's thread serves nobody meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget(Option<Instant>);
+
+impl Budget {
+    /// From now on.
+    pub(crate) fn of(length: Duration) -> Self {
+        Self(Some(Instant::now() + length))
+    }
+
+    /// For the start, where nobody is served yet.
+    pub(crate) const UNLIMITED: Self = Self(None);
+
+    /// Whether the work has to go on another time. Reads a clock: ask between pieces of a microsecond or more.
+    pub(crate) fn is_spent(self) -> bool {
+        self.0.is_some_and(|end| Instant::now() >= end)
+    }
+}

@@ -1,0 +1,234 @@
+//! Copies what this worker knows of lessons into a new journal of its own, in slices. So a journal is begun, kept short,
+//! made complete after a failure of the disk, and made the heir of workers that died.
+
+use std::sync::Arc;
+use std::vec;
+
+use edge_filter::{Filter, Operation, Origin, Rule};
+use edge_journal::{FileName, LearnedJournal, StateDir, remove_learned};
+use serde::Serialize;
+
+use super::budget::Budget;
+use super::health::{Health, Part};
+use super::own::OwnJournal;
+use super::stamps::Stamps;
+use super::taken_back::{Taken, TakenBack};
+use super::workers::Workers;
+
+/// Between two tries, and between two inheritances, milliseconds.
+const PAUSE_MS: u64 = 1000;
+
+/// Writes the journals of this worker.
+pub(crate) struct Compactor {
+    /// Length at which a journal is compacted, bytes, where it is more than twice what a copy needs.
+    max_journal_bytes: u64,
+    running: Option<Compaction>,
+    /// Journals of this worker that the next complete copy replaces: the one before, and one whose copy failed half
+    /// way while lessons went to it.
+    replaced: Vec<Arc<LearnedJournal>>,
+    made: u64,
+    ended_ms: u64,
+    last: Option<Copied>,
+}
+
+/// A finished copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Copied {
+    pub(crate) at_s: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+struct Compaction {
+    into: Arc<LearnedJournal>,
+    /// What it replaces besides this worker's own.
+    inherits: Vec<FileName>,
+    /// Nothing was written before either: what fails then leaves nothing behind.
+    repairs: bool,
+    copying: Option<Copying>,
+    records: u64,
+}
+
+struct Copying {
+    taken_back: vec::IntoIter<(u64, Arc<Taken>)>,
+    rules: Box<dyn Iterator<Item = Option<Rule>> + Send>,
+}
+
+/// What a compaction works with.
+pub(crate) struct Site<'a> {
+    pub(crate) dir: &'a StateDir,
+    pub(crate) own: &'a OwnJournal,
+    pub(crate) filter: &'a Filter,
+    pub(crate) taken_back: &'a TakenBack,
+    pub(crate) workers: &'a mut Workers,
+    pub(crate) health: &'a mut Health,
+    pub(crate) now_ms: u64,
+    pub(crate) stamps: &'a Stamps,
+}
+
+impl Compactor {
+    pub(crate) fn new(max_journal_bytes: u64) -> Self {
+        Self { max_journal_bytes, running: None, replaced: Vec::new(), made: 0, ended_ms: 0, last: None }
+    }
+
+    /// The copy that was finished last.
+    pub(crate) fn last(&self) -> Option<&Copied> {
+        self.last.as_ref()
+    }
+
+    /// Whether this is a journal of this worker.
+    pub(crate) fn owns(&self, name: &FileName) -> bool {
+        let running = self.running.iter().map(|compaction| &compaction.into);
+        running.chain(&self.replaced).any(|journal| journal.name() == name)
+    }
+
+    /// Works on until the budget is spent; whether the work has to go on.
+    pub(crate) fn work(&mut self, site: &mut Site<'_>, budget: Budget) -> bool {
+        if let Some(failure) = site.own.take_failure() {
+            self.fail(site, failure);
+        }
+        if self.running.is_none() && !(self.is_due(site) && self.begin(site)) {
+            return false;
+        }
+        match self.copy(site, budget) {
+            Ok(true) => {
+                self.finish(site);
+                false
+            }
+            Ok(false) => true,
+            Err(failure) => {
+                self.fail(site, failure);
+                false
+            }
+        }
+    }
+
+    fn is_due(&self, site: &Site<'_>) -> bool {
+        let Some(current) = site.own.current() else {
+            return !site.health.is_failing(&Part::OwnJournal) || self.has_paused(site);
+        };
+        // A copy that needs more than the limit would be due again at once.
+        let needed = self.last.as_ref().map_or(0, |last| last.bytes * 2);
+        site.own.has_missed()
+            || current.len() > self.max_journal_bytes.max(needed)
+            || self.has_paused(site) && !site.workers.inheritance().is_empty()
+    }
+
+    fn has_paused(&self, site: &Site<'_>) -> bool {
+        site.now_ms.abs_diff(self.ended_ms) >= PAUSE_MS
+    }
+
+    fn begin(&mut self, site: &mut Site<'_>) -> bool {
+        self.made += 1;
+        let worker = format!("{}-{}-{}", site.now_ms, std::process::id(), self.made);
+        let repairs = site.health.is_failing(&Part::OwnJournal);
+        match LearnedJournal::create(site.dir, &worker, site.stamps.next(site.now_ms)) {
+            Ok(journal) => {
+                let into = Arc::new(journal);
+                self.replaced.extend(site.own.replace(Some(into.clone())));
+                site.own.forget_missed();
+                let inherits = site.workers.inheritance();
+                self.running = Some(Compaction { into, inherits, repairs, copying: None, records: 0 });
+                true
+            }
+            Err(e) => {
+                self.fail(site, format!("cannot make learned/{worker}.journal: {e}"));
+                false
+            }
+        }
+    }
+
+    /// Whether all is copied.
+    fn copy(&mut self, site: &Site<'_>, budget: Budget) -> Result<bool, String> {
+        let Some(running) = &mut self.running else { return Ok(true) };
+        let copying = match &mut running.copying {
+            Some(copying) => copying,
+            none => {
+                // See `OwnJournal`: threads that hold an old journal have submitted what they write to it.
+                if !self.replaced.iter_mut().all(|journal| Arc::get_mut(journal).is_some()) {
+                    return Ok(false);
+                }
+                let now_s = u32::try_from(site.now_ms / 1000).unwrap_or(u32::MAX);
+                // What was submitted may wait for another thread still.
+                let Some(mut edit) = site.filter.edit(now_s) else { return Ok(false) };
+                edit.settle();
+                drop(edit);
+                none.insert(Copying {
+                    taken_back: site.taken_back.all().into_iter(),
+                    rules: Box::new(site.filter.snapshot().learned()),
+                })
+            }
+        };
+        let mut append = |stamp_ms: u64, operation: &Operation| {
+            running.records += 1;
+            let name = running.into.name();
+            running.into.append(stamp_ms, operation).map_err(|e| format!("cannot write to {name}: {e}"))
+        };
+        while !budget.is_spent() {
+            if let Some((stamp_ms, taken)) = copying.taken_back.next() {
+                append(stamp_ms, &taken.operation())?;
+                continue;
+            }
+            match copying.rules.next() {
+                Some(Some(rule)) => {
+                    if let Origin::Learned(from) = &rule.origin {
+                        append(from.learned_at_ms, &Operation::Put(rule))?;
+                    }
+                }
+                Some(None) => {}
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    fn finish(&mut self, site: &mut Site<'_>) {
+        let Some(running) = self.running.take() else { return };
+        if !site.own.current().is_some_and(|current| Arc::ptr_eq(&current, &running.into)) {
+            // A thread could not write a lesson to it: the failure it left says why.
+            self.running = Some(running);
+            let failure =
+                site.own.take_failure().unwrap_or_else(|| "a lesson could not be written".to_owned());
+            return self.fail(site, failure);
+        }
+        self.ended_ms = site.now_ms;
+        let Compaction { into, inherits, records, .. } = running;
+        self.last = Some(Copied { at_s: site.now_ms / 1000, records, bytes: into.len() });
+        for journal in std::mem::take(&mut self.replaced) {
+            let name = journal.name().clone();
+            // What another thread still holds is removed when it is found without a lock, like those of the dead.
+            drop(journal);
+            let _ = remove_learned(site.dir, &name);
+        }
+        site.workers.inherited(&inherits);
+        site.workers.remove_inherited(site.dir, site.health);
+        site.health.works(&Part::OwnJournal, || {
+            format!("what is learned is written again; {records} records were copied from memory")
+        });
+    }
+
+    /// Nothing can be written: a new journal is tried after a pause.
+    pub(crate) fn fail(&mut self, site: &mut Site<'_>, failure: String) {
+        site.own.miss();
+        self.ended_ms = site.now_ms;
+        let current = site.own.replace(None);
+        let unfinished = self.running.take();
+        let repairs = unfinished.as_ref().is_some_and(|compaction| compaction.repairs);
+        for journal in current.into_iter().chain(unfinished.map(|compaction| compaction.into)) {
+            if self.replaced.iter().any(|other| Arc::ptr_eq(other, &journal)) {
+                continue;
+            }
+            if repairs {
+                let name = journal.name().clone();
+                drop(journal);
+                let _ = remove_learned(site.dir, &name);
+            } else {
+                self.replaced.push(journal);
+            }
+        }
+        // The directory may be another by now.
+        let _ = site.dir.reopen();
+        let dir = site.dir.path().display();
+        site.health.fails(Part::OwnJournal, format!("what is learned is in memory only: {dir}: {failure}"));
+    }
+}

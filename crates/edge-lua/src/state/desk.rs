@@ -1,0 +1,211 @@
+//! What one thread at a time works with.
+
+use std::sync::Arc;
+
+use edge_filter::Filter;
+use edge_journal::FileName;
+
+use super::budget::Budget;
+use super::chain::{Chain, Way};
+use super::compaction::{Compactor, Site};
+use super::health::{Health, Part};
+use super::merge::{Lessons, Merge};
+use super::report::{Journal, Report};
+use super::workers::Workers;
+use super::{State, Turn};
+
+/// Between two looks at the directory, milliseconds.
+const LOOK_EVERY_MS: u64 = 1000;
+
+/// Where and when the work is done.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) filter: &'a Filter,
+    pub(crate) now_ms: u64,
+}
+
+/// Everything but what threads that learn use.
+pub(crate) struct Desk {
+    health: Health,
+    chain: Chain,
+    workers: Workers,
+    lessons: Lessons,
+    compactor: Compactor,
+    looked_ms: u64,
+}
+
+impl Place<'_> {
+    fn now_s(&self) -> u32 {
+        u32::try_from(self.now_ms / 1000).unwrap_or(u32::MAX)
+    }
+
+    fn max_ttl_s(&self) -> u32 {
+        self.filter.settings().max_ttl_s
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(max_journal_bytes: u64, lists_of_settings: Vec<Arc<str>>) -> Self {
+        Self {
+            health: Health::default(),
+            chain: Chain::new(lists_of_settings),
+            workers: Workers::default(),
+            lessons: Lessons::default(),
+            compactor: Compactor::new(max_journal_bytes),
+            looked_ms: 0,
+        }
+    }
+
+    /// Reads everything. The lines for the log.
+    pub(crate) fn load(&mut self, place: &Place<'_>) -> Vec<String> {
+        self.is_present(place);
+        self.look_at_journals(place);
+        self.read(place, Budget::UNLIMITED, true, true);
+        self.end(place).lines
+    }
+
+    /// A slice of work.
+    pub(crate) fn turn(&mut self, place: &Place<'_>, budget: Budget) -> Turn {
+        self.note_taken_back(place);
+        let looks = place.now_ms.abs_diff(self.looked_ms) >= LOOK_EVERY_MS;
+        if looks {
+            self.looked_ms = place.now_ms;
+            self.look(place);
+        }
+        let reads = self.read(place, budget, looks, false);
+        let writes = self.write(place, budget);
+        Turn { is_cut: reads || writes, ..self.end(place) }
+    }
+
+    /// A slice of reading, with a look for files that came just now; whether more is waiting.
+    pub(crate) fn catch_up(&mut self, place: &Place<'_>, budget: Budget) -> bool {
+        self.is_present(place);
+        let more = self.read(place, budget, true, false);
+        place.state.revision.store(self.chain.revision(), std::sync::atomic::Ordering::Relaxed);
+        more
+    }
+
+    fn note_taken_back(&mut self, place: &Place<'_>) {
+        for (taken, stamp_ms) in place.state.taken_back.1.try_iter().take(super::MAX_WAITING) {
+            self.lessons.taken_back.note(taken, stamp_ms);
+        }
+    }
+
+    fn look(&mut self, place: &Place<'_>) {
+        self.lessons.trim(place.now_ms, place.max_ttl_s());
+        if !self.is_present(place) {
+            return;
+        }
+        self.look_at_journals(place);
+        self.workers.remove_inherited(&place.state.dir, &mut self.health);
+        if let Some(journal) =
+            place.state.own.current().filter(|journal| !journal.is_present(&place.state.dir))
+        {
+            let failure = format!("{}: somebody removed it", journal.name());
+            drop(journal);
+            self.with_site(place, |compactor, site| compactor.fail(site, failure));
+        }
+    }
+
+    /// Whether the directory is there; one that appeared, or replaced the one in use, is taken.
+    fn is_present(&mut self, place: &Place<'_>) -> bool {
+        let dir = &place.state.dir;
+        let path = dir.path().display();
+        if !dir.is_present()
+            && let Err(e) = dir.reopen()
+        {
+            let problem = format!("EDGE_STATE_DIR: {path}: {e}: nothing that is learned outlives HAProxy");
+            self.health.fails(Part::Directory, problem);
+            return false;
+        }
+        self.health.works(&Part::Directory, || format!("EDGE_STATE_DIR: {path}: is there now"));
+        true
+    }
+
+    fn look_at_journals(&mut self, place: &Place<'_>) {
+        let dir = &place.state.dir;
+        let own = place.state.own.current();
+        let is_own =
+            |name: &FileName| self.compactor.owns(name) || own.as_ref().is_some_and(|own| own.name() == name);
+        match dir.journals() {
+            Ok(listing) => {
+                let others: Vec<_> = listing.files.into_iter().filter(|name| !is_own(name)).collect();
+                self.workers.look(dir, &others, &mut self.health);
+                self.health.works(&Part::Journals, || "learned/: can be read now".to_owned());
+                if listing.is_cut {
+                    let problem = "learned/: too many files, the rest is not read".to_owned();
+                    self.health.fails(Part::Journals, problem);
+                }
+            }
+            // Told where the directory was looked for.
+            Err(_) if self.health.is_failing(&Part::Directory) => {}
+            Err(e) => self.health.fails(Part::Journals, format!("learned/: {e}")),
+        }
+    }
+
+    /// Reads on in all files of others; whether there is more.
+    fn read(&mut self, place: &Place<'_>, budget: Budget, looks: bool, is_start: bool) -> bool {
+        let Some(edit) = place.filter.edit(place.now_s()) else { return true };
+        let state = place.state;
+        let lessons = &mut self.lessons;
+        let mut merge = Merge { edit, lessons, stamps: &state.stamps, max_ttl_s: place.max_ttl_s() };
+        let health = &mut self.health;
+        let mut way = Way { dir: &state.dir, merge: &mut merge, health, budget };
+        if is_start {
+            self.chain.load_snapshot(&mut way);
+        }
+        let more = self.chain.follow(&mut way, looks);
+        self.workers.follow(&mut merge, &mut self.health, budget) || more
+    }
+
+    fn write(&mut self, place: &Place<'_>, budget: Budget) -> bool {
+        if self.health.is_failing(&Part::Directory) {
+            return false;
+        }
+        self.with_site(place, |compactor, site| compactor.work(site, budget))
+    }
+
+    fn with_site<T>(&mut self, place: &Place<'_>, f: impl FnOnce(&mut Compactor, &mut Site<'_>) -> T) -> T {
+        let state = place.state;
+        let mut site = Site {
+            dir: &state.dir,
+            own: &state.own,
+            filter: place.filter,
+            taken_back: &self.lessons.taken_back,
+            workers: &mut self.workers,
+            health: &mut self.health,
+            now_ms: place.now_ms,
+            stamps: &state.stamps,
+        };
+        f(&mut self.compactor, &mut site)
+    }
+
+    fn end(&mut self, place: &Place<'_>) -> Turn {
+        let state = place.state;
+        state.revision.store(self.chain.revision(), std::sync::atomic::Ordering::Relaxed);
+        let report = self.report(place);
+        if **state.report.load() != report {
+            state.report.store(Arc::new(report));
+        }
+        Turn { lines: self.health.take_lines(), is_cut: false }
+    }
+
+    fn report(&self, place: &Place<'_>) -> Report {
+        let state = place.state;
+        let journal = state.own.current();
+        Report {
+            path: state.dir.path().display().to_string(),
+            present: !self.health.is_failing(&Part::Directory),
+            revision: self.chain.revision(),
+            follows: self.chain.file().map(ToString::to_string),
+            journal: journal
+                .map(|journal| Journal { name: journal.name().to_string(), bytes: journal.len() }),
+            other_journals: self.workers.names().map(ToString::to_string).collect(),
+            taken_back: self.lessons.taken_back.len(),
+            last_compaction: self.compactor.last().cloned(),
+            problems: self.health.problems().map(str::to_owned).collect(),
+            problems_total: self.health.begun(),
+        }
+    }
+}

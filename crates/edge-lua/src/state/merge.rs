@@ -1,0 +1,122 @@
+//! Changes of other processes on their way into the filter.
+
+use edge_filter::{Edit, Operation, Origin, Rule, Target};
+
+use super::stamps::Stamps;
+use super::taken_back::{MAX_TAKEN_BACK, Taken, TakenBack};
+
+/// What was learned and taken back, wherever it was read: **the last stamp wins**, for each target. So the order in which
+/// journals are read does not matter, nor how often a record is, and the start, the following of journals and the
+/// inheritance of dead workers are one function.
+#[derive(Default)]
+pub(crate) struct Lessons {
+    pub(crate) taken_back: TakenBack,
+    /// Lessons before this stamp are in the manager's snapshot, or were removed since.
+    learned_until_ms: u64,
+}
+
+impl Lessons {
+    /// The manager's snapshot speaks for all lessons before this stamp.
+    pub(crate) fn are_settled_until(&mut self, stamp_ms: u64, stamps: &Stamps) {
+        stamps.seen(stamp_ms);
+        self.learned_until_ms = self.learned_until_ms.max(stamp_ms);
+    }
+
+    /// Lets go of what nothing in force can be older than.
+    pub(crate) fn trim(&mut self, now_ms: u64, max_ttl_s: u32) {
+        let oldest_ms = now_ms.saturating_sub(u64::from(max_ttl_s) * 1000 + 1000);
+        self.taken_back.trim(oldest_ms, MAX_TAKEN_BACK);
+    }
+}
+
+/// A slice of changes; readers see what was applied when it is dropped.
+pub(crate) struct Merge<'a> {
+    pub(crate) edit: Edit<'a>,
+    pub(crate) lessons: &'a mut Lessons,
+    pub(crate) stamps: &'a Stamps,
+    pub(crate) max_ttl_s: u32,
+}
+
+impl Merge<'_> {
+    /// A record of a learned journal.
+    pub(crate) fn lesson(&mut self, stamp_ms: u64, operation: Operation) {
+        self.stamps.seen(stamp_ms);
+        if stamp_ms < self.lessons.learned_until_ms {
+            return;
+        }
+        match operation {
+            Operation::Put(rule) => self.learned(rule),
+            Operation::Forget(_) | Operation::ForgetResource(_) => self.take_back(stamp_ms, operation),
+            // What workers do not write.
+            Operation::Remove(_) | Operation::Replace(..) | Operation::Batch(_) => {}
+        }
+    }
+
+    /// A change of the manager. `drafts`: readers see it when the draft is published.
+    pub(crate) fn change(&mut self, stamp_ms: u64, operation: Operation, drafts: bool) {
+        self.stamps.seen(stamp_ms);
+        match operation {
+            Operation::Put(rule) if learned_at_ms(&rule).is_some() => self.learned(rule),
+            Operation::Forget(_) | Operation::ForgetResource(_) => self.take_back(stamp_ms, operation),
+            Operation::Batch(operations) => {
+                for operation in operations {
+                    self.change(stamp_ms, operation, drafts);
+                }
+            }
+            operation => {
+                if let Some(taken) = Taken::of(&operation) {
+                    self.lessons.taken_back.note(taken, stamp_ms);
+                }
+                if drafts { self.edit.draft(operation) } else { self.edit.apply(operation) }
+            }
+        }
+    }
+
+    fn learned(&mut self, mut rule: Rule) {
+        let Some(stamp_ms) = learned_at_ms(&rule) else { return };
+        self.stamps.seen(stamp_ms);
+        if self.lessons.taken_back.covers(&rule.target, stamp_ms) || self.knows_later(&rule.target, stamp_ms)
+        {
+            return;
+        }
+        // The limit of today holds for the lessons of yesterday too, and what was taken back longer ago than this
+        // needs no remembering.
+        let longest_s = stamp_ms.div_ceil(1000).saturating_add(self.max_ttl_s.into());
+        rule.expires_at_s = rule.expires_at_s.min(u32::try_from(longest_s).unwrap_or(u32::MAX));
+        self.edit.apply(Operation::Put(rule));
+    }
+
+    fn knows_later(&self, target: &Target, stamp_ms: u64) -> bool {
+        let known = self.edit.rule(target);
+        // What is listed stays, whenever it was learned.
+        known.is_some_and(|known| learned_at_ms(&known).is_none_or(|known_ms| known_ms >= stamp_ms))
+    }
+
+    fn take_back(&mut self, stamp_ms: u64, operation: Operation) {
+        let Some(taken) = Taken::of(&operation) else { return };
+        let older = |learned_at_ms: u64| learned_at_ms <= stamp_ms;
+        match &taken {
+            Taken::Target(target) => {
+                let known = self.edit.rule(target);
+                if known.and_then(|rule| learned_at_ms(&rule)).is_some_and(older) {
+                    self.edit.apply(operation);
+                }
+            }
+            Taken::Resource(resource) => {
+                for (target, learned_at_ms) in self.edit.learned_on(resource) {
+                    if older(learned_at_ms) {
+                        self.edit.apply(Operation::Forget(target));
+                    }
+                }
+            }
+        }
+        self.lessons.taken_back.note(taken, stamp_ms);
+    }
+}
+
+fn learned_at_ms(rule: &Rule) -> Option<u64> {
+    match &rule.origin {
+        Origin::Learned(from) => Some(from.learned_at_ms),
+        Origin::List(_) => None,
+    }
+}

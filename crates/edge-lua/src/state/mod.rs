@@ -1,0 +1,140 @@
+//! The state directory inside HAProxy: rules of the manager and lessons of all workers, read at the start and followed
+//! from then on; what this worker learns is written at once.
+
+mod budget;
+mod bulk;
+mod chain;
+mod compaction;
+mod desk;
+mod health;
+mod merge;
+mod own;
+mod report;
+mod stamps;
+mod taken_back;
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender};
+use edge_filter::{Filter, Operation};
+use edge_journal::StateDir;
+use parking_lot::Mutex;
+
+pub(crate) use budget::Budget;
+pub(crate) use report::Report;
+
+use desk::{Desk, Place};
+use own::OwnJournal;
+use stamps::Stamps;
+use taken_back::Taken;
+
+/// What threads took back between two turns. Beyond it is written, but not remembered: it would take as many in a tenth
+/// of a second.
+const MAX_WAITING: usize = 4096;
+
+/// What an operator sets about the state directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StateSettings {
+    pub(crate) dir: PathBuf,
+    /// Length at which a worker's journal is compacted, bytes.
+    pub(crate) max_journal_bytes: u64,
+}
+
+/// The state of this process. Threads that learn use it without waiting for anybody; all else is done by whoever
+/// has the desk.
+pub(crate) struct State {
+    dir: StateDir,
+    stamps: Stamps,
+    own: OwnJournal,
+    taken_back: (Sender<(Taken, u64)>, Receiver<(Taken, u64)>),
+    desk: Mutex<Desk>,
+    revision: AtomicU64,
+    report: ArcSwap<Report>,
+}
+
+/// What a slice of work came to.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    /// For the log.
+    pub(crate) lines: Vec<String>,
+    /// Whether work is left that could go on at once.
+    pub(crate) is_cut: bool,
+}
+
+impl State {
+    /// Reads all that the directory holds into the filter. Changes nothing in it: `haproxy -c` comes here too. Whatever
+    /// cannot be read is a line for the log, and the rest holds.
+    ///
+    /// # Errors
+    /// The path can be no directory.
+    pub(crate) fn load(
+        settings: &StateSettings,
+        filter: &Filter,
+        lists_of_settings: Vec<Arc<str>>,
+        now_ms: u64,
+    ) -> std::io::Result<(Self, Vec<String>)> {
+        let state = Self {
+            dir: StateDir::open(&settings.dir)?,
+            stamps: Stamps::default(),
+            own: OwnJournal::default(),
+            taken_back: crossbeam_channel::bounded(MAX_WAITING),
+            desk: Mutex::new(Desk::new(settings.max_journal_bytes, lists_of_settings)),
+            revision: AtomicU64::new(0),
+            report: ArcSwap::default(),
+        };
+        let lines = state.desk.lock().load(&state.place(filter, now_ms));
+        Ok((state, lines))
+    }
+
+    /// The stamp of a lesson of now.
+    pub(crate) fn stamp_ms(&self, now_ms: u64) -> u64 {
+        self.stamps.next(now_ms)
+    }
+
+    /// Writes a lesson that was submitted to the filter, before its response goes on. Never waits for another thread but
+    /// for its write to the same file.
+    pub(crate) fn learned(&self, stamp_ms: u64, operation: &Operation) {
+        self.own.append(stamp_ms, operation);
+        if let Some(taken) = Taken::of(operation) {
+            let _ = self.taken_back.0.try_send((taken, stamp_ms));
+        }
+    }
+
+    /// A slice of everything: reads on, writes what has to be. Does nothing while another thread is at it.
+    pub(crate) fn turn(&self, filter: &Filter, now_ms: u64, budget: Budget) -> Turn {
+        let Some(mut desk) = self.desk.try_lock() else { return Turn::default() };
+        desk.turn(&self.place(filter, now_ms), budget)
+    }
+
+    /// Reads on now: the manager's revision in force, and whether more is waiting.
+    pub(crate) fn sync(&self, filter: &Filter, now_ms: u64, budget: Budget) -> (u64, bool) {
+        let more = match self.desk.try_lock() {
+            Some(mut desk) => desk.catch_up(&self.place(filter, now_ms), budget),
+            None => true,
+        };
+        (self.revision(), more)
+    }
+
+    /// The manager's revision in force, 0 for none.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Relaxed)
+    }
+
+    /// How things are, as of the last turn.
+    pub(crate) fn report(&self) -> Arc<Report> {
+        self.report.load_full()
+    }
+
+    /// Lessons written since the process started.
+    pub(crate) fn appended(&self) -> u64 {
+        self.own.appended()
+    }
+
+    fn place<'a>(&'a self, filter: &'a Filter, now_ms: u64) -> Place<'a> {
+        Place { state: self, filter, now_ms }
+    }
+}

@@ -1,0 +1,90 @@
+//! What this worker learns, on its way to the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use edge_filter::Operation;
+use edge_journal::LearnedJournal;
+use parking_lot::Mutex;
+
+/// The journal that is written to at the moment, for every thread that learns.
+///
+/// **No acknowledged lesson is lost by a kill**, once the first journal is written:
+/// - A lesson is submitted to the filter, then appended, then the response goes on. So it is in the journal that was
+///   current when its thread looked, unless `missed` is set.
+/// - A compaction makes the new journal current, then waits until no thread holds the old one, then waits for the
+///   filter to have applied all that was submitted until then, and only then begins to copy the rules in force. A
+///   lesson is therefore in the new journal by its own append, or its append to the old one was over before the
+///   copying began; then so was its submission, and it is copied.
+/// - The old journal is removed when the copy is complete, so at any moment the two together have everything.
+/// - A thread that found no journal, or could not append, sets `missed`; a compaction clears it before it waits, so
+///   that the lesson is either copied by this compaction or asks for the next one.
+#[derive(Default)]
+pub(crate) struct OwnJournal {
+    current: ArcSwapOption<LearnedJournal>,
+    missed: AtomicBool,
+    failure: Mutex<Option<String>>,
+    appended: AtomicU64,
+}
+
+impl OwnJournal {
+    /// Writes a lesson that was submitted before. Never waits for another thread; whatever goes wrong, the rule stays in
+    /// memory and the next compaction writes it.
+    pub(crate) fn append(&self, stamp_ms: u64, operation: &Operation) {
+        let current = self.current.load_full();
+        let Some(journal) = &current else {
+            self.missed.store(true, Ordering::Release);
+            return;
+        };
+        match journal.append(stamp_ms, operation) {
+            Ok(()) => _ = self.appended.fetch_add(1, Ordering::Relaxed),
+            Err(e) => self.give_up(journal, format!("cannot write to learned/{}: {e}", journal.name())),
+        }
+    }
+
+    /// Nothing more is written to this journal: what follows half a record could not be read.
+    fn give_up(&self, journal: &Arc<LearnedJournal>, failure: String) {
+        self.missed.store(true, Ordering::Release);
+        self.current.compare_and_swap(journal, None);
+        // Another thread that holds it has something to say too.
+        if let Some(mut slot) = self.failure.try_lock() {
+            *slot = Some(failure);
+        }
+    }
+
+    /// The journal in use.
+    pub(crate) fn current(&self) -> Option<Arc<LearnedJournal>> {
+        self.current.load_full()
+    }
+
+    /// Makes another journal the current one; gives the one before.
+    pub(crate) fn replace(&self, journal: Option<Arc<LearnedJournal>>) -> Option<Arc<LearnedJournal>> {
+        self.current.swap(journal)
+    }
+
+    /// Whether something that was learned may be in memory only.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.missed.load(Ordering::Acquire)
+    }
+
+    /// Before the rules in force are copied.
+    pub(crate) fn forget_missed(&self) {
+        self.missed.swap(false, Ordering::AcqRel);
+    }
+
+    /// There is something to be written again.
+    pub(crate) fn miss(&self) {
+        self.missed.store(true, Ordering::Release);
+    }
+
+    /// What the last failed append said, once.
+    pub(crate) fn take_failure(&self) -> Option<String> {
+        self.failure.try_lock()?.take()
+    }
+
+    /// Lessons appended since the process started.
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended.load(Ordering::Relaxed)
+    }
+}

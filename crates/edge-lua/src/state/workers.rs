@@ -1,0 +1,148 @@
+//! The journals of the other workers: of those that live (one drains while the next one serves), and of the dead.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use edge_journal::{FileName, Next, ReadError, Record, Records, StateDir, remove_learned};
+
+use super::budget::Budget;
+use super::health::{Health, Part};
+use super::merge::Merge;
+
+/// The journals of other workers.
+#[derive(Default)]
+pub(crate) struct Workers {
+    others: BTreeMap<FileName, Other>,
+}
+
+/// One journal. It is followed while its writer lives; then it is read to its end, taken over by this worker's own
+/// journal, and removed.
+#[derive(Default)]
+struct Other {
+    records: Option<Records>,
+    /// Nobody will write to it any more.
+    is_dead: bool,
+    /// All that can be read of it was read.
+    is_read: bool,
+    /// This worker's own journal has all that was read.
+    is_inherited: bool,
+}
+
+impl Workers {
+    /// Looks for new journals, and for writers that died.
+    pub(crate) fn look(&mut self, dir: &StateDir, names: &[FileName], health: &mut Health) {
+        self.others.retain(|name, other| {
+            // What another worker has taken over and removed is still read to its end.
+            let stays = names.contains(name) || other.records.is_some() && !other.is_read;
+            if !stays {
+                health.gone(&Part::File(name.clone()));
+            }
+            stays
+        });
+        for name in names {
+            let other = self.others.entry(name.clone()).or_default();
+            if other.records.is_none() && !other.is_read {
+                other.open(dir, name, health);
+            }
+            if let Some(records) = other.records.as_ref().filter(|_| !other.is_dead) {
+                other.is_dead = !records.is_locked();
+            }
+        }
+    }
+
+    /// Reads on; whether the work has to go on.
+    pub(crate) fn follow(&mut self, merge: &mut Merge<'_>, health: &mut Health, budget: Budget) -> bool {
+        self.others.iter_mut().any(|(name, other)| other.follow(name, merge, health, budget))
+    }
+
+    /// Journals of the dead that this worker's own should take over.
+    pub(crate) fn inheritance(&self) -> Vec<FileName> {
+        let is_due = |other: &Other| other.is_dead && other.is_read && !other.is_inherited;
+        self.others.iter().filter(|(_, other)| is_due(other)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// This worker's own journal has taken these over.
+    pub(crate) fn inherited(&mut self, names: &[FileName]) {
+        for name in names {
+            if let Some(other) = self.others.get_mut(name) {
+                other.is_inherited = true;
+            }
+        }
+    }
+
+    /// Removes what was taken over. What cannot be removed stays, and is tried again.
+    pub(crate) fn remove_inherited(&mut self, dir: &StateDir, health: &mut Health) {
+        self.others.retain(|name, other| {
+            if !other.is_inherited {
+                return true;
+            }
+            let part = Part::File(name.clone());
+            match remove_learned(dir, name) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    health.fails(part, format!("{name}: was taken over, but cannot be removed: {e}"));
+                    true
+                }
+                Ok(()) | Err(_) => {
+                    health.gone(&part);
+                    false
+                }
+            }
+        });
+    }
+
+    /// Journals of other workers that are known.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &FileName> {
+        self.others.keys()
+    }
+}
+
+impl Other {
+    fn open(&mut self, dir: &StateDir, name: &FileName, health: &mut Health) {
+        let part = Part::File(name.clone());
+        match Records::open(dir, name) {
+            Ok(records) => {
+                health.works(&part, || format!("{name}: can be read now"));
+                self.records = Some(records);
+            }
+            // Its worker has removed it meanwhile.
+            Err(ReadError::NotFound { .. }) => {}
+            Err(e) => health.fails(part, format!("{e}; it is passed over")),
+        }
+    }
+
+    fn follow(
+        &mut self,
+        name: &FileName,
+        merge: &mut Merge<'_>,
+        health: &mut Health,
+        budget: Budget,
+    ) -> bool {
+        let Some(records) = self.records.as_mut().filter(|_| !self.is_read) else { return false };
+        loop {
+            if budget.is_spent() {
+                return true;
+            }
+            match records.next() {
+                Ok(Next::Record(Record::Change { stamp_ms, operation, .. })) => {
+                    merge.lesson(stamp_ms, operation)
+                }
+                Ok(Next::Record(_)) => {}
+                Ok(Next::End { torn_bytes }) => {
+                    // Its writer was seen dead before this end was.
+                    self.is_read = self.is_dead;
+                    if self.is_read && torn_bytes > 0 {
+                        health.say(format!(
+                            "{name}: its writer died in the middle of a record: the last {torn_bytes} bytes are cut"
+                        ));
+                    }
+                    return false;
+                }
+                Err(e) => {
+                    self.is_read = true;
+                    health.fails(Part::File(name.clone()), format!("{e}; what comes before it holds"));
+                    return false;
+                }
+            }
+        }
+    }
+}

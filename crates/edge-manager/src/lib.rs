@@ -1,0 +1,2 @@
+//! The companion of Edge Filter.
+#![forbid(unsafe_code)]

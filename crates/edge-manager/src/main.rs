@@ -1,0 +1,2 @@
+//! The command line of Edge Filter's companion.
+fn main() {}

@@ -1,0 +1,147 @@
+//! Fifty reloads under constant load, beside those of a plain HAProxy under the same load.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use edge_e2e::{Answer, Backend, Edge, KeepAlive, Mode, Process, Request, StateHome, eventually};
+
+const RELOADS: usize = 50;
+/// After these, what a reload leaves behind is taken for the whole of it.
+const WARM_UP: usize = 10;
+
+/// Between two requests of a client: the load is constant, and leaves some of the machine to the reloads.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Lessons of the same size come all the time, so memory may grow by what these need.
+const GROWTH_KIB: u64 = 1024;
+
+/// How the requests of one HAProxy went.
+#[derive(Debug, Default)]
+struct Outcome {
+    answered: AtomicU64,
+    failed: AtomicU64,
+    /// On a kept connection that was closed just then; not failed.
+    retried: AtomicU64,
+}
+
+/// What a reload has left behind.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    worker_sockets: usize,
+    worker_files: usize,
+    master_sockets: usize,
+    master_files: usize,
+    worker_kib: u64,
+    master_kib: u64,
+    state_files: usize,
+}
+
+#[test]
+fn reloads_cost_no_request_no_rule_and_no_memory() {
+    let backend = Backend::start();
+    let home = StateHome::new(Mode::WORKER);
+    // As operators do who reload under load: the new worker gets the sockets of the old one.
+    let handover = |edge: edge_e2e::EdgeBuilder| edge.edit("mode 600", "mode 600 expose-fd listeners");
+    let filtered = handover(Edge::before(&backend, Mode::WORKER).state(&home)).start();
+    let plain = handover(Edge::before(&backend, Mode::WORKER).without_filter()).start();
+    let outcomes = [Outcome::default(), Outcome::default()];
+    let stop = AtomicBool::new(false);
+    let started = Instant::now();
+    let (held, lessons) = thread::scope(|scope| {
+        for (edge, outcome) in [&filtered, &plain].into_iter().zip(&outcomes) {
+            for _ in 0..2 {
+                scope.spawn(|| keep_asking(edge, outcome, &stop));
+                scope.spawn(|| ask_anew(edge, outcome, &stop));
+            }
+        }
+        let teacher = scope.spawn(|| teach(&filtered, &backend, &stop));
+        let held: Vec<Held> = (0..RELOADS)
+            .map(|_| {
+                plain.reload();
+                filtered.reload();
+                Held::by(&filtered, &home)
+            })
+            .collect();
+        stop.store(true, Ordering::Relaxed);
+        (held, teacher.join().expect("the teacher does not panic"))
+    });
+    let [with, without] = outcomes.map(|outcome| outcome.failed.into_inner());
+    println!("reload storm: {RELOADS} reloads in {:.1} s, {} lessons", started.elapsed().as_secs_f64(), lessons.len());
+    println!("  failed requests with the filter: {with}, plain: {without}");
+    println!("  after {WARM_UP} reloads: {:?}\n  after {RELOADS}: {:?}", held[WARM_UP - 1], held[RELOADS - 1]);
+    assert!(with <= without, "{with} requests failed, {without} of plain HAProxy");
+    assert_no_growth(&held[WARM_UP - 1..]);
+    let missing = || {
+        let listed = filtered.cli("show edge rules resource");
+        let listed: BTreeSet<&str> = listed.lines().filter_map(|line| line.split(": ").next()).collect();
+        lessons.iter().filter(|rule| !listed.contains(rule.as_str())).cloned().collect::<Vec<_>>()
+    };
+    // The last worker was told by the ones before it, or follows them; the next one just reads.
+    eventually("every lesson in the last worker", || missing().is_empty().then_some(()));
+    filtered.reload();
+    assert_eq!(missing(), [""; 0], "lost at the last reload");
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn keep_asking(edge: &Edge, outcome: &Outcome, stop: &AtomicBool) {
+    let mut client = KeepAlive::new(edge.web_addr());
+    while !stop.load(Ordering::Relaxed) {
+        count(if client.get("/kept").is_ok() { &outcome.answered } else { &outcome.failed });
+        thread::sleep(PAUSE);
+    }
+    outcome.retried.fetch_add(client.retried(), Ordering::Relaxed);
+}
+
+fn ask_anew(edge: &Edge, outcome: &Outcome, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        count(if edge.try_send(&Request::get("/new")).is_ok() { &outcome.answered } else { &outcome.failed });
+        thread::sleep(PAUSE);
+    }
+}
+
+/// What HAProxy has acknowledged, as `show edge rules` names it.
+fn teach(edge: &Edge, backend: &Backend, stop: &AtomicBool) -> Vec<String> {
+    let mut taught = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let path = format!("/taught/{}", taught.len());
+        backend.answer(&path, Answer::teaching("false; ttl=3600"));
+        if edge.try_send(&Request::get(&path)).is_ok_and(|answer| answer.is_from_backend()) {
+            taught.push(format!("www.example{path}"));
+        }
+        thread::sleep(PAUSE * 25);
+    }
+    taught
+}
+
+impl Held {
+    fn by(edge: &Edge, home: &StateHome) -> Self {
+        let (worker, master) = (Process(edge.worker_pid()), Process(edge.haproxy().first_pid()));
+        // What dead workers left is merged a moment after the start.
+        eventually("one learned journal", || (home.learned().len() <= 1).then_some(()));
+        let ((worker_sockets, worker_files), (master_sockets, master_files)) =
+            (worker.descriptors(), master.descriptors());
+        let (worker_kib, master_kib) = (worker.private_kib(), master.private_kib());
+        let state_files = home.files().len();
+        Self { worker_sockets, worker_files, master_sockets, master_files, worker_kib, master_kib, state_files }
+    }
+}
+
+/// Holds the last of these against the first; of memory, the least of each third, since it moves up and down.
+fn assert_no_growth(held: &[Held]) {
+    let (first, last) = (held[0], held[held.len() - 1]);
+    let counts = |held: &Held| (held.worker_files, held.master_sockets, held.master_files, held.state_files);
+    assert_eq!(counts(&first), counts(&last), "descriptors or files: {held:#?}");
+    // Two kept connections and two new ones at most, on both sides of HAProxy, idle ones to the backend besides.
+    assert!(last.worker_sockets <= first.worker_sockets + 16, "sockets of the worker: {held:#?}");
+    let third = held.len() / 3;
+    let least = |part: &[Held], kib: fn(&Held) -> u64| part.iter().map(kib).min().expect("some reloads");
+    for kib in [|held: &Held| held.worker_kib, |held: &Held| held.master_kib] {
+        let (before, after) = (least(&held[..third], kib), least(&held[held.len() - third..], kib));
+        assert!(after <= before + GROWTH_KIB, "memory grew from {before} to {after} KiB: {held:#?}");
+    }
+}

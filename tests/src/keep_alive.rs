@@ -1,0 +1,76 @@
+//! A client that keeps its connection.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::Response;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client that sends one request after the other on one connection, and opens another when that was closed.
+#[derive(Debug)]
+pub struct KeepAlive {
+    to: SocketAddr,
+    stream: Option<TcpStream>,
+    retried: u64,
+}
+
+impl KeepAlive {
+    /// A client of this address, not connected yet.
+    pub fn new(to: SocketAddr) -> Self {
+        Self { to, stream: None, retried: 0 }
+    }
+
+    /// The answer to a `GET` for `target` on `www.example`. Where a kept connection is closed before anything came back, the
+    /// request goes out again on a new one, as RFC 9112 section 9.3.1 has clients do.
+    ///
+    /// # Errors
+    /// No connection, or no whole answer on a new one.
+    pub fn get(&mut self, target: &str) -> io::Result<Response> {
+        if let Some(stream) = self.stream.take() {
+            match self.exchange(stream, target) {
+                Err(NoAnswer { began: false, .. }) => self.retried += 1,
+                outcome => return outcome.map_err(|failure| failure.error),
+            }
+        }
+        let stream = TcpStream::connect(self.to)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_nodelay(true)?;
+        self.exchange(stream, target).map_err(|failure| failure.error)
+    }
+
+    /// How many requests went out again.
+    pub fn retried(&self) -> u64 {
+        self.retried
+    }
+
+    fn exchange(&mut self, mut stream: TcpStream, target: &str) -> Result<Response, NoAnswer> {
+        let unanswered = |error| NoAnswer { began: false, error };
+        let request = format!("GET {target} HTTP/1.1\r\nHost: www.example\r\n\r\n");
+        stream.write_all(request.as_bytes()).map_err(unanswered)?;
+        let mut bytes = Vec::new();
+        loop {
+            let mut buffer = [0; 4096];
+            let began = !bytes.is_empty();
+            let read = stream.read(&mut buffer).map_err(|error| NoAnswer { began, error })?;
+            if read == 0 {
+                return Err(NoAnswer { began, error: io::ErrorKind::UnexpectedEof.into() });
+            }
+            bytes.extend_from_slice(&buffer[..read]);
+            let whole = Response::parse_whole(&bytes).map_err(|error| NoAnswer { began: true, error })?;
+            if let Some(response) = whole {
+                if response.header("connection") != Some("close") {
+                    self.stream = Some(stream);
+                }
+                return Ok(response);
+            }
+        }
+    }
+}
+
+struct NoAnswer {
+    /// A part of it came.
+    began: bool,
+    error: io::Error,
+}

@@ -1,0 +1,48 @@
+//! What the kernel says of a process (proc(5)).
+
+use std::fs;
+use std::path::PathBuf;
+
+/// A process by its number.
+#[derive(Clone, Copy, Debug)]
+pub struct Process(pub u32);
+
+impl Process {
+    /// How many descriptors it has of sockets, and of anything else.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn descriptors(self) -> (usize, usize) {
+        let entries = fs::read_dir(self.dir().join("fd")).expect("a process that lives");
+        // One that is closed meanwhile is none.
+        let targets: Vec<PathBuf> = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
+        let sockets = targets.iter().filter(|target| target.to_string_lossy().starts_with("socket:")).count();
+        (sockets, targets.len() - sockets)
+    }
+
+    /// Memory that it alone has and has written to, KiB.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn private_kib(self) -> u64 {
+        self.kib("smaps_rollup", "Private_Dirty:")
+    }
+
+    /// Resident memory, KiB.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn resident_kib(self) -> u64 {
+        self.kib("status", "VmRSS:")
+    }
+
+    fn kib(self, file: &str, name: &str) -> u64 {
+        let text = fs::read_to_string(self.dir().join(file)).expect("a process that lives");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");
+        value.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    fn dir(self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.0))
+    }
+}
