@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use edge_filter::{Operation, Rule};
+use edge_filter::{AddressRule, Operation, Rule};
 
 /// The first record of every file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,15 @@ pub enum Record {
     Head(Head),
     /// Some of the rules of a snapshot or a list file, at most [`crate::MAX_RULES_PER_CHUNK`].
     Rules(Vec<Rule>),
+    /// The same, of addresses that one list has for one reason: most rules are these.
+    Addresses {
+        /// The list.
+        list: Arc<str>,
+        /// The reason of each, empty for none.
+        reason: Arc<str>,
+        /// The rules, at most [`crate::MAX_RULES_PER_CHUNK`].
+        rules: Vec<AddressRule>,
+    },
     /// The last of a snapshot or a list file.
     End {
         /// How many rules the file holds.
@@ -62,6 +71,7 @@ impl Record {
         match self {
             Self::Head(_) => "head",
             Self::Rules(_) => "rules",
+            Self::Addresses { .. } => "addresses",
             Self::End { .. } => "end",
             Self::Change { .. } => "change",
             Self::Replace { .. } => "replace",

@@ -45,9 +45,8 @@ impl Sequence {
             (State::Begin, FileKind::Journal, Record::Head(head)) => State::Changes(head.revision),
             (State::Begin, FileKind::Learned, Record::Head(_)) => State::Changes(0),
             (State::Begin, ..) => return Err(order("a file that does not begin with its head")),
-            (State::Rules(before), _, Record::Rules(rules)) => {
-                State::Rules(before.saturating_add(u64::try_from(rules.len()).unwrap_or(u64::MAX)))
-            }
+            (State::Rules(before), _, Record::Rules(rules)) => more(before, rules.len()),
+            (State::Rules(before), _, Record::Addresses { rules, .. }) => more(before, rules.len()),
             (State::Rules(before), _, Record::End { rules }) if before == *rules => State::Done,
             (State::Rules(before), _, Record::End { rules }) => {
                 return Err(order(&format!("{before} rules where {rules} were written")));
@@ -75,6 +74,10 @@ impl Sequence {
         };
         Ok(())
     }
+}
+
+fn more(before: u64, rules: usize) -> State {
+    State::Rules(before.saturating_add(u64::try_from(rules).unwrap_or(u64::MAX)))
 }
 
 fn order(text: &str) -> Damage {

@@ -22,6 +22,6 @@ pub use bounds::{
 pub use frame::MAX_FRAME_BYTES;
 pub(crate) use frame::{FRAME_HEAD_BYTES, Frame, split};
 pub use payload::{EncodeError, encode_file};
-pub(crate) use payload::{change, decode, end, head, next, replace, rules};
+pub(crate) use payload::{addresses, change, decode, end, head, next, replace, rules};
 pub use preamble::FORMAT_VERSION;
 pub(crate) use preamble::{BadPreamble, PREAMBLE_BYTES, check_preamble, could_be_preamble, preamble};

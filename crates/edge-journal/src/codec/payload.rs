@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bincode::Options;
-use edge_filter::{Operation, Rule};
+use edge_filter::{AddressRule, Operation, Rule};
 
-use super::bounds::{Invalid, MAX_LISTS, at_most, list_name};
+use super::bounds::{self, Invalid, MAX_LISTS, MAX_RULES_PER_CHUNK, at_most, list_name};
 use super::frame::{MAX_FRAME_BYTES, append};
 use super::operation::{operation_from_wire, operation_to_wire};
 use super::preamble::preamble;
-use super::rule::{chunk_from_wire, chunk_to_wire};
+use super::rule::{address_from_wire, address_to_wire, chunk_from_wire, chunk_to_wire};
 use super::wire;
 use crate::{Damage, FileKind, Head, Record};
 
@@ -42,6 +42,14 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record, Damage> {
     Ok(match wire {
         wire::Record::Head(head) => Record::Head(head_from_wire(head)?),
         wire::Record::Rules(chunk) => Record::Rules(chunk_from_wire(chunk)?),
+        wire::Record::Addresses { list, reason, rules } => {
+            at_most(rules.len(), MAX_RULES_PER_CHUNK, "rules of a record")?;
+            Record::Addresses {
+                list: list_name(list)?.into(),
+                reason: bounds::reason(reason)?.into(),
+                rules: rules.iter().map(address_from_wire).collect::<Result<_, _>>()?,
+            }
+        }
         wire::Record::End { rules } => Record::End { rules },
         wire::Record::Change { revision, stamp_ms, change } => {
             Record::Change { revision, stamp_ms, operation: operation_from_wire(change)? }
@@ -80,6 +88,17 @@ pub(crate) fn head(out: &mut Vec<u8>, head: &Head) -> Result<(), EncodeError> {
 
 pub(crate) fn rules(out: &mut Vec<u8>, rules: &[Rule]) -> Result<(), EncodeError> {
     encode(out, &wire::Record::Rules(chunk_to_wire(rules)?))
+}
+
+pub(crate) fn addresses(
+    out: &mut Vec<u8>,
+    list: &str,
+    reason: &str,
+    rules: &[AddressRule],
+) -> Result<(), EncodeError> {
+    at_most(rules.len(), MAX_RULES_PER_CHUNK, "rules of a record")?;
+    let rules = rules.iter().map(address_to_wire).collect::<Result<_, _>>()?;
+    encode(out, &wire::Record::Addresses { list: list_name(list)?, reason: bounds::reason(reason)?, rules })
 }
 
 pub(crate) fn end(out: &mut Vec<u8>, rules: u64) -> Result<(), EncodeError> {
@@ -121,6 +140,7 @@ pub fn encode_file<'a>(
         match record {
             Record::Head(first) => head(&mut out, first),
             Record::Rules(some) => rules(&mut out, some),
+            Record::Addresses { list, reason, rules } => addresses(&mut out, list, reason, rules),
             Record::End { rules } => end(&mut out, *rules),
             Record::Change { revision, stamp_ms, operation } => {
                 change(&mut out, *revision, *stamp_ms, operation)

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use edge_filter::{
-    Action, CanonicalPath, ClientNet, Conditions, Host, List, Match, Origin, ParameterSegments, Provenance,
-    Resource, Rule, Status, Target,
+    Action, AddressRule, CanonicalPath, ClientNet, Conditions, Host, List, Match, Origin, ParameterSegments,
+    Provenance, Resource, Rule, Status, Target,
 };
 
 use super::bounds::{self, Invalid, MAX_PATH_BYTES, MAX_RULES_PER_CHUNK, at_most};
@@ -132,17 +132,7 @@ fn action_from_wire(number: u16) -> Result<Action, Invalid> {
 
 pub(super) fn target_to_wire(target: &Target) -> Result<wire::Target<'_>, Invalid> {
     match target {
-        Target::Client(list, net) => {
-            let list = match list {
-                List::Allow => wire::List::Allow,
-                List::Block => wire::List::Block,
-            };
-            let wire = match *net {
-                ClientNet::V4(bits, prefix_len) => wire::Target::V4 { list, bits, prefix_len },
-                ClientNet::V6(bits, prefix_len) => wire::Target::V6 { list, bits, prefix_len },
-            };
-            canonical_net(*net).map(|_| wire)
-        }
+        Target::Client(list, net) => Ok(wire::Target::Client(list_to_wire(*list), net_to_wire(*net)?)),
         Target::Resource(resource, conditions) => {
             conditions.check()?;
             let conditions = (!conditions.is_empty()).then(|| Box::new(conditions_to_wire(conditions)));
@@ -152,16 +142,8 @@ pub(super) fn target_to_wire(target: &Target) -> Result<wire::Target<'_>, Invali
 }
 
 pub(super) fn target_from_wire(target: wire::Target<'_>) -> Result<Target, Invalid> {
-    let client = |list, net| {
-        let list = match list {
-            wire::List::Allow => List::Allow,
-            wire::List::Block => List::Block,
-        };
-        Ok(Target::Client(list, canonical_net(net)?))
-    };
     match target {
-        wire::Target::V4 { list, bits, prefix_len } => client(list, ClientNet::V4(bits, prefix_len)),
-        wire::Target::V6 { list, bits, prefix_len } => client(list, ClientNet::V6(bits, prefix_len)),
+        wire::Target::Client(list, net) => Ok(Target::Client(list_from_wire(list), net_from_wire(net)?)),
         wire::Target::Resource { resource, conditions } => {
             let conditions = conditions.map_or_else(Conditions::default, |some| conditions_from_wire(*some));
             conditions.check()?;
@@ -170,13 +152,52 @@ pub(super) fn target_from_wire(target: wire::Target<'_>) -> Result<Target, Inval
     }
 }
 
-/// The network itself, if it is in canonical form.
-fn canonical_net(net: ClientNet) -> Result<ClientNet, Invalid> {
-    let canonical = match net {
-        ClientNet::V4(bits, len) => ClientNet::new(IpAddr::V4(Ipv4Addr::from_bits(bits)), len),
-        ClientNet::V6(bits, len) => ClientNet::new(IpAddr::V6(Ipv6Addr::from_bits(bits)), len),
+pub(super) fn address_to_wire(rule: &AddressRule) -> Result<wire::AddressRule, Invalid> {
+    let AddressRule { list, net, action, expires_at_s } = *rule;
+    let (list, net, action) = (list_to_wire(list), net_to_wire(net)?, action_to_wire(action));
+    Ok(wire::AddressRule { list, net, action, expires_at_s })
+}
+
+pub(super) fn address_from_wire(rule: &wire::AddressRule) -> Result<AddressRule, Invalid> {
+    let wire::AddressRule { list, net, action, expires_at_s } = *rule;
+    let (list, net, action) = (list_from_wire(list), net_from_wire(net)?, action_from_wire(action)?);
+    Ok(AddressRule { list, net, action, expires_at_s })
+}
+
+fn list_to_wire(list: List) -> wire::List {
+    match list {
+        List::Allow => wire::List::Allow,
+        List::Block => wire::List::Block,
+    }
+}
+
+fn list_from_wire(list: wire::List) -> List {
+    match list {
+        wire::List::Allow => List::Allow,
+        wire::List::Block => List::Block,
+    }
+}
+
+fn net_to_wire(net: ClientNet) -> Result<wire::Net, Invalid> {
+    let wire = match net {
+        ClientNet::V4(bits, prefix_len) => wire::Net::V4 { bits, prefix_len },
+        ClientNet::V6(bits, prefix_len) => wire::Net::V6 { bits, prefix_len },
     };
-    if canonical == Ok(net) { Ok(net) } else { Err(Invalid::Net) }
+    net_from_wire(wire).map(|_| wire)
+}
+
+fn net_from_wire(net: wire::Net) -> Result<ClientNet, Invalid> {
+    let (canonical, as_written) = match net {
+        wire::Net::V4 { bits, prefix_len } => {
+            let addr = IpAddr::V4(Ipv4Addr::from_bits(bits));
+            (ClientNet::new(addr, prefix_len), ClientNet::V4(bits, prefix_len))
+        }
+        wire::Net::V6 { bits, prefix_len } => {
+            let addr = IpAddr::V6(Ipv6Addr::from_bits(bits));
+            (ClientNet::new(addr, prefix_len), ClientNet::V6(bits, prefix_len))
+        }
+    };
+    if canonical == Ok(as_written) { Ok(as_written) } else { Err(Invalid::Net) }
 }
 
 pub(super) fn resource_to_wire(resource: &Resource) -> Result<wire::Resource<'_>, Invalid> {

@@ -8,6 +8,11 @@ pub(super) enum Record<'a> {
     #[serde(borrow)]
     Head(Head<'a>),
     Rules(Chunk<'a>),
+    Addresses {
+        list: &'a str,
+        reason: &'a str,
+        rules: Vec<AddressRule>,
+    },
     End {
         rules: u64,
     },
@@ -35,7 +40,22 @@ pub(super) struct Head<'a> {
     pub(super) lists: Vec<&'a str>,
 }
 
-/// Rules, with what they have in common written once: an address then costs 14 bytes.
+/// The rule of an address, in 16 bytes or 28.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct AddressRule {
+    pub(super) list: List,
+    pub(super) net: Net,
+    pub(super) action: u16,
+    pub(super) expires_at_s: u32,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Net {
+    V4 { bits: u32, prefix_len: u8 },
+    V6 { bits: u128, prefix_len: u8 },
+}
+
+/// Rules, with what they have in common written once.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Chunk<'a> {
     #[serde(borrow)]
@@ -91,16 +111,7 @@ pub(super) enum List {
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum Target<'a> {
-    V4 {
-        list: List,
-        bits: u32,
-        prefix_len: u8,
-    },
-    V6 {
-        list: List,
-        bits: u128,
-        prefix_len: u8,
-    },
+    Client(List, Net),
     Resource {
         #[serde(borrow)]
         resource: Resource<'a>,

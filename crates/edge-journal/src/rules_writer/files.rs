@@ -8,13 +8,11 @@ use std::sync::Arc;
 use edge_filter::Rule;
 use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
 
+use super::chunks::Chunks;
 use super::{Journal, WriteError};
 use crate::appender::Appender;
 use crate::dir::{names, open_regular, remove};
-use crate::{EncodeError, FileKind, FileName, Head, codec};
-
-/// Rules of one record: few enough that a reader can apply them in one slice of its time.
-const RULES_PER_CHUNK: usize = 512;
+use crate::{FileKind, FileName, Head, codec};
 
 /// How much is written at a time, bytes.
 const WRITE_BYTES: usize = 1 << 20;
@@ -51,18 +49,12 @@ impl Files {
     ) -> Result<(), WriteError> {
         let mut out = self.begin(kind)?;
         codec::head(&mut out.buffer, head)?;
-        let mut chunk = Vec::with_capacity(RULES_PER_CHUNK);
-        let mut count = 0_u64;
+        let mut chunks = Chunks::default();
         for rule in rules {
-            chunk.push(rule?);
-            count = count.saturating_add(1);
-            if chunk.len() == RULES_PER_CHUNK {
-                out.put(&chunk)?;
-                chunk.clear();
-            }
+            chunks.push(&mut out.buffer, rule?)?;
+            out.write_if_full()?;
         }
-        out.put(&chunk)?;
-        codec::end(&mut out.buffer, count)?;
+        chunks.finish(&mut out.buffer)?;
         out.finish().map(drop)
     }
 
@@ -165,23 +157,8 @@ struct Unfinished<'a> {
 }
 
 impl Unfinished<'_> {
-    /// As one record, or as more where one would be too long.
-    fn put(&mut self, rules: &[Rule]) -> Result<(), WriteError> {
-        if rules.is_empty() {
-            return Ok(());
-        }
-        match codec::rules(&mut self.buffer, rules) {
-            Err(EncodeError::TooLarge { .. }) if rules.len() > 1 => {
-                let (first, second) = rules.split_at_checked(rules.len().div_ceil(2)).unwrap_or_default();
-                self.put(first)?;
-                self.put(second)?;
-            }
-            other => other?,
-        }
-        if self.buffer.len() >= WRITE_BYTES {
-            self.write()?;
-        }
-        Ok(())
+    fn write_if_full(&mut self) -> Result<(), WriteError> {
+        if self.buffer.len() < WRITE_BYTES { Ok(()) } else { self.write() }
     }
 
     fn write(&mut self) -> Result<(), WriteError> {

@@ -1,5 +1,6 @@
 //! Writing the rules: snapshot, list files and journals.
 
+mod chunks;
 mod error;
 mod files;
 mod recovery;

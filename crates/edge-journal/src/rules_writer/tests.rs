@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use edge_filter::{Action, List, NEVER, Operation, Origin, Rule, Target};
+use edge_filter::{Action, AddressRule, List, NEVER, Operation, Origin, Rule, Target};
 
 use super::*;
 use crate::{Next, Record, Records};
@@ -14,6 +14,16 @@ fn rule(address: &str, list: &str) -> Rule {
         origin: Origin::List(list.into()),
         reason: "".into(),
     }
+}
+
+fn addresses(list: &str, addresses: &[&str]) -> Record {
+    let rules = addresses.iter().map(|address| AddressRule {
+        list: List::Block,
+        net: address.parse().unwrap(),
+        action: Action::Drop,
+        expires_at_s: NEVER,
+    });
+    Record::Addresses { list: list.into(), reason: "".into(), rules: rules.collect() }
 }
 
 fn put(address: &str) -> Operation {
@@ -44,22 +54,19 @@ fn what_is_written_is_read() {
     let change = Record::Change { revision: 1, stamp_ms: 5001, operation: put("192.0.2.1") };
     let replace = Record::Replace { revision: 2, stamp_ms: 5003, list: "bad".into() };
     assert_eq!(records(dir.path(), FileName::Journal(0))[1..], [change, replace]);
-    assert_eq!(
-        records(dir.path(), FileName::List(2))[1..],
-        [Record::Rules(vec![rule("192.0.2.2", "bad")]), Record::End { rules: 1 }]
-    );
+    let list = [addresses("bad", &["192.0.2.2"]), Record::End { rules: 1 }];
+    assert_eq!(records(dir.path(), FileName::List(2))[1..], list);
     let all = [rule("192.0.2.1", "manager"), rule("192.0.2.2", "bad")];
     writer.rotate(all.clone(), &["manager".into(), "bad".into()], 77, 9000).unwrap();
     assert_eq!(records(dir.path(), FileName::Journal(0)).last(), Some(&Record::Next { revision: 2 }));
     let lists: Vec<Arc<str>> = vec!["manager".into(), "bad".into()];
-    assert_eq!(
-        records(dir.path(), FileName::Snapshot),
-        [
-            Record::Head(Head { revision: 2, stamp_ms: 9000, learned_until_ms: 77, lists }),
-            Record::Rules(all.to_vec()),
-            Record::End { rules: 2 },
-        ]
-    );
+    let snapshot = [
+        Record::Head(Head { revision: 2, stamp_ms: 9000, learned_until_ms: 77, lists }),
+        addresses("bad", &["192.0.2.2"]),
+        addresses("manager", &["192.0.2.1"]),
+        Record::End { rules: 2 },
+    ];
+    assert_eq!(records(dir.path(), FileName::Snapshot), snapshot);
     drop(writer);
     let mut writer = RulesWriter::open(dir.path(), 1).unwrap();
     assert_eq!(writer.revision(), 2);

@@ -1,0 +1,87 @@
+//! Dividing rules into records.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use edge_filter::{AddressRule, Origin, Rule, Target};
+
+use crate::{EncodeError, codec};
+
+/// Rules of one record: few enough that a reader holds and applies them in a slice of its time.
+const MAX_ADDRESSES: usize = 2048;
+const MAX_OTHERS: usize = 512;
+
+/// Rules that wait for their record. Addresses of one list and reason go into one.
+#[derive(Default)]
+pub(super) struct Chunks {
+    addresses: HashMap<(Arc<str>, Arc<str>), Vec<AddressRule>>,
+    /// All that wait in `addresses`.
+    waiting: usize,
+    others: Vec<Rule>,
+    /// All that were taken.
+    count: u64,
+}
+
+impl Chunks {
+    /// Takes a rule, and writes what has become a full record.
+    pub(super) fn push(&mut self, out: &mut Vec<u8>, rule: Rule) -> Result<(), EncodeError> {
+        self.count = self.count.saturating_add(1);
+        let Rule {
+            target: Target::Client(list, net),
+            action,
+            expires_at_s,
+            origin: Origin::List(name),
+            reason,
+        } = rule
+        else {
+            self.others.push(rule);
+            return if self.others.len() < MAX_OTHERS { Ok(()) } else { self.write_others(out) };
+        };
+        let rules = self.addresses.entry((name, reason)).or_default();
+        rules.push(AddressRule { list, net, action, expires_at_s });
+        self.waiting = self.waiting.saturating_add(1);
+        // Many lists and reasons share the bound, so that memory has one.
+        if self.waiting < MAX_ADDRESSES { Ok(()) } else { self.write_addresses(out) }
+    }
+
+    /// Writes what waits, and the last record.
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.write_addresses(out)?;
+        self.write_others(out)?;
+        codec::end(out, self.count)
+    }
+
+    fn write_addresses(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.waiting = 0;
+        // The groups stay as long as they are in use: most often there is one.
+        self.addresses.retain(|_, rules| !rules.is_empty());
+        let mut groups: Vec<_> = self.addresses.iter_mut().collect();
+        // A file is the same whenever it is written of the same rules.
+        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for ((list, reason), rules) in groups {
+            codec::addresses(out, list, reason, rules)?;
+            rules.clear();
+        }
+        Ok(())
+    }
+
+    fn write_others(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let rules = std::mem::take(&mut self.others);
+        write_others(out, &rules)
+    }
+}
+
+/// As one record, or as more where one would be too long.
+fn write_others(out: &mut Vec<u8>, rules: &[Rule]) -> Result<(), EncodeError> {
+    if rules.is_empty() {
+        return Ok(());
+    }
+    match codec::rules(out, rules) {
+        Err(EncodeError::TooLarge { .. }) if rules.len() > 1 => {
+            let (first, second) = rules.split_at_checked(rules.len().div_ceil(2)).unwrap_or_default();
+            write_others(out, first)?;
+            write_others(out, second)
+        }
+        other => other,
+    }
+}
