@@ -45,6 +45,9 @@ impl Bulk {
             match self.step {
                 Step::Verify => match self.records.next()? {
                     Next::Record(Record::Rules(rules)) => self.replacement.keep(&mut merge.edit, &rules),
+                    Next::Record(Record::Addresses { rules, .. }) => {
+                        self.replacement.keep_addresses(&mut merge.edit, &rules);
+                    }
                     Next::Record(_) => {}
                     Next::End { .. } => self.step = Step::RemoveOthers,
                 },
@@ -59,6 +62,9 @@ impl Bulk {
                         for rule in rules {
                             merge.change(self.stamp_ms, Operation::Put(rule), true);
                         }
+                    }
+                    Next::Record(Record::Addresses { list, reason, rules }) => {
+                        merge.edit.draft_addresses(&list, &reason, &rules);
                     }
                     Next::Record(_) => {}
                     Next::End { .. } => {

@@ -93,11 +93,16 @@ impl Chain {
                             way.merge.change(stamp_ms, Operation::Put(rule), false);
                         }
                     }
+                    Next::Record(Record::Addresses { list, reason, rules }) => {
+                        way.merge.edit.draft_addresses(&list, &reason, &rules);
+                    }
                     Next::Record(_) => {}
                     Next::End { .. } => return Ok(()),
                 }
             }
         });
+        // Addresses have no other way in, and what comes before damage holds.
+        way.merge.edit.publish_draft();
         match result {
             Ok(()) => self.bad_snapshot = None,
             Err(ReadError::NotFound { .. }) => {}
