@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 
 use edge_e2e::{Launch, Port, Request, module_dir};
 use edge_filter::ClientNet;
+use edge_journal::RulesWriter;
 use tempfile::TempDir;
 
 use crate::lists::List;
 use crate::processes::cost_of_group;
+use crate::rules::{LIST, NOW_S, block_all};
 
 const PAUSE: Duration = Duration::from_millis(1);
 const DEADLINE: Duration = Duration::from_secs(60);
+const NOW_MS: u64 = NOW_S as u64 * 1000;
 
 /// An address of the network that documents are written with; no list has it.
 const UNLISTED: &str = "192.0.2.1";
@@ -34,12 +37,14 @@ pub enum Place {
     EmptyModule,
     /// In a list file of the module: `EDGE_BLOCK_FILES`.
     ListFile,
+    /// In the snapshot of a state directory: `EDGE_STATE_DIR`.
+    Snapshot,
 }
 
 impl Place {
     /// All, in the order of the report.
-    pub const ALL: [Self; 5] =
-        [Self::Nowhere, Self::OwnList, Self::OwnMap, Self::EmptyModule, Self::ListFile];
+    pub const ALL: [Self; 6] =
+        [Self::Nowhere, Self::OwnList, Self::OwnMap, Self::EmptyModule, Self::ListFile, Self::Snapshot];
 
     /// What the figures are printed under.
     pub const fn name(self) -> &'static str {
@@ -49,6 +54,7 @@ impl Place {
             Self::OwnMap => "HAProxy's map, map_ip",
             Self::EmptyModule => "module, no list",
             Self::ListFile => "module, list file",
+            Self::Snapshot => "module, snapshot",
         }
     }
 
@@ -90,6 +96,10 @@ impl Field {
         }
         lines.flush()?;
         pairs.flush()?;
+        let rules = block_all(&list.nets);
+        RulesWriter::open(&field.file("state"), NOW_MS)
+            .and_then(|mut writer| writer.rotate(rules, &[LIST.into()], 0, NOW_MS))
+            .map_err(io::Error::other)?;
         Ok(field)
     }
 
@@ -135,15 +145,19 @@ impl Field {
         let (lines, pairs) = (self.file("clients.lst"), self.file("clients.map"));
         let module = "  lua-prepend-path \"${FILTER_DIR}/?.so\" cpath\n  \
                       lua-load-per-thread \"${FILTER_DIR}/edge_filter.lua\"\n";
+        let ours = |setting: &str, file: PathBuf| {
+            (
+                format!("  setenv {setting} {}\n{module}", file.display()),
+                "src,lua.edge_ip -m int gt 1".to_owned(),
+            )
+        };
         let (global, refuse) = match place {
             Place::Nowhere => (String::new(), String::new()),
             Place::OwnList => (String::new(), format!("src -f {}", lines.display())),
             Place::OwnMap => (String::new(), format!("src,map_ip({}) -m found", pairs.display())),
             Place::EmptyModule => (module.to_owned(), "src,lua.edge_ip -m int gt 1".to_owned()),
-            Place::ListFile => (
-                format!("  setenv EDGE_BLOCK_FILES {}\n{module}", lines.display()),
-                "src,lua.edge_ip -m int gt 1".to_owned(),
-            ),
+            Place::ListFile => ours("EDGE_BLOCK_FILES", lines),
+            Place::Snapshot => ours("EDGE_STATE_DIR", self.file("state")),
         };
         let refuse =
             if refuse.is_empty() { refuse } else { format!("  http-request deny if {{ {refuse} }}\n") };
