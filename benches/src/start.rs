@@ -134,6 +134,7 @@ impl Field {
         Ok(Launch {
             config,
             env: vec![("FILTER_DIR".to_owned(), OsString::from(module_dir()))],
+            under: Vec::new(),
             master_worker,
             listeners: vec![addr],
             stats_socket: None,

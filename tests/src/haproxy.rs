@@ -37,6 +37,8 @@ pub struct Launch {
     pub config: PathBuf,
     /// The environment. Nothing else of ours reaches HAProxy, so that no `EDGE_*` variable of the caller does.
     pub env: Vec<(String, OsString)>,
+    /// A program that runs HAProxy, and its arguments; empty: none does.
+    pub under: Vec<OsString>,
     /// Under a master process: `-W`.
     pub master_worker: bool,
     /// Addresses that must be listening before it counts as started.
@@ -137,7 +139,14 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        let mut command = match self.under.split_first() {
+            Some((runner, arguments)) => {
+                let mut command = Command::new(runner);
+                command.args(arguments).arg(program());
+                command
+            }
+            None => Command::new(program()),
+        };
         command.env_clear().env("PATH", PATH).envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
