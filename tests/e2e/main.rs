@@ -10,5 +10,6 @@ mod learning;
 mod life;
 mod malformed;
 mod paths;
+mod state;
 mod storm;
 mod verdicts;

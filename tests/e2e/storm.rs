@@ -68,9 +68,17 @@ fn reloads_cost_no_request_no_rule_and_no_memory() {
         (held, teacher.join().expect("the teacher does not panic"))
     });
     let [with, without] = outcomes.map(|outcome| outcome.failed.into_inner());
-    println!("reload storm: {RELOADS} reloads in {:.1} s, {} lessons", started.elapsed().as_secs_f64(), lessons.len());
+    println!(
+        "reload storm: {RELOADS} reloads in {:.1} s, {} lessons",
+        started.elapsed().as_secs_f64(),
+        lessons.len()
+    );
     println!("  failed requests with the filter: {with}, plain: {without}");
-    println!("  after {WARM_UP} reloads: {:?}\n  after {RELOADS}: {:?}", held[WARM_UP - 1], held[RELOADS - 1]);
+    println!(
+        "  after {WARM_UP} reloads: {:?}\n  after {RELOADS}: {:?}",
+        held[WARM_UP - 1],
+        held[RELOADS - 1]
+    );
     assert!(with <= without, "{with} requests failed, {without} of plain HAProxy");
     assert_no_growth(&held[WARM_UP - 1..]);
     let missing = || {
@@ -127,7 +135,15 @@ impl Held {
             (worker.descriptors(), master.descriptors());
         let (worker_kib, master_kib) = (worker.private_kib(), master.private_kib());
         let state_files = home.files().len();
-        Self { worker_sockets, worker_files, master_sockets, master_files, worker_kib, master_kib, state_files }
+        Self {
+            worker_sockets,
+            worker_files,
+            master_sockets,
+            master_files,
+            worker_kib,
+            master_kib,
+            state_files,
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use nix::unistd::Uid;
 use tempfile::TempDir;
 
 use crate::{
-    Backend, Checked, Haproxy, Launch, Metrics, Mode, Port, Request, Response, StartFailure, StateHome, eventually,
+    Backend, Checked, Haproxy, Launch, Metrics, Mode, Port, Request, Response, StartFailure, StateHome,
+    eventually,
 };
 
 const CLI_TIMEOUT: Duration = Duration::from_secs(10);

@@ -134,7 +134,9 @@ impl Response {
 
     /// The answer at the beginning of `bytes`, by its `Content-Length`; `None` until all of it is there.
     pub(crate) fn parse_whole(bytes: &[u8]) -> io::Result<Option<Self>> {
-        let Some(head_bytes) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+        let Some(head_bytes) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+            return Ok(None);
+        };
         let response = Self::parse(bytes)?;
         let length = response.header("content-length").and_then(|length| length.parse::<usize>().ok());
         let whole_bytes = head_bytes + 4 + length.unwrap_or(0);

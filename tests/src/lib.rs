@@ -10,11 +10,15 @@ mod edge;
 mod haproxy;
 mod http;
 mod keep_alive;
+<<<<<<< HEAD
 mod memcheck;
 mod proc;
+=======
+>>>>>>> state
 mod metrics;
 mod mode;
 mod port;
+mod proc;
 mod rules_writer;
 mod state;
 mod wait;
@@ -25,11 +29,15 @@ pub use edge::{Edge, EdgeBuilder, module_dir, shipped};
 pub use haproxy::{Checked, Haproxy, Launch, StartFailure};
 pub use http::{Request, Response};
 pub use keep_alive::KeepAlive;
+<<<<<<< HEAD
 pub use memcheck::{Findings, Memcheck};
 pub use proc::Process;
+=======
+>>>>>>> state
 pub use metrics::Metrics;
 pub use mode::Mode;
 pub use port::Port;
+pub use proc::Process;
 pub use rules_writer::{ListedRule, RulesProcess};
 pub use state::StateHome;
 pub use wait::eventually;

@@ -15,7 +15,8 @@ impl Process {
     pub fn descriptors(self) -> (usize, usize) {
         let entries = fs::read_dir(self.dir().join("fd")).expect("a process that lives");
         // One that is closed meanwhile is none.
-        let targets: Vec<PathBuf> = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
+        let targets: Vec<PathBuf> =
+            entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
         let sockets = targets.iter().filter(|target| target.to_string_lossy().starts_with("socket:")).count();
         (sockets, targets.len() - sockets)
     }

@@ -135,7 +135,11 @@ impl Listing {
 
     /// Rules that nobody has asked for.
     pub(super) fn rest(&self) -> Vec<&str> {
-        self.rules.iter().filter(|(_, seen)| **seen != Seen::Nothing).map(|(target, _)| target.as_str()).collect()
+        self.rules
+            .iter()
+            .filter(|(_, seen)| **seen != Seen::Nothing)
+            .map(|(target, _)| target.as_str())
+            .collect()
     }
 }
 
@@ -159,7 +163,11 @@ mod tests {
             (16..=16, Seen::Nothing, true),
             (17..=17, Seen::Left(1), false),
         ] {
-            assert_eq!(held.clone().settle(seen, &listing(made_s.clone())).is_ok(), possible, "{made_s:?} {seen:?}");
+            assert_eq!(
+                held.clone().settle(seen, &listing(made_s.clone())).is_ok(),
+                possible,
+                "{made_s:?} {seen:?}"
+            );
         }
     }
 

@@ -102,7 +102,10 @@ impl Learner {
                 if is_steady && answer.is_from_backend() == is_held {
                     let subject = &self.subjects[at];
                     let passed = if is_held { "passed" } else { "was refused" };
-                    return Err(format!("{}: a request {passed} though {:?}", subject.target, subject.belief));
+                    return Err(format!(
+                        "{}: a request {passed} though {:?}",
+                        subject.target, subject.belief
+                    ));
                 }
                 Ok(true)
             }
@@ -129,14 +132,23 @@ impl Learner {
     }
 
     /// What the answer to a lesson, or its absence, says about a rule.
-    fn note(&mut self, at: usize, answer: io::Result<Response>, fact: Fact, is_steady: bool) -> Result<bool, String> {
+    fn note(
+        &mut self,
+        at: usize,
+        answer: io::Result<Response>,
+        fact: Fact,
+        is_steady: bool,
+    ) -> Result<bool, String> {
         let Subject { target, belief, .. } = &mut self.subjects[at];
         match answer {
             Ok(answer) if answer.is_from_backend() => *belief = Belief::sure(fact),
             // The other worker has not followed yet, and the backend was not asked.
             Ok(_) if !is_steady => {}
             Ok(answer) => {
-                return Err(format!("{target}: answered with {} by the edge though {belief:?}", answer.status));
+                return Err(format!(
+                    "{target}: answered with {} by the edge though {belief:?}",
+                    answer.status
+                ));
             }
             Err(_) => {
                 belief.or(fact);

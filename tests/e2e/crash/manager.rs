@@ -73,7 +73,11 @@ impl<'a> Manager<'a> {
         match self.writer.revision() {
             revision if revision == before + 1 => self.rules = next,
             revision if revision == before => {}
-            revision => return Err(format!("revision {before} was acknowledged, and the next writer found {revision}")),
+            revision => {
+                return Err(format!(
+                    "revision {before} was acknowledged, and the next writer found {revision}"
+                ));
+            }
         }
         if self.writer.is_damaged() {
             let mended = self.writer.rotate(&LISTS, self.rules.values());
@@ -176,7 +180,11 @@ impl<'a> Manager<'a> {
     pub(super) fn check(&self, listing: &mut Listing) -> Vec<String> {
         let mut wrong = Vec::new();
         for rule in self.rules.values() {
-            let target = if rule.kind == "resource" { rule.what.clone() } else { format!("{} {}", rule.kind, rule.what) };
+            let target = if rule.kind == "resource" {
+                rule.what.clone()
+            } else {
+                format!("{} {}", rule.kind, rule.what)
+            };
             let seen = listing.take(&target);
             let end_s = u64::from(rule.ends_at_s);
             let settled = match seen {
@@ -209,7 +217,9 @@ pub(super) fn sync(edge: &Edge, revision: u64) -> Result<bool, String> {
         }
         let words: Vec<&str> = answer.trim().split([' ', ',']).collect();
         match words[..] {
-            ["revision", number, ..] if number.parse().is_ok_and(|number: u64| number >= revision) => return Ok(true),
+            ["revision", number, ..] if number.parse().is_ok_and(|number: u64| number >= revision) => {
+                return Ok(true);
+            }
             ["revision", _, ..] => {}
             _ => return Err(format!("edge sync answered {answer:?}")),
         }

@@ -98,10 +98,17 @@ fn soak(mode: Mode) {
         soak.tally.rounds += 1;
         if let Err(wrong) = soak.round() {
             let Soak { tally, edge, .. } = &soak;
-            panic!("SOAK_SEED={seed}, {tally}:\n{wrong}\nfiles: {:?}\n{}", home.files(), edge.haproxy().log());
+            panic!(
+                "SOAK_SEED={seed}, {tally}:\n{wrong}\nfiles: {:?}\n{}",
+                home.files(),
+                edge.haproxy().log()
+            );
         }
     }
-    println!("crash test of {mode:?}: {soak}, losses: 0, {:.0} s, SOAK_SEED={seed}", started.elapsed().as_secs_f64());
+    println!(
+        "crash test of {mode:?}: {soak}, losses: 0, {:.0} s, SOAK_SEED={seed}",
+        started.elapsed().as_secs_f64()
+    );
 }
 
 fn start(backend: &Backend, mode: Mode, home: &StateHome) -> Edge {
@@ -127,7 +134,8 @@ impl Soak<'_> {
     fn round(&mut self) -> Result<(), String> {
         let victim = self.choose();
         self.load(victim)?;
-        let spoilt = if victim == Victim::Haproxy || victim == Victim::Both { self.spoil(victim) } else { Vec::new() };
+        let spoilt =
+            if victim == Victim::Haproxy || victim == Victim::Both { self.spoil(victim) } else { Vec::new() };
         match victim {
             Victim::Haproxy | Victim::Both => self.edge.start_again(),
             Victim::Worker => self.edge.reload(),
@@ -141,7 +149,9 @@ impl Soak<'_> {
         self.check(victim)?;
         self.manager.revive_if_dead()?;
         for file in spoilt {
-            eventually("a line on the spoilt file", || self.edge.haproxy().log().contains(&file).then_some(()));
+            eventually("a line on the spoilt file", || {
+                self.edge.haproxy().log().contains(&file).then_some(())
+            });
             let log = self.edge.haproxy().log();
             let lines = log.lines().filter(|line| line.contains(&file)).count();
             if lines != 1 {
@@ -251,7 +261,9 @@ impl Soak<'_> {
                 || victim == Victim::Both && name.starts_with("rules.journal.")
         };
         let files = self.home.files();
-        let Some(name) = self.rng.choice(files.iter().filter(is_journal).collect::<Vec<_>>()) else { return Vec::new() };
+        let Some(name) = self.rng.choice(files.iter().filter(is_journal).collect::<Vec<_>>()) else {
+            return Vec::new();
+        };
         tails::spoil(&self.home.path().join(name), &mut self.rng).expect("a journal");
         self.tally.spoilt_tails += 1;
         vec![name.clone()]
@@ -260,7 +272,8 @@ impl Soak<'_> {
     /// Holds what HAProxy lists against what was acknowledged.
     fn check(&mut self, victim: Victim) -> Result<(), String> {
         let mut listing = Listing::of(&self.edge);
-        let mut wrong: Vec<String> = listing.doubled.iter().map(|target| format!("{target} is there twice")).collect();
+        let mut wrong: Vec<String> =
+            listing.doubled.iter().map(|target| format!("{target} is there twice")).collect();
         wrong.extend(self.manager.check(&mut listing));
         for learner in &mut self.learners {
             wrong.extend(learner.check(&mut listing));

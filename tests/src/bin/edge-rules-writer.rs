@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use edge_filter::{
-    Action, CanonicalPath, ClientNet, Conditions, Host, List, NEVER, Operation, Origin, ParameterSegments, Resource,
-    Rule, Status, Target,
+    Action, CanonicalPath, ClientNet, Conditions, Host, List, NEVER, Operation, Origin, ParameterSegments,
+    Resource, Rule, Status, Target,
 };
 use edge_journal::RulesWriter;
 

@@ -1,18 +1,22 @@
 //! A file with all rules of a list, or of all lists, on its way into the filter: verified first, then taken in slices that
 //! readers see at once, when all is there.
 
-use edge_filter::{Lists, Operation, Replacement};
+use std::sync::Arc;
+
+use edge_filter::{AddressRule, Lists, Operation, Replacement, Rule};
 use edge_journal::{Identity, Next, ReadError, Record, Records};
 
 use super::budget::Budget;
 use super::merge::Merge;
 
-/// Rules removed between two looks at the time.
-const REMOVED_AT_ONCE: usize = 64;
+/// Rules that are kept, removed or put between two looks at the time: some tenths of a millisecond.
+const PIECE_RULES: usize = 256;
 
 /// A file being taken over.
 pub(crate) struct Bulk {
     records: Records,
+    /// What of the last record is still to be worked on.
+    chunk: Option<(Chunk, usize)>,
     replacement: Replacement,
     step: Step,
     stamp_ms: u64,
@@ -25,10 +29,30 @@ enum Step {
     Put,
 }
 
+/// Rules of one record.
+enum Chunk {
+    Rules(Vec<Rule>),
+    Addresses(Arc<str>, Arc<str>, Vec<AddressRule>),
+}
+
+impl Chunk {
+    fn len(&self) -> usize {
+        match self {
+            Self::Rules(rules) => rules.len(),
+            Self::Addresses(_, _, rules) => rules.len(),
+        }
+    }
+}
+
 impl Bulk {
     /// Of a file that `records` has not begun to read. `lists` are what its rules replace.
     pub(crate) fn new(records: Records, lists: Lists, stamp_ms: u64) -> Self {
-        Self { records, replacement: Replacement::new(lists), step: Step::Verify, stamp_ms }
+        Self { records, chunk: None, replacement: Replacement::new(lists), step: Step::Verify, stamp_ms }
+    }
+
+    /// The same where there are no such rules yet: what can be read of the file is put at once.
+    pub(crate) fn at_the_start(records: Records, stamp_ms: u64) -> Self {
+        Self { step: Step::Put, ..Self::new(records, Lists::AllBut(Vec::new()), stamp_ms) }
     }
 
     /// Which file it is.
@@ -39,41 +63,72 @@ impl Bulk {
     /// Works on; whether all of it is in force when the edit ends.
     ///
     /// # Errors
-    /// The file cannot be trusted, and nothing was changed.
+    /// The file cannot be trusted. While it was verified, nothing was changed.
     pub(crate) fn work(&mut self, merge: &mut Merge<'_>, budget: Budget) -> Result<bool, ReadError> {
         while !budget.is_spent() {
+            if !matches!(self.step, Step::RemoveOthers) && self.next_chunk()? {
+                self.work_on_chunk(merge);
+                continue;
+            }
             match self.step {
-                Step::Verify => match self.records.next()? {
-                    Next::Record(Record::Rules(rules)) => self.replacement.keep(&mut merge.edit, &rules),
-                    Next::Record(Record::Addresses { rules, .. }) => {
-                        self.replacement.keep_addresses(&mut merge.edit, &rules);
-                    }
-                    Next::Record(_) => {}
-                    Next::End { .. } => self.step = Step::RemoveOthers,
-                },
                 Step::RemoveOthers => {
-                    if self.replacement.remove_others(&mut merge.edit, REMOVED_AT_ONCE) {
-                        self.records.rewind();
+                    if self.replacement.remove_others(&mut merge.edit, PIECE_RULES) {
                         self.step = Step::Put;
                     }
                 }
-                Step::Put => match self.records.next()? {
-                    Next::Record(Record::Rules(rules)) => {
-                        for rule in rules {
-                            merge.change(self.stamp_ms, Operation::Put(rule), true);
-                        }
-                    }
-                    Next::Record(Record::Addresses { list, reason, rules }) => {
-                        merge.edit.draft_addresses(&list, &reason, &rules);
-                    }
-                    Next::Record(_) => {}
-                    Next::End { .. } => {
-                        merge.edit.publish_draft();
-                        return Ok(true);
-                    }
-                },
+                Step::Verify => {
+                    self.records.rewind();
+                    self.step = Step::RemoveOthers;
+                }
+                Step::Put => {
+                    merge.edit.publish_draft();
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
+    }
+
+    /// Whether there are rules to work on.
+    fn next_chunk(&mut self) -> Result<bool, ReadError> {
+        while self.chunk.is_none() {
+            let chunk = match self.records.next()? {
+                Next::Record(Record::Rules(rules)) => Chunk::Rules(rules),
+                Next::Record(Record::Addresses { list, reason, rules }) => {
+                    Chunk::Addresses(list, reason, rules)
+                }
+                Next::Record(_) => continue,
+                Next::End { .. } => return Ok(false),
+            };
+            self.chunk = Some((chunk, 0));
+        }
+        Ok(true)
+    }
+
+    /// A piece of it.
+    fn work_on_chunk(&mut self, merge: &mut Merge<'_>) {
+        let Some((chunk, done)) = &mut self.chunk else { return };
+        let piece = *done..chunk.len().min(*done + PIECE_RULES);
+        *done = piece.end;
+        let is_verified = matches!(self.step, Step::Put);
+        match chunk {
+            Chunk::Rules(rules) if is_verified => {
+                for rule in rules.get(piece).unwrap_or_default() {
+                    merge.change(self.stamp_ms, Operation::Put(rule.clone()), true);
+                }
+            }
+            Chunk::Addresses(list, reason, rules) if is_verified => {
+                merge.edit.draft_addresses(list, reason, rules.get(piece).unwrap_or_default());
+            }
+            Chunk::Rules(rules) => {
+                self.replacement.keep(&mut merge.edit, rules.get(piece).unwrap_or_default())
+            }
+            Chunk::Addresses(_, _, rules) => {
+                self.replacement.keep_addresses(&mut merge.edit, rules.get(piece).unwrap_or_default());
+            }
+        }
+        if *done == chunk.len() {
+            self.chunk = None;
+        }
     }
 }

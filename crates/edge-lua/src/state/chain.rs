@@ -78,38 +78,15 @@ impl Chain {
 
     /// Takes the snapshot in, at the start: what can be read of it, since there are no other rules to keep.
     pub(crate) fn load_snapshot(&mut self, way: &mut Way<'_, '_>) {
-        let result = Records::open(way.dir, &FileName::Snapshot).and_then(|mut records| {
-            self.bad_snapshot = records.identity().ok();
-            let mut stamp_ms = 0;
-            loop {
-                match records.next()? {
-                    Next::Record(Record::Head(head)) => {
-                        self.revision = head.revision;
-                        stamp_ms = head.stamp_ms;
-                        way.merge.lessons.are_settled_until(head.learned_until_ms, way.merge.stamps);
-                    }
-                    Next::Record(Record::Rules(rules)) => {
-                        for rule in rules {
-                            way.merge.change(stamp_ms, Operation::Put(rule), false);
-                        }
-                    }
-                    Next::Record(Record::Addresses { list, reason, rules }) => {
-                        way.merge.edit.draft_addresses(&list, &reason, &rules);
-                    }
-                    Next::Record(_) => {}
-                    Next::End { .. } => return Ok(()),
-                }
-            }
-        });
-        // Addresses have no other way in, and what comes before damage holds.
-        way.merge.edit.publish_draft();
-        match result {
-            Ok(()) => self.bad_snapshot = None,
-            Err(ReadError::NotFound { .. }) => {}
-            Err(e) => {
-                self.is_incomplete = true;
-                way.health.fails(Part::Rules, format!("{e}; what comes before it holds"));
-            }
+        let Some((records, head)) = self.open_snapshot(way, true) else { return };
+        self.revision = head.revision;
+        way.merge.lessons.are_settled_until(head.learned_until_ms, way.merge.stamps);
+        let mut bulk = Bulk::at_the_start(records, head.stamp_ms);
+        if let Err(e) = bulk.work(way.merge, Budget::UNLIMITED) {
+            self.bad_snapshot = bulk.identity();
+            self.is_incomplete = true;
+            way.health.fails(Part::Rules, format!("{e}; what comes before it holds"));
+            way.merge.edit.publish_draft();
         }
     }
 
@@ -209,7 +186,7 @@ impl Chain {
                 true
             }
             // Without a manager there is neither.
-            Err(ReadError::NotFound { .. }) if self.revision == 0 => self.open_snapshot(way),
+            Err(ReadError::NotFound { .. }) if self.revision == 0 => self.begin_snapshot(way),
             Err(e) => {
                 self.breaks(file, None, e.to_string(), way);
                 false
@@ -228,19 +205,39 @@ impl Chain {
         }
     }
 
-    /// Begins with the snapshot, if it is a later one.
-    fn open_snapshot(&mut self, way: &mut Way<'_, '_>) -> bool {
+    /// The snapshot, unless it was found bad, and its head. At the start a line says why it cannot be read.
+    fn open_snapshot(&mut self, way: &mut Way<'_, '_>, is_start: bool) -> Option<(Records, Head)> {
         let opened = Records::open(way.dir, &FileName::Snapshot).and_then(|mut records| {
-            let identity = records.identity().ok();
-            let head = match records.next()? {
-                Next::Record(Record::Head(head)) => Some(head),
-                _ => None,
+            let is_bad = self.bad_snapshot.is_some() && records.identity().ok() == self.bad_snapshot;
+            let head = match records.next() {
+                _ if is_bad => None,
+                Ok(Next::Record(Record::Head(head))) => Some(head),
+                Ok(_) => None,
+                Err(e) => {
+                    self.bad_snapshot = records.identity().ok();
+                    return Err(e);
+                }
             };
             records.rewind();
-            Ok((records, head, identity))
+            Ok(head.map(|head| (records, head)))
         });
-        let Ok((records, Some(head), identity)) = opened else { return false };
-        if identity == self.bad_snapshot || head.revision <= self.revision && !self.is_incomplete {
+        match opened {
+            Ok(snapshot) => snapshot,
+            Err(ReadError::NotFound { .. }) => None,
+            Err(e) => {
+                if is_start {
+                    self.is_incomplete = true;
+                    way.health.fails(Part::Rules, format!("{e}; it is passed over"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Begins with the snapshot, if it is a later one.
+    fn begin_snapshot(&mut self, way: &mut Way<'_, '_>) -> bool {
+        let Some((records, head)) = self.open_snapshot(way, false) else { return false };
+        if head.revision <= self.revision && !self.is_incomplete {
             return false;
         }
         let bulk = Bulk::new(records, Lists::AllBut(self.lists_of_settings.clone()), head.stamp_ms);
@@ -250,7 +247,7 @@ impl Chain {
 
     /// Tries again what did not work, if something has changed since.
     fn mend(&mut self, way: &mut Way<'_, '_>) {
-        if self.open_snapshot(way) {
+        if self.begin_snapshot(way) {
             return;
         }
         let Some(Broken { file, seen: before, list }) = &self.broken else { return };
@@ -311,7 +308,8 @@ impl Chain {
             }
             (Err(e), Work::Snapshot(bulk, _)) => {
                 self.bad_snapshot = bulk.identity();
-                way.health.fails(Part::Rules, e.to_string());
+                let revision = self.revision;
+                way.health.fails(Part::Rules, format!("{e}; the rules stay those of revision {revision}"));
             }
             (Err(_), Work::Batch(..)) => {}
         }
