@@ -10,11 +10,7 @@ mod edge;
 mod haproxy;
 mod http;
 mod keep_alive;
-<<<<<<< HEAD
 mod memcheck;
-mod proc;
-=======
->>>>>>> state
 mod metrics;
 mod mode;
 mod port;
@@ -29,11 +25,7 @@ pub use edge::{Edge, EdgeBuilder, module_dir, shipped};
 pub use haproxy::{Checked, Haproxy, Launch, StartFailure};
 pub use http::{Request, Response};
 pub use keep_alive::KeepAlive;
-<<<<<<< HEAD
 pub use memcheck::{Findings, Memcheck};
-pub use proc::Process;
-=======
->>>>>>> state
 pub use metrics::Metrics;
 pub use mode::Mode;
 pub use port::Port;
