@@ -30,6 +30,12 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 	@$(MAKE) --no-print-directory module
 	@# These tests wait more than they work, so more of them than processors run at a time.
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --all-targets -- --test-threads=8
+	@$(MAKE) --no-print-directory test-valgrind
+
+.PHONY: test-valgrind
+test-valgrind: install module ## the module in HAProxy under valgrind: everything it does once, in three modes
+	@scripts/install.sh valgrind
+	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --test valgrind
 
 .PHONY: loom
 loom: ## the hand-off of the filter in all orders of two and three threads
@@ -38,6 +44,7 @@ loom: ## the hand-off of the filter in all orders of two and three threads
 bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real lists, if there is one
 	$(CARGO) run --locked --release -p edge-benches --bin table-report
 	$(CARGO) run --locked --release -p edge-benches --bin flood-report
+	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) run --locked --release -p edge-benches --bin start-report
 	@if command -v lua$(LUA) >/dev/null; then set -x; lua$(LUA) benches/lua_call.lua dist/lua$(LUA); \
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi
 	$(CARGO) bench --locked -p edge-benches

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing of the Debian packages that Edge Filter is built and tested with. Nothing is touched
-# where all is there.
+# install.sh [PACKAGE...]: installs what is missing of the Debian packages that Edge Filter is built and tested with, and
+# of these, each with a command of its name. Nothing is touched where all is there.
 set -eu
 
 missing=""
@@ -10,6 +10,7 @@ need() { # need COMMAND PACKAGE
 need haproxy haproxy
 need cc gcc
 need setpriv util-linux
+for package in "$@"; do need "$package" "$package"; done
 # gcc without the C library's start files links nothing.
 [ -n "$(find /usr/lib -name crt1.o -print -quit 2>/dev/null)" ] || missing="$missing libc6-dev"
 

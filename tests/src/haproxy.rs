@@ -17,8 +17,8 @@ use nix::unistd::Pid;
 use crate::eventually;
 use crate::watcher::Watcher;
 
-const START_DEADLINE: Duration = Duration::from_secs(30);
-const STOP_DEADLINE: Duration = Duration::from_secs(10);
+const START_DEADLINE: Duration = Duration::from_secs(60);
+const STOP_DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Debian keeps haproxy where the PATH of a user does not look.
@@ -82,7 +82,7 @@ impl Launch {
     /// Starts HAProxy in the foreground and waits until it listens.
     ///
     /// # Errors
-    /// It ended, or did not listen within 30 s.
+    /// It ended, or did not listen within 60 s.
     pub fn start(&self) -> Result<Haproxy, StartFailure> {
         let mut haproxy = self.spawn().map_err(|e| StartFailure { status: None, log: e.to_string() })?;
         let started = Instant::now();
@@ -199,7 +199,7 @@ impl Haproxy {
     /// states and its libraries; SIGTERM just ends a process without a master.
     ///
     /// # Errors
-    /// It was still there after 10 s.
+    /// It was still there after 60 s.
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::SIGUSR1);
         let started = Instant::now();

@@ -83,9 +83,10 @@ fn lessons(edge: &Edge, backend: &Backend) {
         ("/prefix/x", "false; match=prefix; path=\"/prefix/\""),
         ("/bound?id=1", conditions),
         ("/brief", "false; ttl=1"),
-        ("/client", "false; scope=client; ttl=600"),
         ("/changing", "false; method"),
         ("/wrong", "false; tll=1"),
+        // The last, for the client that asks all this.
+        ("/client", "false; scope=client; ttl=600"),
     ] {
         let path_only = path.split('?').next().unwrap_or(path);
         backend.answer(path_only, Answer::teaching(lesson));
