@@ -17,6 +17,13 @@
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+// The model of the tests in tests/ names this crate.
+#[cfg(test)]
+extern crate self as edge_journal;
+#[cfg(test)]
+#[path = "../tests/journal/model.rs"]
+mod model;
+
 mod appender;
 mod codec;
 mod dir;

@@ -267,7 +267,15 @@ impl<S: Source> Records<S> {
             }
             let there = self.window.len();
             let at = self.offset.saturating_add(u64::try_from(there).unwrap_or(u64::MAX));
-            self.window.resize(there.saturating_add(READ_BYTES).max(need), 0);
+            // No more than there is: the end of a file is asked for again and again.
+            let behind =
+                self.source.bytes().map_err(|error| ReadError::io(&self.file, error))?.saturating_sub(at);
+            let wanted = READ_BYTES.max(need.saturating_sub(there));
+            let wanted = usize::try_from(behind).unwrap_or(usize::MAX).min(wanted);
+            if wanted == 0 {
+                break;
+            }
+            self.window.resize(there.saturating_add(wanted), 0);
             let read = self.source.read_at(self.window.get_mut(there..).unwrap_or_default(), at);
             self.window.truncate(there.saturating_add(*read.as_ref().unwrap_or(&0)));
             match read {

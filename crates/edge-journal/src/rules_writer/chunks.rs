@@ -57,7 +57,7 @@ impl Chunks {
         self.addresses.retain(|_, rules| !rules.is_empty());
         let mut groups: Vec<_> = self.addresses.iter_mut().collect();
         // A file is the same whenever it is written of the same rules.
-        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        groups.sort_unstable_by_key(|(a, _)| (*a).clone());
         for ((list, reason), rules) in groups {
             codec::addresses(out, list, reason, rules)?;
             rules.clear();

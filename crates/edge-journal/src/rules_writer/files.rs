@@ -22,7 +22,7 @@ pub(super) struct Files {
     parent: Arc<OwnedFd>,
     /// Called after each step: the tests look at the directory then.
     #[cfg(test)]
-    pub(super) after_step: std::cell::RefCell<Option<Box<dyn FnMut() + Send>>>,
+    pub(super) after_step: std::cell::RefCell<Option<Box<dyn FnMut()>>>,
 }
 
 impl std::fmt::Debug for Files {
