@@ -2,6 +2,7 @@
 //! made complete after a failure of the disk, and made the heir of workers that died.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::vec;
 
 use edge_filter::{Filter, Operation, Origin, Rule};
@@ -18,6 +19,9 @@ use super::workers::Workers;
 /// Between two tries, and between two inheritances, milliseconds.
 const PAUSE_MS: u64 = 1000;
 
+/// Journals that this process has begun.
+static MADE: AtomicU64 = AtomicU64::new(1);
+
 /// Writes the journals of this worker.
 pub(crate) struct Compactor {
     /// Length at which a journal is compacted, bytes, where it is more than twice what a copy needs.
@@ -26,7 +30,6 @@ pub(crate) struct Compactor {
     /// Journals of this worker that the next complete copy replaces: the one before, and one whose copy failed half
     /// way while lessons went to it.
     replaced: Vec<Arc<LearnedJournal>>,
-    made: u64,
     ended_ms: u64,
     last: Option<Copied>,
 }
@@ -68,7 +71,7 @@ pub(crate) struct Site<'a> {
 
 impl Compactor {
     pub(crate) fn new(max_journal_bytes: u64) -> Self {
-        Self { max_journal_bytes, running: None, replaced: Vec::new(), made: 0, ended_ms: 0, last: None }
+        Self { max_journal_bytes, running: None, replaced: Vec::new(), ended_ms: 0, last: None }
     }
 
     /// The copy that was finished last.
@@ -119,8 +122,9 @@ impl Compactor {
     }
 
     fn begin(&mut self, site: &mut Site<'_>) -> bool {
-        self.made += 1;
-        let worker = format!("{}-{}-{}", site.now_ms, std::process::id(), self.made);
+        // No two processes have the same number at the same time, where they see each other's.
+        let number = MADE.fetch_add(1, Relaxed);
+        let worker = format!("{}-{}-{number}", site.now_ms, std::process::id());
         let repairs = site.health.is_failing(&Part::OwnJournal);
         match LearnedJournal::create(site.dir, &worker, site.stamps.next(site.now_ms)) {
             Ok(journal) => {

@@ -73,8 +73,12 @@ impl Desk {
             self.looked_ms = place.now_ms;
             self.look(place);
         }
-        let reads = self.read(place, budget, looks, false);
+        // Neither has to wait for the end of the other, which may be seconds away.
+        let mut reads = self.read(place, budget.share(), looks, false);
         let writes = self.write(place, budget);
+        if reads && !budget.is_spent() {
+            reads = self.read(place, budget, false, false);
+        }
         Turn { is_cut: reads || writes, ..self.end(place) }
     }
 
@@ -87,7 +91,7 @@ impl Desk {
     }
 
     fn note_taken_back(&mut self, place: &Place<'_>) {
-        for (taken, stamp_ms) in place.state.taken_back.1.try_iter().take(super::MAX_WAITING) {
+        for (taken, stamp_ms) in place.state.to_remember.try_iter().take(super::MAX_WAITING) {
             self.lessons.taken_back.note(taken, stamp_ms);
         }
     }
@@ -132,10 +136,11 @@ impl Desk {
             Ok(listing) => {
                 let others: Vec<_> = listing.files.into_iter().filter(|name| !is_own(name)).collect();
                 self.workers.look(dir, &others, &mut self.health);
-                self.health.works(&Part::Journals, || "learned/: can be read now".to_owned());
                 if listing.is_cut {
                     let problem = "learned/: too many files, the rest is not read".to_owned();
                     self.health.fails(Part::Journals, problem);
+                } else {
+                    self.health.works(&Part::Journals, || "learned/: can be read now".to_owned());
                 }
             }
             // Told where the directory was looked for.
@@ -151,7 +156,7 @@ impl Desk {
         let lessons = &mut self.lessons;
         let mut merge = Merge { edit, lessons, stamps: &state.stamps, max_ttl_s: place.max_ttl_s() };
         let health = &mut self.health;
-        let mut way = Way { dir: &state.dir, merge: &mut merge, health, budget };
+        let mut way = Way { dir: &state.dir, merge: &mut merge, health, budget: budget.share() };
         if is_start {
             self.chain.load_snapshot(&mut way);
         }

@@ -12,6 +12,8 @@ mod own;
 mod report;
 mod stamps;
 mod taken_back;
+#[cfg(test)]
+mod tests;
 mod workers;
 
 use std::path::PathBuf;
@@ -50,7 +52,9 @@ pub(crate) struct State {
     dir: StateDir,
     stamps: Stamps,
     own: OwnJournal,
-    taken_back: (Sender<(Taken, u64)>, Receiver<(Taken, u64)>),
+    /// What threads took back, for the desk to remember.
+    taken_back: Sender<(Taken, u64)>,
+    to_remember: Receiver<(Taken, u64)>,
     desk: Mutex<Desk>,
     revision: AtomicU64,
     report: ArcSwap<Report>,
@@ -77,11 +81,13 @@ impl State {
         lists_of_settings: Vec<Arc<str>>,
         now_ms: u64,
     ) -> std::io::Result<(Self, Vec<String>)> {
+        let (taken_back, to_remember) = crossbeam_channel::bounded(MAX_WAITING);
         let state = Self {
             dir: StateDir::open(&settings.dir)?,
             stamps: Stamps::default(),
             own: OwnJournal::default(),
-            taken_back: crossbeam_channel::bounded(MAX_WAITING),
+            taken_back,
+            to_remember,
             desk: Mutex::new(Desk::new(settings.max_journal_bytes, lists_of_settings)),
             revision: AtomicU64::new(0),
             report: ArcSwap::default(),
@@ -100,7 +106,7 @@ impl State {
     pub(crate) fn learned(&self, stamp_ms: u64, operation: &Operation) {
         self.own.append(stamp_ms, operation);
         if let Some(taken) = Taken::of(operation) {
-            let _ = self.taken_back.0.try_send((taken, stamp_ms));
+            let _ = self.taken_back.try_send((taken, stamp_ms));
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Workers {
 #[derive(Default)]
 struct Other {
     records: Option<Records>,
+    /// Its name is there. Its own worker removes it when it has another one, and so do heirs: its lessons are in theirs.
+    is_there: bool,
     /// Nobody will write to it any more.
     is_dead: bool,
     /// All that can be read of it was read.
@@ -32,8 +34,9 @@ impl Workers {
     /// Looks for new journals, and for writers that died.
     pub(crate) fn look(&mut self, dir: &StateDir, names: &[FileName], health: &mut Health) {
         self.others.retain(|name, other| {
-            // What another worker has taken over and removed is still read to its end.
-            let stays = names.contains(name) || other.records.is_some() && !other.is_read;
+            other.is_there = names.contains(name);
+            other.is_dead |= !other.is_there;
+            let stays = other.is_there || other.records.is_some() && !other.is_read;
             if !stays {
                 health.gone(&Part::File(name.clone()));
             }
@@ -41,6 +44,7 @@ impl Workers {
         });
         for name in names {
             let other = self.others.entry(name.clone()).or_default();
+            other.is_there = true;
             if other.records.is_none() && !other.is_read {
                 other.open(dir, name, health);
             }
@@ -57,7 +61,7 @@ impl Workers {
 
     /// Journals of the dead that this worker's own should take over.
     pub(crate) fn inheritance(&self) -> Vec<FileName> {
-        let is_due = |other: &Other| other.is_dead && other.is_read && !other.is_inherited;
+        let is_due = |other: &Other| other.is_there && other.is_dead && other.is_read && !other.is_inherited;
         self.others.iter().filter(|(_, other)| is_due(other)).map(|(name, _)| name.clone()).collect()
     }
 

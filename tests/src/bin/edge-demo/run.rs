@@ -9,7 +9,7 @@ use std::time::Duration;
 use edge_e2e::Haproxy;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::stage::{Places, refuse_taken, run_dir, start_backend, start_haproxy};
+use crate::stage::{Places, refuse_taken, run_dir, start_backend, start_haproxy, state_dir};
 
 const WEB_PORT: u16 = 8080;
 const BACKEND_PORT: u16 = 8081;
@@ -52,6 +52,7 @@ fn loopback(port: u16) -> SocketAddr {
 pub(crate) fn run() -> Result<(), String> {
     let stop = stop_flag()?;
     let places_dir = run_dir()?;
+    let state_dir = state_dir()?;
     for port in [WEB_PORT, METRICS_PORT] {
         refuse_taken(loopback(port))?;
     }
@@ -60,6 +61,7 @@ pub(crate) fn run() -> Result<(), String> {
         web: loopback(WEB_PORT),
         metrics: loopback(METRICS_PORT),
         run_dir: places_dir.path().to_owned(),
+        state_dir: Some(state_dir.clone()),
         output_dir: None,
     };
     let mut haproxy = start_haproxy(places, backend.addr())?;
@@ -77,9 +79,11 @@ HAProxy with Edge Filter on http://127.0.0.1:{WEB_PORT}, backend on 127.0.0.1:{B
   curl http://127.0.0.1:{METRICS_PORT}/metrics
   echo 'get edge 127.0.0.1:{WEB_PORT}/yeet' | socat - UNIX-CONNECT:{}
 
+What the edge has learned is kept in {}, so it outlives this.
 Below is the access log of HAProxy. Ctrl-C stops both.
 ",
-        socket.display()
+        socket.display(),
+        state_dir.display()
     );
     wait(&stop, &mut haproxy)?;
     // A client that holds on to its connection is not waited for: then HAProxy is killed.

@@ -39,6 +39,7 @@ pub(crate) fn walk() -> Result<(), String> {
         web: web.addr(),
         metrics: metrics.addr(),
         run_dir: dir.path().to_owned(),
+        state_dir: None,
         output_dir: Some(dir.path().to_owned()),
     };
     let haproxy = start_haproxy(places, backend.addr())?;

@@ -1,0 +1,128 @@
+//! A worker's own journal: begun, kept short, and made whole after a failure.
+
+use std::fs;
+
+use super::*;
+
+#[test]
+fn a_journal_is_copied_when_it_is_long() {
+    let (_home, dir) = home();
+    let mut one = Worker::with(&dir, Settings::default(), 20_000, START_MS);
+    one.turn();
+    let first = journals(&dir);
+    for n in 0..1000 {
+        one.learn("/yeet", 600);
+        one.learn(&format!("/once/{}", n % 10), 600);
+    }
+    assert!(fs::metadata(&first[0]).unwrap().len() > 20_000);
+    one.turn();
+    let second = journals(&dir);
+    assert!(second.len() == 1 && second != first);
+    let bytes = fs::metadata(&second[0]).unwrap().len();
+    assert!(bytes < 5000, "{bytes} bytes for 11 rules");
+    drop(one);
+    assert_eq!(Worker::start(&dir, START_MS + 9000).filter.snapshot().counts().learned, 11);
+}
+
+#[test]
+fn a_copy_longer_than_the_limit_is_not_copied_again_at_once() {
+    let (_home, dir) = home();
+    let mut one = Worker::with(&dir, Settings::default(), 1000, START_MS);
+    for n in 0..100 {
+        one.learn(&format!("/yeet/{n}"), 600);
+    }
+    one.turn();
+    let journal = journals(&dir);
+    one.learn("/more", 600);
+    one.turn().turn();
+    assert_eq!(journals(&dir), journal);
+}
+
+#[test]
+fn at_no_moment_of_a_compaction_would_a_kill_lose_a_lesson() {
+    let (_home, dir) = home();
+    let mut one = Worker::with(&dir, Settings::default(), 1 << 20, START_MS);
+    for n in 0..50 {
+        one.learn(&format!("/yeet/{n}"), 600);
+    }
+    one.turn();
+    for n in 50..100 {
+        one.learn(&format!("/yeet/{n}"), 600);
+    }
+    // Each slice ends at once, and then the next worker looks at what a kill would have left.
+    one.state.own.miss();
+    let mut slices = 0;
+    for n in 100.. {
+        one.learn(&format!("/yeet/{n}"), 600);
+        let spent = Budget::of(std::time::Duration::ZERO);
+        let is_cut = one.state.turn(&one.filter, one.now_ms, spent).is_cut;
+        let left = Worker::start(&dir, one.now_ms);
+        assert_eq!(left.filter.snapshot().counts().learned, n + 1);
+        slices += 1;
+        if slices > 20 {
+            break;
+        }
+        assert!(is_cut);
+    }
+    one.turn();
+    assert_eq!(journals(&dir).len(), 1);
+    assert_eq!(Worker::start(&dir, one.now_ms).filter.snapshot().counts().learned, 121);
+}
+
+#[test]
+fn what_could_not_be_written_is_written_when_it_can() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/before", 600);
+    // A file in the way of the directory of journals, after that was removed under the worker.
+    fs::remove_dir_all(dir.join("learned")).unwrap();
+    fs::write(dir.join("learned"), "in the way").unwrap();
+    one.turn().turn();
+    one.learn("/meanwhile", 600);
+    assert_eq!(one.said("is in memory only"), 1, "{:?}", one.lines);
+    assert!(one.state.report().journal.is_none());
+    assert_ne!(one.state.report().problems, [""; 0]);
+    fs::remove_file(dir.join("learned")).unwrap();
+    one.turn().turn();
+    assert_eq!(one.said("is written again"), 1, "{:?}", one.lines);
+    assert_eq!(one.state.report().problems, [""; 0]);
+    let next = Worker::start(&dir, one.now_ms);
+    assert!(next.refuses("/before") && next.refuses("/meanwhile"));
+}
+
+#[test]
+fn a_failed_journal_is_not_written_to_any_more() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let current = one.state.own.current().unwrap();
+    // No journal takes a path of this length.
+    let long =
+        Rule { target: Target::Resource(resource("/yeet"), Conditions::default()), ..learned("/yeet", 0, 0) };
+    let long = Rule { reason: "x".repeat(5000).into(), ..long };
+    one.state.own.append(START_MS, &Operation::Put(long));
+    assert!(one.state.own.current().is_none() && one.state.own.has_missed());
+    drop(current);
+    one.learn("/after", 600);
+    one.turn().turn();
+    assert_eq!((one.said("is in memory only"), one.said("is written again")), (1, 1), "{:?}", one.lines);
+    assert_eq!(journals(&dir).len(), 1);
+    assert!(Worker::start(&dir, one.now_ms).refuses("/after"));
+}
+
+#[test]
+fn failures_leave_no_heap_of_files() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 600);
+    for _ in 0..10 {
+        one.state.own.append(
+            START_MS,
+            &Operation::Put(Rule { reason: "x".repeat(5000).into(), ..learned("/yeet", 0, 0) }),
+        );
+        one.turn();
+        assert!(journals(&dir).len() <= 2, "{:?}", journals(&dir));
+    }
+    one.turn().turn();
+    assert_eq!(journals(&dir).len(), 1);
+}

@@ -1,0 +1,120 @@
+//! Lessons of several workers meet: the last stamp wins, in whatever order they are read.
+
+use super::*;
+
+#[test]
+fn a_lesson_reaches_another_worker_and_the_next_one() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    let mut other = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 600);
+    other.turn();
+    assert!(other.refuses("/yeet"));
+    drop(one);
+    other.turn().turn().turn();
+    assert_eq!(journals(&dir).len(), 1, "the other one has taken it over");
+    drop(other);
+    assert!(Worker::start(&dir, START_MS + 10_000).refuses("/yeet"));
+    assert!(!Worker::start(&dir, START_MS + 700_000).refuses("/yeet"));
+}
+
+#[test]
+fn the_last_stamp_wins_whichever_journal_is_read_first() {
+    for taken_back_by in [0, 1] {
+        let (_home, dir) = home();
+        let mut workers = [Worker::start(&dir, START_MS), Worker::start(&dir, START_MS)];
+        for worker in &mut workers {
+            worker.turn();
+        }
+        // Neither looks at the journal of the other one between the two.
+        workers[1 - taken_back_by].learn("/yeet", 600);
+        workers[taken_back_by].now_ms += 1;
+        workers[taken_back_by].take_back("/yeet");
+        let next = Worker::start(&dir, START_MS + 5000);
+        assert!(!next.refuses("/yeet"), "a new worker, taken back by {taken_back_by}");
+        for worker in &mut workers {
+            worker.turn();
+            assert!(!worker.refuses("/yeet"), "taken back by {taken_back_by}");
+        }
+        // Learned anew, it holds everywhere.
+        workers[0].learn("/yeet", 600);
+        workers[1].turn();
+        assert!(workers[1].refuses("/yeet"));
+        assert!(Worker::start(&dir, START_MS + 5000).refuses("/yeet"));
+    }
+}
+
+#[test]
+fn what_was_taken_back_outlives_the_journal_that_says_so() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 3600);
+    let old = journals(&dir);
+    let copy = std::fs::read(&old[0]).unwrap();
+    one.take_back("/yeet");
+    drop(one);
+    // The next worker takes everything over, and the one after that as well.
+    for n in 1..3 {
+        let mut next = Worker::start(&dir, START_MS + n * 10_000);
+        next.turn().turn();
+        assert_eq!(journals(&dir).len(), 1);
+    }
+    // An older journal turns up, say from a copy of the directory.
+    std::fs::write(&old[0], copy).unwrap();
+    assert!(!Worker::start(&dir, START_MS + 40_000).refuses("/yeet"));
+}
+
+#[test]
+fn a_lesson_is_clipped_to_the_longest_ttl_of_today() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 80_000);
+    let settings = Settings { max_ttl_s: 60, learn_ttl_s: 60, ..Settings::default() };
+    let with = |now_ms| Worker::with(&dir, settings.clone(), 1 << 20, now_ms);
+    assert!(with(START_MS + 50_000).refuses("/yeet"));
+    assert!(!with(START_MS + 70_000).refuses("/yeet"));
+}
+
+#[test]
+fn a_listed_rule_stays_whatever_was_learned() {
+    let (_home, dir) = home();
+    let mut writer = edge_journal::RulesWriter::open(&dir, START_MS).unwrap();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 60);
+    let listed = Rule { origin: Origin::List("ours".into()), expires_at_s: NEVER, ..learned("/yeet", 0, 0) };
+    writer.append(&Operation::Put(listed), START_MS + 1).unwrap();
+    let mut next = Worker::start(&dir, START_MS + 3000);
+    assert!(next.refuses("/yeet"));
+    next.now_ms += 100_000;
+    assert!(next.refuses("/yeet"), "it has no end");
+    // Removed by the manager, the lesson from before does not come back.
+    writer
+        .append(
+            &Operation::Remove(Target::Resource(resource("/yeet"), Conditions::default())),
+            START_MS + 4000,
+        )
+        .unwrap();
+    assert!(!next.turn().refuses("/yeet"));
+    assert!(!Worker::start(&dir, START_MS + 5000).refuses("/yeet"));
+}
+
+#[test]
+fn a_journal_that_another_worker_has_replaced_is_let_go() {
+    let (_home, dir) = home();
+    let mut one = Worker::with(&dir, Settings::default(), 1000, START_MS);
+    let mut other = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 600);
+    other.turn().turn();
+    let before = (journals(&dir).len(), other.state.report().last_compaction.clone());
+    for n in 0..10 {
+        for _ in 0..20 {
+            one.learn(&format!("/yeet/{n}"), 600);
+        }
+        one.turn();
+        other.turn().turn();
+        assert!(other.refuses(&format!("/yeet/{n}")));
+    }
+    assert_eq!(other.state.report().other_journals.len(), 1);
+    let after = (journals(&dir).len(), other.state.report().last_compaction.clone());
+    assert_eq!(after, before, "nobody died, so nobody is inherited from");
+}

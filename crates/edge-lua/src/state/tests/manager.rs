@@ -1,0 +1,201 @@
+//! The rules of the manager are followed through everything that can happen to their files.
+
+use std::fs;
+
+use edge_journal::RulesWriter;
+
+use super::*;
+
+fn put(writer: &mut RulesWriter, net: &str) -> u64 {
+    writer.append(&Operation::Put(listed(net)), START_MS).unwrap()
+}
+
+#[test]
+fn a_manager_may_come_after_the_worker() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    let revision = put(&mut writer, "192.0.2.1");
+    assert_eq!(one.state.sync(&one.filter, one.now_ms, Budget::UNLIMITED), (revision, false));
+    assert!(one.blocks("192.0.2.1"));
+    assert_eq!(one.lines, [""; 0]);
+}
+
+#[test]
+fn a_manager_that_rotated_before_the_worker_looked_is_followed() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    for n in 0..3 {
+        put(&mut writer, &format!("192.0.2.{n}"));
+        let rules: Vec<Rule> = (0..=n).map(|n| listed(&format!("192.0.2.{n}"))).collect();
+        writer.rotate(rules, &["ours".into()], 0, START_MS).unwrap();
+    }
+    let revision = put(&mut writer, "192.0.2.3");
+    one.turn();
+    assert!((0..4).all(|n| one.blocks(&format!("192.0.2.{n}"))), "{:?}", one.lines);
+    assert_eq!(one.state.revision(), revision);
+}
+
+#[test]
+fn a_worker_that_was_left_behind_takes_the_snapshot() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1");
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 600);
+    // The journal that it reads goes away without a word, as does the next one.
+    fs::remove_file(dir.join("rules.journal.0")).unwrap();
+    for n in 2..5 {
+        put(&mut writer, &format!("192.0.2.{n}"));
+        let rules: Vec<Rule> = (2..=n).map(|n| listed(&format!("192.0.2.{n}"))).collect();
+        writer.rotate(rules, &["ours".into()], 0, START_MS).unwrap();
+    }
+    one.turn().turn().turn();
+    assert!((2..5).all(|n| one.blocks(&format!("192.0.2.{n}"))), "{:?}", one.lines);
+    assert!(!one.blocks("192.0.2.1"), "the snapshot has it no more");
+    assert!(one.refuses("/yeet"), "no rule of the manager");
+    assert_eq!(one.state.revision(), writer.revision());
+    assert_eq!(one.state.report().problems, [""; 0]);
+}
+
+#[test]
+fn a_large_batch_is_seen_as_one_change() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    let batch = (0..2000).map(|n| Operation::Put(listed(&format!("10.0.{}.{}", n / 256, n % 256))));
+    let revision = writer.append(&Operation::Batch(batch.collect()), START_MS).unwrap();
+    // Slices of no length: each does one piece.
+    let mut seen = 0;
+    for _ in 0..10_000 {
+        let blocked = one.filter.snapshot().counts().block;
+        assert!(blocked == 0 || blocked == 2000, "{blocked} of them are seen");
+        seen = blocked;
+        let (now, more) =
+            one.state.sync(&one.filter, one.now_ms, Budget::of(std::time::Duration::from_micros(500)));
+        if !more && now == revision {
+            break;
+        }
+    }
+    assert_eq!(one.filter.snapshot().counts().block.max(seen), 2000);
+}
+
+#[test]
+fn a_damaged_list_changes_nothing_until_it_is_replaced() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    let before: Vec<Rule> = (0..300).map(|n| listed(&format!("10.0.{}.{}", n / 256, n % 256))).collect();
+    let after: Vec<Rule> = (0..300).map(|n| listed(&format!("10.1.{}.{}", n / 256, n % 256))).collect();
+    writer.replace_list("ours", before, START_MS).unwrap();
+    one.turn();
+    assert!(one.blocks("10.0.0.0"));
+    let revision = writer.replace_list("ours", after, START_MS).unwrap();
+    let file = dir.join(format!("rules.list.{revision}"));
+    let good = fs::read(&file).unwrap();
+    let mut bad = good.clone();
+    let last = bad.len() - 1;
+    bad[last] ^= 1;
+    fs::write(&file, bad).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("10.0.0.0") && !one.blocks("10.1.0.0"));
+    assert_eq!(one.state.revision(), revision - 1);
+    assert_eq!(one.said(&format!("rules.list.{revision}")), 1, "{:?}", one.lines);
+    // By rename, as files of rules are always made.
+    fs::write(dir.join("new"), good).unwrap();
+    fs::rename(dir.join("new"), &file).unwrap();
+    one.turn().turn();
+    assert!(!one.blocks("10.0.0.0") && one.blocks("10.1.0.0"));
+    assert_eq!((one.state.revision(), one.said("followed again")), (revision, 1), "{:?}", one.lines);
+}
+
+#[test]
+fn a_journal_that_shrinks_is_told_and_goes_on_when_it_grows_again() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1");
+    let journal = dir.join("rules.journal.0");
+    let short = fs::read(&journal).unwrap();
+    put(&mut writer, "192.0.2.2");
+    let whole = fs::read(&journal).unwrap();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    fs::write(&journal, short).unwrap();
+    one.turn().turn();
+    assert_eq!(one.said("rules.journal.0: was cut"), 1, "{:?}", one.lines);
+    assert!(one.blocks("192.0.2.2"), "what is in force stays");
+    fs::write(&journal, whole).unwrap();
+    put(&mut writer, "192.0.2.3");
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.3"));
+    assert_eq!((one.state.revision(), one.said("followed again")), (3, 1), "{:?}", one.lines);
+}
+
+#[test]
+fn damage_in_a_journal_ends_it_with_one_line_until_the_next_snapshot() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1");
+    let journal = dir.join("rules.journal.0");
+    let good = fs::read(&journal).unwrap().len();
+    put(&mut writer, "192.0.2.2");
+    put(&mut writer, "192.0.2.3");
+    drop(writer);
+    let mut bytes = fs::read(&journal).unwrap();
+    bytes[good + 9] ^= 1;
+    fs::write(&journal, bytes).unwrap();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.1") && !one.blocks("192.0.2.2"));
+    assert_eq!(one.said("rules.journal.0: damaged at byte"), 1, "{:?}", one.lines);
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    assert!(writer.needs_rotation());
+    writer.rotate([listed("192.0.2.1"), listed("192.0.2.9")], &["ours".into()], 0, START_MS).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.9"));
+    assert_eq!(one.state.revision(), writer.revision());
+    assert_eq!(one.said("followed again"), 1, "{:?}", one.lines);
+}
+
+#[test]
+fn lessons_before_the_snapshot_says_are_settled() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/removed", 600);
+    one.learn("/kept", 600);
+    let until_ms = one.state.stamp_ms(one.now_ms);
+    one.now_ms += 10;
+    one.learn("/after", 600);
+    drop(one);
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    let kept = learned("/kept", until_ms - 1, (START_MS / 1000) as u32 + 600);
+    writer.rotate([kept], &[], until_ms, START_MS + 2000).unwrap();
+    let next = Worker::start(&dir, START_MS + 3000);
+    assert!(!next.refuses("/removed") && next.refuses("/kept") && next.refuses("/after"));
+}
+
+#[test]
+fn lists_of_settings_stay_when_a_snapshot_is_taken() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    let of_file = Rule { origin: Origin::List("file".into()), ..listed("203.0.113.1") };
+    one.filter.submit(Operation::Replace("file".into(), vec![of_file]), one.now_s()).unwrap();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1");
+    one.turn();
+    fs::remove_file(dir.join("rules.journal.0")).unwrap();
+    for _ in 0..3 {
+        put(&mut writer, "192.0.2.2");
+        writer.rotate([listed("192.0.2.2")], &["ours".into()], 0, START_MS).unwrap();
+    }
+    one.turn().turn();
+    assert!(
+        one.blocks("203.0.113.1") && one.blocks("192.0.2.2") && !one.blocks("192.0.2.1"),
+        "{:?}",
+        one.lines
+    );
+}
