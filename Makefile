@@ -41,9 +41,15 @@ test-valgrind: install module ## the module in HAProxy under valgrind: everythin
 loom: ## the hand-off of the filter in all orders of two and three threads
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked -p edge-filter --lib --target-dir target/loom hand_off
 
+.PHONY: miri
+miri: ## Miri over tables, tries, snapshots and edits of the filter, with nightly; some minutes
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked -p edge-filter --lib --target-dir target/miri \
+		-- edit:: slots:: hash:: trie:: cells:: address:: hand_off
+
 bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real lists, if there is one
 	$(CARGO) run --locked --release -p edge-benches --bin table-report
 	$(CARGO) run --locked --release -p edge-benches --bin flood-report
+	$(CARGO) run --locked --release -p edge-benches --bin bulk-report
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) run --locked --release -p edge-benches --bin start-report
 	@if command -v lua$(LUA) >/dev/null; then set -x; lua$(LUA) benches/lua_call.lua dist/lua$(LUA); \
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use edge_filter::{ClientNet, Filter, List as AddressList, Operation, Target};
 
 use crate::allocated::heap_bytes;
+use crate::cpu::on_cpu;
 use crate::lists::{List, Probe};
 use crate::rules::{LIST, NOW_S, block, block_all, filter_of};
 
@@ -40,13 +41,6 @@ enum Meanwhile<'f> {
     UpdateAtTimes(&'f Filter),
 }
 
-/// Time that this thread was on a processor. Other work on the machine does not count: wall clock would say more
-/// about that than about the filter. The kernel brings it up to date at each tick.
-fn on_cpu() -> Option<Duration> {
-    let times = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    times.split(' ').next()?.parse().ok().map(Duration::from_nanos)
-}
-
 /// Lookups a second of processor time; and updates a second, if any.
 fn read(filter: &Filter, probes: &[IpAddr], fresh: &[IpAddr], meanwhile: Meanwhile<'_>) -> (f64, f64) {
     let done = AtomicBool::new(false);
@@ -67,7 +61,7 @@ fn read(filter: &Filter, probes: &[IpAddr], fresh: &[IpAddr], meanwhile: Meanwhi
             lookups += LOOKUPS;
         }
         let wall = start.elapsed();
-        let spent = on_cpu().zip(start_cpu).map_or(wall, |(end, start)| end - start);
+        let spent = on_cpu() - start_cpu;
         done.store(true, Ordering::Relaxed);
         let updates = writer.join().expect("the writer does not panic");
         (lookups as f64 / spent.as_secs_f64(), f64::from(updates) / wall.as_secs_f64())
@@ -145,8 +139,7 @@ pub fn report(list: &List) -> Outcome {
             rounds.push(read(&filter, &hits, &fresh, meanwhile));
         }
     }
-    let unit = if on_cpu().is_some() { "processor time" } else { "wall clock" };
-    println!("  a reader meanwhile (skewed): ns a lookup in {unit}, updates a second");
+    println!("  a reader meanwhile (skewed): ns a lookup in processor time, updates a second");
     let throughput = rounds.map(|rounds| {
         let (lookups, updates): (Vec<f64>, Vec<f64>) = rounds.into_iter().unzip();
         (median(lookups), median(updates))

@@ -2,9 +2,12 @@
 //! and a count of the bytes that each takes.
 
 pub mod allocated;
+pub mod cpu;
 pub mod disturbance;
 pub mod lists;
+pub mod loading;
 pub mod processes;
+pub mod replacing;
 pub mod resources;
 pub mod rules;
 pub mod side_by_side;

@@ -14,9 +14,9 @@ use crate::{AddressRule, Filter, Operation, Replacement, Rule};
 ///
 /// Besides changes that readers see when the edit ends there is one draft, which outlives the edits that work on it:
 /// readers see nothing of it before it is published, and all of it at once then. All other changes go on meanwhile,
-/// are seen as always, and hold for the draft too. The rules with the draft's decide about caps, and about what a
-/// backend may teach: at a cap a draft takes in nothing that the published rules would not, and what was listed in it
-/// is refused to backends. Until its publication readers see up to as many rules more than the cap as it has removed.
+/// are seen as always, and hold for the draft too. The rules with the draft's decide about caps and about what a
+/// backend may teach: what the draft lists is refused to backends at once, and what it has removed is no longer. Until
+/// its publication, readers may see more rules than the cap: as many as the draft has removed or made give way.
 #[derive(Debug)]
 pub struct Edit<'f> {
     now_s: u32,
@@ -101,6 +101,8 @@ impl Drop for Edit<'_> {
     fn drop(&mut self) {
         if self.applied {
             self.hand_off.filter.publish(&mut self.rules);
+        } else {
+            self.hand_off.filter.show_counts(&self.rules);
         }
     }
 }
@@ -125,3 +127,6 @@ impl Replacement {
         all
     }
 }
+
+#[cfg(test)]
+mod tests;

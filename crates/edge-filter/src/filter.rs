@@ -104,7 +104,8 @@ impl Filter {
         Reader::new(self, &self.published, tally)
     }
 
-    /// Hand an operation over. It is in force when this returns, unless another thread is applying operations
+    /// Hand an operation over; a small one, for it may be applied by a thread that has requests to serve: bulk changes
+    /// go through [`Filter::edit`]. It is in force when this returns, unless another thread is applying operations
     /// at this moment: then that thread applies this one too, or, where it has applied 64 already, the next
     /// submission or upkeep does. Never waits.
     ///
@@ -170,6 +171,11 @@ impl Filter {
         let old = self.published.swap(rules.publish());
         rules.retire(old);
         rules.free_retired(FREED_AT_ONCE);
+        self.show_counts(rules);
+    }
+
+    /// Let others see what was counted so far.
+    pub(crate) fn show_counts(&self, rules: &Rules) {
         let ChangeCounts { evicted, expired, refused } = rules.counts();
         for (counter, count) in self.changes.iter().zip([evicted, expired, refused]) {
             counter.store(count, Ordering::Relaxed);

@@ -13,6 +13,9 @@ use loom::sync::atomic::{Ordering, fence};
 /// of two things is seen: by the worker the piece, or by its thread the free lock. The fences order the two looks
 /// (store buffering, C11 section 7.17.4). Only a worker that has done `most` pieces leaves others behind, so that
 /// no thread works for all the others without end.
+///
+/// An edit is a worker too: it holds the same lock, for as long as it likes, takes no piece, and works off what waits
+/// once it has given the lock up.
 pub(crate) fn work_off(most: usize, waits: impl Fn() -> bool, mut work: impl FnMut(usize) -> Option<usize>) {
     let mut left = most;
     while left > 0 {
@@ -44,6 +47,14 @@ mod tests {
     impl Desk {
         fn waits(&self) -> bool {
             self.waiting.load(Ordering::Relaxed) > 0
+        }
+
+        /// An edit: the lock is held for a while, and then the desk is looked at.
+        fn edit(&self) {
+            if self.is_held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                loom::thread::yield_now();
+                self.is_held.store(false, Ordering::Release);
+            }
         }
 
         fn work(&self, most: usize) -> Option<usize> {
@@ -83,6 +94,26 @@ mod tests {
         for threads in [2, 3] {
             all_is_done(threads, |desk| work_off(100, || desk.waits(), |most| desk.work(most)));
         }
+    }
+
+    #[test]
+    fn nothing_is_left_after_an_edit() {
+        for threads in [2, 3] {
+            all_is_done(threads, |desk| {
+                work_off(100, || desk.waits(), |most| desk.work(most));
+                desk.edit();
+                work_off(100, || desk.waits(), |most| desk.work(most));
+            });
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion `left == right` failed")]
+    fn an_edit_that_does_not_look_at_the_desk_leaves_a_piece() {
+        all_is_done(2, |desk| {
+            work_off(100, || desk.waits(), |most| desk.work(most));
+            desk.edit();
+        });
     }
 
     #[test]

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::Snapshot;
+use crate::snapshot::SlotDetails;
+use crate::{AddressRemains, ResourceRemains, Snapshot, hash};
 
 /// Snapshots that readers may still hold. What an update has replaced is freed here, by the writer: a reader that let
-/// go last would pay for it in the middle of a request.
+/// go last would pay for it in the middle of a request. And in pieces: a million rules take 0.1 s.
 #[derive(Debug, Default)]
 pub(crate) struct Retired {
-    /// At most one for each reader is held by it after a look.
+    /// Each is held by a reader, except those that came since the last look.
     held: Vec<Arc<Snapshot>>,
+    allow: AddressRemains,
+    block: AddressRemains,
+    resources: ResourceRemains,
+    details: hash::Remains<SlotDetails>,
 }
 
 impl Retired {
@@ -17,9 +22,26 @@ impl Retired {
         self.held.push(old);
     }
 
-    /// Free at most `max` pieces; how many were.
-    pub(crate) fn free(&mut self, _max: usize) -> usize {
-        self.held.retain(|snapshot| Arc::strong_count(snapshot) > 1);
-        0
+    /// Free at most `max` pieces, each of some dozen rules; how many were.
+    pub(crate) fn free(&mut self, max: usize) -> usize {
+        self.take_apart();
+        (0..max).take_while(|_| self.free_one()).count()
+    }
+
+    /// Take apart the snapshots that no reader holds any more.
+    fn take_apart(&mut self) {
+        for snapshot in self.held.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1) {
+            let Some(Snapshot { allow, block, resources, details, .. }) = Arc::into_inner(snapshot) else {
+                continue;
+            };
+            self.allow.add(allow);
+            self.block.add(block);
+            self.resources.add(resources);
+            self.details.add(details);
+        }
+    }
+
+    fn free_one(&mut self) -> bool {
+        self.block.free_one() || self.allow.free_one() || self.resources.free_one() || self.details.free_one()
     }
 }

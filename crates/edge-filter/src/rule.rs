@@ -91,6 +91,17 @@ pub struct AddressRule {
 }
 
 impl AddressRule {
+    /// What is left of this rule without its texts; `None` if it is one of a resource.
+    pub const fn of(rule: &Rule) -> Option<Self> {
+        let Rule { target, action, expires_at_s, origin: _, reason: _ } = rule;
+        match *target {
+            Target::Client(list, net) => {
+                Some(Self { list, net, action: *action, expires_at_s: *expires_at_s })
+            }
+            Target::Resource(..) => None,
+        }
+    }
+
     /// What it matches.
     pub const fn target(&self) -> Target {
         Target::Client(self.list, self.net)

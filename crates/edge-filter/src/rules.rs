@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
+use crate::cells::Cells;
 use crate::expiry::Expiry;
 use crate::resource::ResourceRule;
 use crate::retired::Retired;
@@ -171,7 +172,7 @@ impl Rules {
                 if !self.make_room(&rule, context) {
                     return;
                 }
-                self.take_slot(context.pending)
+                take_slot(&mut self.slots, &mut self.next.cells, context.pending)
             }
         };
         if let Origin::Learned(from) = &rule.origin {
@@ -202,19 +203,6 @@ impl Rules {
 
     fn len(&self) -> usize {
         self.next.allow.len() + self.next.block.len() + self.next.resources.len()
-    }
-
-    fn take_slot(&mut self, pending: PendingHits<'_>) -> u32 {
-        match self.slots.take() {
-            Slot::Fresh(slot) => {
-                self.next.cells.reserve(slot);
-                slot
-            }
-            Slot::Used(slot) => {
-                self.next.cells.reset(slot, pending(slot));
-                slot
-            }
-        }
     }
 
     /// Remove the rule in this place, which has ended or gives way.
@@ -271,6 +259,29 @@ impl Rules {
     }
 }
 
+/// A slot with a cell that has counted nothing.
+fn take_slot(slots: &mut Slots, cells: &mut Cells, pending: PendingHits<'_>) -> u32 {
+    match slots.take() {
+        Slot::Fresh(slot) => {
+            cells.reserve(slot);
+            slot
+        }
+        Slot::Used(slot) => {
+            cells.reset(slot, pending(slot));
+            slot
+        }
+    }
+}
+
+/// A reason, cut to what a rule may keep.
+fn keep_reason(reason: Arc<str>, settings: &Settings) -> Arc<str> {
+    if reason.len() > settings.max_reason_bytes {
+        cut(&reason, settings.max_reason_bytes).into()
+    } else {
+        reason
+    }
+}
+
 /// The form of a rule in which a snapshot keeps it.
 fn keep(rule: Rule, slot: u32, source: u8, settings: &Settings) -> Kept {
     let Rule { target, action, expires_at_s, origin, reason } = rule;
@@ -278,11 +289,7 @@ fn keep(rule: Rule, slot: u32, source: u8, settings: &Settings) -> Kept {
         Origin::Learned(provenance) => Some(provenance),
         Origin::List(_) => None,
     };
-    let reason = if reason.len() > settings.max_reason_bytes {
-        cut(&reason, settings.max_reason_bytes).into()
-    } else {
-        reason
-    };
+    let reason = keep_reason(reason, settings);
     let details =
         (provenance.is_some() || !reason.is_empty()).then(|| Arc::new(Details { reason, provenance }));
     match target {

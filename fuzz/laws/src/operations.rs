@@ -6,9 +6,12 @@ mod world;
 use std::collections::BTreeMap;
 
 use arbitrary::{Result, Unstructured};
-use edge_filter::{Counters, Filter, Kind, Operation, Reader, Rule, RuleCounts, Target, VerdictCounts};
+use edge_filter::{
+    AddressRule, Counters, Edit, Filter, Kind, Lists, Operation, Origin, Reader, Replacement, Rule,
+    RuleCounts, Target, VerdictCounts,
+};
 
-use self::model::Model;
+use self::model::{Model, When};
 use self::world::{ADDRESSES, Asked, BASES, World};
 
 /// Bytes, so the mutator has no words to write: these are steps that lead somewhere.
@@ -19,6 +22,12 @@ const MAX_STEPS: usize = 64;
 
 enum Step {
     Submit(Operation),
+    Draft(Operation),
+    /// Replace the rules of these lists, in slices of this many, as part of the draft.
+    DraftReplacement(Lists, Vec<Rule>, usize),
+    /// Addresses of one list at once, as part of the draft.
+    DraftAddresses(Vec<Rule>),
+    PublishDraft,
     Sweep(usize),
     Wait(u32),
     Address(usize),
@@ -27,8 +36,8 @@ enum Step {
 }
 
 /// Whatever is done to a filter, in whatever order: its rules, hits, counts and verdicts are those of a model
-/// that searches a plain map; a batch does what its operations do in turn; an explanation ends with the verdict
-/// that the lookup gives.
+/// that searches a plain map; nothing of a draft is seen before it is published; a batch does what its operations do
+/// in turn; an explanation ends with the verdict that the lookup gives.
 pub fn operations(data: &[u8]) {
     run(&mut Unstructured::new(data)).expect("there is always something to choose from");
 }
@@ -49,12 +58,41 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
         let reader = &mut readers[usize::from(input.arbitrary::<bool>()?)];
         match step {
             Step::Submit(operation) => {
-                model.apply(&operation, now_s);
-                submit_in_turn(&in_turn, &operation, now_s);
+                model.apply(&operation, When { now_s, is_draft: false });
+                for_each_in_turn(&operation, &mut |one| {
+                    in_turn.submit(one.clone(), now_s).expect("an empty queue has room");
+                });
                 filter.submit(operation, now_s).expect("an empty queue has room");
             }
+            Step::Draft(operation) => {
+                model.begin_draft();
+                model.apply(&operation, When { now_s, is_draft: true });
+                for_each_in_turn(&operation, &mut |one| edit(&in_turn, now_s).draft(one.clone()));
+                edit(&filter, now_s).draft(operation);
+            }
+            Step::DraftReplacement(lists, rules, slice) => {
+                let when = When { now_s, is_draft: true };
+                model.begin_draft();
+                model.replace(&lists, &rules, when);
+                rules.iter().for_each(|rule| model.apply(&Operation::Put(rule.clone()), when));
+                draft_replacement(&filter, now_s, lists.clone(), &rules, slice);
+                draft_replacement(&in_turn, now_s, lists, &rules, usize::MAX);
+            }
+            Step::DraftAddresses(rules) => {
+                model.begin_draft();
+                for rule in &rules {
+                    model.apply(&Operation::Put(rule.clone()), When { now_s, is_draft: true });
+                    edit(&in_turn, now_s).draft(Operation::Put(rule.clone()));
+                }
+                draft_addresses(&filter, now_s, &rules);
+            }
+            Step::PublishDraft => {
+                model.publish_draft();
+                edit(&filter, now_s).publish_draft();
+                edit(&in_turn, now_s).publish_draft();
+            }
             Step::Sweep(max) => {
-                model.sweep(now_s, max);
+                model.sweep(max, now_s);
                 filter.upkeep(now_s, max);
                 in_turn.upkeep(now_s, max);
             }
@@ -74,6 +112,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
                 assert_eq!((decision.verdict.code(), decision.rule), expected, "{asked:?}");
             }
         }
+        assert_eq!(edit(&filter, world.now_s()).has_draft(), model.has_draft());
         rules_are_those_of(&model, &filter);
         explanations_agree(&model, &mut readers[0], at, world.now_s());
     }
@@ -83,22 +122,55 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
 }
 
 fn step(input: &mut Unstructured<'_>, world: &mut World) -> Result<Step> {
-    Ok(match input.int_in_range(0..=9u8)? {
+    Ok(match input.int_in_range(0..=13u8)? {
         0..=3 => Step::Submit(world.operation(input, 0)?),
         4 => Step::Sweep(input.int_in_range(0..=20)?),
         5 => Step::Wait(*input.choose(&[1, 5, 30, 100, 500])?),
         6 => Step::Address(input.choose_index(ADDRESSES.len())?),
         7 => Step::Resource(input.choose_index(BASES.len())?),
-        _ => Step::Check(world::asked(input)?),
+        8 | 9 => Step::Check(world::asked(input)?),
+        10 => Step::Draft(world.operation(input, 0)?),
+        11 => {
+            let (lists, rules) = world.replacement(input)?;
+            Step::DraftReplacement(lists, rules, input.int_in_range(1..=3)?)
+        }
+        12 => Step::DraftAddresses(world.addresses(input)?),
+        _ => Step::PublishDraft,
     })
 }
 
 /// Each operation of a batch on its own.
-fn submit_in_turn(filter: &Filter, operation: &Operation, now_s: u32) {
+fn for_each_in_turn(operation: &Operation, each: &mut dyn FnMut(&Operation)) {
     match operation {
-        Operation::Batch(operations) => operations.iter().for_each(|one| submit_in_turn(filter, one, now_s)),
-        one => filter.submit(one.clone(), now_s).expect("an empty queue has room"),
+        Operation::Batch(operations) => operations.iter().for_each(|one| for_each_in_turn(one, each)),
+        one => each(one),
     }
+}
+
+fn edit(filter: &Filter, now_s: u32) -> Edit<'_> {
+    filter.edit(now_s).expect("nobody else writes")
+}
+
+/// Each slice in an edit of its own.
+fn draft_replacement(filter: &Filter, now_s: u32, lists: Lists, rules: &[Rule], slice: usize) {
+    let mut replacement = Replacement::new(lists);
+    for rules in rules.chunks(slice) {
+        replacement.keep(&mut edit(filter, now_s), rules);
+    }
+    while !replacement.remove_others(&mut edit(filter, now_s), slice) {}
+    for rules in rules.chunks(slice) {
+        let mut edit = edit(filter, now_s);
+        rules.iter().for_each(|rule| edit.draft(Operation::Put(rule.clone())));
+    }
+}
+
+fn draft_addresses(filter: &Filter, now_s: u32, rules: &[Rule]) {
+    let Some(Rule { origin: Origin::List(list), reason, .. }) = rules.first() else {
+        edit(filter, now_s).draft(Operation::Batch(Vec::new()));
+        return;
+    };
+    let rules: Vec<_> = rules.iter().filter_map(AddressRule::of).collect();
+    edit(filter, now_s).draft_addresses(list, reason, &rules);
 }
 
 fn all_rules(filter: &Filter) -> impl Iterator<Item = (Rule, u64)> {

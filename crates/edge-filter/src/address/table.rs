@@ -9,7 +9,7 @@ use super::packed::Packed;
 use super::presence::Presence;
 use crate::snapshot::LEARNED;
 use crate::trie::Trie;
-use crate::{Action, ClientNet};
+use crate::{Action, AddressRule, ClientNet, List};
 
 /// What the table holds for one network: 16 bytes for IPv4, 32 for IPv6, so texts live elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,21 +45,29 @@ fn short_v6(bits: u64, prefix_len: u8) -> ClientNet {
     ClientNet::V6(u128::from(bits) << 64, prefix_len)
 }
 
+fn v4_bits(net: ClientNet) -> Option<u32> {
+    if let ClientNet::V4(bits, _) = net { Some(bits) } else { None }
+}
+
+fn v6_bits(net: ClientNet) -> Option<u128> {
+    if let ClientNet::V6(bits, _) = net { Some(bits) } else { None }
+}
+
 /// Networks with what is done to their clients. A clone shares everything and costs some reference counts.
 ///
 /// Most lists hold single addresses and nothing else: those are found by hash, at 20 bytes (IPv4) or 40 (IPv6)
 /// and two cache misses each, before the tries of shorter prefixes are asked.
 #[derive(Clone, Debug)]
 pub struct AddressTable {
-    v4_presence: Presence,
-    v4_hosts: Hosts<u32>,
-    v4_nets: Trie<Packed<u32>>,
-    v6_presence: Presence,
-    v6_hosts: Hosts<u128>,
+    pub(super) v4_presence: Presence,
+    pub(super) v4_hosts: Hosts<u32>,
+    pub(super) v4_nets: Trie<Packed<u32>>,
+    pub(super) v6_presence: Presence,
+    pub(super) v6_hosts: Hosts<u128>,
     /// Prefixes of 65 to 127 bits.
-    v6_long_nets: Trie<Packed<u128>>,
+    pub(super) v6_long_nets: Trie<Packed<u128>>,
     /// Prefixes of 0 to 64 bits.
-    v6_nets: Trie<Packed<u64>>,
+    pub(super) v6_nets: Trie<Packed<u64>>,
 }
 
 impl Default for AddressTable {
@@ -175,13 +183,39 @@ impl AddressTable {
         }
     }
 
-    /// Orders networks as they lie in memory.
-    pub(crate) fn order(&self, net: ClientNet) -> u64 {
-        match net {
-            ClientNet::V4(bits, 32) => self.v4_hosts.hash(bits),
-            ClientNet::V6(bits, 128) => self.v6_hosts.hash(bits),
-            ClientNet::V4(bits, _) => u64::from(bits),
-            ClientNet::V6(bits, _) => upper(bits),
+    /// Add an entry for each of these rules of `list`: what `make` answers for it, and for the entry that its network
+    /// has already. `None` leaves that as it is. They come as they lie in memory, so that neighbours find in the cache
+    /// what the first of them has changed, and those of the same network one after the other in their own order.
+    pub(crate) fn insert_many(
+        &mut self,
+        list: List,
+        rules: &[AddressRule],
+        mut make: impl FnMut(&AddressRule, Option<AddressEntry>) -> Option<AddressEntry>,
+    ) {
+        let (mut v4_hosts, mut v6_hosts, mut nets) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, rule) in (0..).zip(rules).filter(|(_, rule)| rule.list == list) {
+            match rule.net {
+                ClientNet::V4(bits, 32) => {
+                    self.v4_presence.add(bits, 32);
+                    v4_hosts.push((self.v4_hosts.hash(bits), number));
+                }
+                ClientNet::V6(bits, 128) => {
+                    self.v6_presence.add(bits, 128);
+                    v6_hosts.push((self.v6_hosts.hash(bits), number));
+                }
+                net => nets.push((net, number)),
+            }
+        }
+        v4_hosts.sort_unstable();
+        self.v4_hosts.insert_many(&v4_hosts, rules, v4_bits, ClientNet::V4, &mut make);
+        v6_hosts.sort_unstable();
+        self.v6_hosts.insert_many(&v6_hosts, rules, v6_bits, ClientNet::V6, &mut make);
+        nets.sort_unstable();
+        for (net, number) in nets {
+            let entry = rules.get(number as usize).and_then(|rule| make(rule, self.get(net)));
+            if let Some(entry) = entry {
+                self.insert(entry);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use ahash::RandomState;
 
-use super::Hashed;
+use super::{Coming, Hashed};
 
 /// Entries in a bucket at most; tags are kept eight to a word.
 const ROOM: usize = 48;
@@ -35,15 +35,43 @@ fn tag(hash: u64) -> u64 {
     (hash & 0xFF).max(1)
 }
 
+/// Where the `same` entry is. Eight tags are compared at once (Hacker's Delight, section 6-1): a set high bit is an equal byte, or one
+/// above an equal byte, which the comparison of keys sorts out. The high bits of all words are gathered in one
+/// number, because a branch on the word that holds the tag would be guessed wrong every other time.
+#[inline]
+fn position<E>(tags: &[u64; WORDS], entries: &[E], hash: u64, same: impl Fn(&E) -> bool) -> Option<usize> {
+    let wanted = tag(hash) * LOW_BITS;
+    let high_bits = tags.map(|word| {
+        let difference = word ^ wanted;
+        difference.wrapping_sub(LOW_BITS) & !difference & HIGH_BITS
+    });
+    if high_bits.iter().fold(0, |any, word| any | word) == 0 {
+        return None;
+    }
+    let mut equal = 0;
+    for (at, word) in high_bits.iter().enumerate() {
+        // Bit 8i + 7 of the word goes to bit 56 + i of the product, and none beside it.
+        equal |= (word >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56 << (8 * at);
+    }
+    while equal != 0 {
+        let at = equal.trailing_zeros() as usize;
+        if entries.get(at).is_some_and(&same) {
+            return Some(at);
+        }
+        equal &= equal - 1;
+    }
+    None
+}
+
 impl<E: Hashed> Bucket<E> {
     pub(super) fn entries(&self) -> &[E] {
         &self.entries
     }
 
-    /// Whether one more entry may come in. A bucket that no bits are left to split takes any number, but only
+    /// Whether so many entries more may come in. A bucket that no bits are left to split takes any number, but only
     /// the first [`ROOM`] are found: with random keys that takes 49 equal hashes.
-    pub(super) fn has_room(&self) -> bool {
-        self.entries.len() < ROOM || self.bits >= BITS_MAX
+    pub(super) fn has_room_for(&self, more: usize) -> bool {
+        self.entries.len() + more <= ROOM || self.bits >= BITS_MAX
     }
 
     #[inline]
@@ -51,32 +79,9 @@ impl<E: Hashed> Bucket<E> {
         self.position(hash, same).and_then(|at| self.entries.get(at))
     }
 
-    /// Eight tags are compared at once (Hacker's Delight, section 6-1): a set high bit is an equal byte, or one
-    /// above an equal byte, which the comparison of keys sorts out. The high bits of all words are gathered in one
-    /// number, because a branch on the word that holds the tag would be guessed wrong every other time.
     #[inline]
     fn position(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<usize> {
-        let wanted = tag(hash) * LOW_BITS;
-        let high_bits = self.tags.map(|word| {
-            let difference = word ^ wanted;
-            difference.wrapping_sub(LOW_BITS) & !difference & HIGH_BITS
-        });
-        if high_bits.iter().fold(0, |any, word| any | word) == 0 {
-            return None;
-        }
-        let mut equal = 0;
-        for (at, word) in high_bits.iter().enumerate() {
-            // Bit 8i + 7 of the word goes to bit 56 + i of the product, and none beside it.
-            equal |= (word >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56 << (8 * at);
-        }
-        while equal != 0 {
-            let at = equal.trailing_zeros() as usize;
-            if self.entries.get(at).is_some_and(&same) {
-                return Some(at);
-            }
-            equal &= equal - 1;
-        }
-        None
+        position(&self.tags, &self.entries, hash, same)
     }
 
     fn set_tag(&mut self, at: usize, tag: u64) {
@@ -97,6 +102,34 @@ impl<E: Hashed> Bucket<E> {
         entries.push(entry);
         self.entries = entries.into();
         None
+    }
+
+    /// Add entries as [`super::HashTable::insert_many`] does; how many came in beside those that there were.
+    pub(super) fn insert_many(
+        &mut self,
+        coming: &[Coming],
+        same: impl Fn(u32, &E) -> bool,
+        mut make: impl FnMut(u32, Option<&E>) -> Option<E>,
+    ) -> usize {
+        let before = self.entries.len();
+        let mut grown = false;
+        let mut entries = Vec::from(std::mem::take(&mut self.entries));
+        for &(hash, number) in coming {
+            let place = position(&self.tags, &entries, hash, |other| same(number, other));
+            let Some(entry) = make(number, place.and_then(|at| entries.get(at))) else { continue };
+            match place.and_then(|at| entries.get_mut(at)) {
+                Some(place) => *place = entry,
+                None => {
+                    if !std::mem::replace(&mut grown, true) {
+                        entries.reserve_exact(coming.len());
+                    }
+                    self.set_tag(entries.len(), tag(hash));
+                    entries.push(entry);
+                }
+            }
+        }
+        self.entries = entries.into();
+        self.entries.len() - before
     }
 
     /// Take the `same` entry out.

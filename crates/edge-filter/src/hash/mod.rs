@@ -6,6 +6,8 @@
 //! that one line, a listed one two. Nothing is ever rehashed as a whole, so no insertion is slow.
 
 mod bucket;
+mod many;
+mod remains;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 use ahash::RandomState;
 
 use bucket::Bucket;
+pub(crate) use many::Coming;
+pub(crate) use remains::Remains;
 
 /// Bits of the hash that one directory decides at most.
 const DIRECTORY_BITS: u8 = 6;
@@ -124,6 +128,15 @@ fn fill<E>(directory: &mut [Child<E>], slots: Range<usize>, bucket: Bucket<E>) {
     }
 }
 
+/// Split the bucket in these slots, of which there are two at least.
+fn split_bucket<E: Hashed>(directory: &mut [Child<E>], slots: Range<usize>, keys: &RandomState) {
+    let Some(Child::Bucket(bucket)) = directory.get(slots.start) else { return };
+    let middle = slots.start + slots.len() / 2;
+    let (zeros, ones) = bucket.split(keys);
+    fill(directory, slots.start..middle, zeros);
+    fill(directory, middle..slots.end, ones);
+}
+
 /// Change the bucket in these slots, which is copied if snapshots share it.
 fn change<E: Hashed, T>(
     directory: &mut [Child<E>],
@@ -154,16 +167,13 @@ fn insert<E: Hashed>(
         let children = Arc::make_mut(directory);
         match children.get_mut(at)? {
             Child::Directory(below) => return insert(below, depth + DIRECTORY_BITS, hash, entry, same, keys),
-            Child::Bucket(bucket) if bucket.has_room() || bucket.find(hash, same).is_some() => {
+            Child::Bucket(bucket) if bucket.has_room_for(1) || bucket.find(hash, same).is_some() => {
                 let slots = slots(hash, depth, len, bucket.bits);
                 return change(children, slots, |bucket| bucket.insert(hash, entry, same))?;
             }
             Child::Bucket(bucket) if len >> (bucket.bits - depth) > 1 => {
                 let slots = slots(hash, depth, len, bucket.bits);
-                let middle = slots.start + slots.len() / 2;
-                let (zeros, ones) = bucket.split(keys);
-                fill(children, slots.start..middle, zeros);
-                fill(children, middle..slots.end, ones);
+                split_bucket(children, slots, keys);
             }
             Child::Bucket(_) if len < 1 << DIRECTORY_BITS => {
                 *directory = directory.iter().flat_map(|child| [child.clone(), child.clone()]).collect();

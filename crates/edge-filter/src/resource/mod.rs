@@ -6,6 +6,7 @@ mod host;
 mod name;
 mod path;
 mod query;
+mod remains;
 mod scratch;
 mod table;
 
@@ -17,5 +18,6 @@ pub use host::{Host, InvalidHost, canonical_host, split_base};
 pub use name::{Match, Resource};
 pub use path::{CanonicalPath, InvalidPath, ParameterSegments, canonical_path};
 pub use query::{Query, canonical_query, parameter_values};
+pub(crate) use remains::Remains as ResourceRemains;
 pub use scratch::Scratch;
 pub(crate) use table::{Found, Known, ResourceRule, ResourceRules, ResourceTable};

@@ -42,7 +42,7 @@ impl ResourceRules {
 }
 
 #[derive(Clone, Debug)]
-struct Keyed {
+pub(super) struct Keyed {
     hash: u64,
     rules: Arc<ResourceRules>,
 }
@@ -56,7 +56,7 @@ impl Hashed for Keyed {
 
 /// A host that has prefix rules; `None` is every host.
 #[derive(Clone, Debug)]
-struct PrefixHost {
+pub(super) struct PrefixHost {
     host: Option<Host>,
     /// How many resources.
     resources: u32,
@@ -98,11 +98,11 @@ impl<'a> Found<'a> {
 /// The rules of all resources. A clone shares everything.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceTable {
-    resources: HashTable<Keyed>,
+    pub(super) resources: HashTable<Keyed>,
     /// Exact resources of every host.
-    of_every_host: usize,
-    prefix_hosts: HashTable<PrefixHost>,
-    rules: usize,
+    pub(super) of_every_host: usize,
+    pub(super) prefix_hosts: HashTable<PrefixHost>,
+    pub(super) rules: usize,
 }
 
 fn host_bytes(host: &Host) -> &[u8] {

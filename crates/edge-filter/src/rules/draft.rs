@@ -21,6 +21,7 @@ impl Rules {
         if let Some(live) = self.live.take() {
             self.retired.add(live.into());
             self.slots.release();
+            self.expiry.settle();
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Context, Rules};
 use crate::snapshot::{Holder, LEARNED, Place};
-use crate::{Origin, Rule, Target};
+use crate::{AddressRule, Origin, Rule, Target};
 
 /// Lists by their names. Learned rules are in none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,18 +114,26 @@ impl Replacement {
 impl Rules {
     /// What the list no longer holds goes first, so that a full filter takes the new list; what stays keeps its
     /// hits.
-    pub(super) fn replace(&mut self, list: Arc<str>, mut rules: Vec<Rule>, context: Context<'_>) {
+    pub(super) fn replace(&mut self, list: Arc<str>, rules: Vec<Rule>, context: Context<'_>) {
         let mut replacement = Replacement::new(Lists::One(list.clone()));
         replacement.keep_targets(self, rules.iter().map(|rule| &rule.target));
         replacement.remove_rules(self, usize::MAX, context);
-        if self.len() + rules.len() <= context.settings.max_rules as usize {
-            // No rule has to give way, so their order decides nothing. Neighbours in a table come one after the
-            // other then: the second finds in the cache what the first has changed.
-            rules.sort_by_cached_key(|rule| self.next.order(&rule.target));
-        }
-        let origin = Origin::List(list);
-        for rule in rules {
-            self.put(Rule { origin: origin.clone(), ..rule }, context);
+        let origin = Origin::List(list.clone());
+        for run in rules.chunk_by(|one, next| one.reason == next.reason && is_client(one) == is_client(next))
+        {
+            let addresses: Option<Vec<_>> = run.iter().map(AddressRule::of).collect();
+            match (addresses, run.first()) {
+                (Some(addresses), Some(Rule { reason, .. })) => {
+                    self.put_addresses(&list, reason, &addresses, context);
+                }
+                _ => run
+                    .iter()
+                    .for_each(|rule| self.put(Rule { origin: origin.clone(), ..rule.clone() }, context)),
+            }
         }
     }
+}
+
+fn is_client(rule: &Rule) -> bool {
+    matches!(rule.target, Target::Client(..))
 }

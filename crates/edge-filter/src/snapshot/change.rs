@@ -17,14 +17,6 @@ impl Snapshot {
         }
     }
 
-    /// Orders targets as their rules lie in memory.
-    pub(crate) fn order(&self, target: &Target) -> u64 {
-        match target {
-            Target::Client(list, net) => self.list(*list).order(*net),
-            Target::Resource(resource, _) => self.resources.hash(resource),
-        }
-    }
-
     /// The rule in this place.
     pub(crate) fn at(&self, place: &Place) -> Option<Holder> {
         match place {

@@ -12,10 +12,12 @@
 mod iter;
 mod key;
 mod node;
+mod remains;
 
 pub(crate) use iter::Entries;
 pub(crate) use key::Key;
 use node::Node;
+pub(crate) use remains::Remains;
 
 /// What the trie holds: a value that knows its own prefix.
 pub(crate) trait Entry: Clone {

@@ -78,6 +78,11 @@ impl<E: Entry> Node<E> {
         self.nodes.as_deref().unwrap_or_default()
     }
 
+    /// The nodes of `inner`, shared.
+    pub(super) fn nodes_below(&self) -> Option<Arc<[Self]>> {
+        self.nodes.clone()
+    }
+
     #[inline]
     pub(super) fn entries(&self) -> &[E] {
         self.entries.as_deref().unwrap_or_default()

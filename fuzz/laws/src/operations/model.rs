@@ -1,41 +1,53 @@
-//! What the filter should be, told by linear search over a plain map.
+//! What the filter should be, told by linear search over plain maps.
 
-use std::cmp::Reverse;
+mod lookups;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use edge_filter::{
-    Action, ChangeCounts, ClientNet, Conditions, List, MAX_RULES_PER_RESOURCE, Match, NEVER, Operation,
-    Origin, Part, Resource, Rule, Settings, Target,
+    ChangeCounts, List, Lists, MAX_RULES_PER_RESOURCE, NEVER, Operation, Origin, Resource, Rule, Settings,
+    Target,
 };
 
-use super::world::{Asked, Base};
-
-/// A rule, and what was counted of it.
+/// A rule, and where its hits are counted. While it stays in its place, so does that.
 #[derive(Clone)]
 struct Held {
     rule: Rule,
+    slot: u32,
+}
+
+/// What was counted of a rule.
+#[derive(Clone, Copy, Default)]
+struct Cell {
     hits: u64,
     /// Length of the half-open window, seconds; 0 once its request was let through.
     window_s: u32,
 }
 
+type Rules = BTreeMap<Target, Held>;
+
 /// Which rules count against a cap.
 type Counts<'a> = &'a dyn Fn(&Rule) -> bool;
 
-#[derive(Clone, Copy)]
-enum Table {
-    Address,
-    Resource,
-}
-
 pub(super) struct Model {
     settings: Settings,
-    rules: BTreeMap<Target, Held>,
+    /// With what was drafted.
+    next: Rules,
+    /// What readers see while there is a draft.
+    live: Option<Rules>,
+    cells: BTreeMap<u32, Cell>,
+    slots: u32,
     pub(super) changes: ChangeCounts,
     pub(super) half_open: u64,
     /// Of addresses and of resources: lookups, then observe, tarpit, drop, deny, ask.
     pub(super) lookups: [[u64; 6]; 2],
+}
+
+/// Who sees a change, and when it is made.
+#[derive(Clone, Copy)]
+pub(super) struct When {
+    pub(super) now_s: u32,
+    pub(super) is_draft: bool,
 }
 
 fn is_learned(rule: &Rule) -> bool {
@@ -56,75 +68,143 @@ fn resource_of(target: &Target) -> Option<&Resource> {
     }
 }
 
+fn is_of(lists: &Lists, rule: &Rule) -> bool {
+    match (lists, &rule.origin) {
+        (_, Origin::Learned(_)) => false,
+        (Lists::One(name), Origin::List(of)) => of == name,
+        (Lists::AllBut(names), Origin::List(of)) => !names.contains(of),
+    }
+}
+
 impl Model {
     pub(super) fn new(settings: Settings) -> Self {
-        let (changes, lookups) = (ChangeCounts::default(), Default::default());
-        Self { settings, rules: BTreeMap::new(), changes, half_open: 0, lookups }
-    }
-
-    pub(super) fn apply(&mut self, operation: &Operation, now_s: u32) {
-        match operation {
-            Operation::Put(rule) => self.put(rule.clone(), now_s),
-            Operation::Remove(target) => drop(self.rules.remove(target)),
-            Operation::Forget(target) => {
-                self.rules.retain(|of, held| of != target || !is_learned(&held.rule))
-            }
-            Operation::ForgetResource(resource) => {
-                self.rules.retain(|of, held| resource_of(of) != Some(resource) || !is_learned(&held.rule));
-            }
-            Operation::Replace(list, rules) => {
-                let origin = Origin::List(list.clone());
-                let stays = |target: &Target| rules.iter().any(|rule| rule.target == *target);
-                self.rules.retain(|target, held| held.rule.origin != origin || stays(target));
-                for rule in rules {
-                    self.put(Rule { origin: origin.clone(), ..rule.clone() }, now_s);
-                }
-            }
-            Operation::Batch(operations) => operations.iter().for_each(|one| self.apply(one, now_s)),
+        Self {
+            settings,
+            next: Rules::new(),
+            live: None,
+            cells: BTreeMap::new(),
+            slots: 0,
+            changes: ChangeCounts::default(),
+            half_open: 0,
+            lookups: Default::default(),
         }
     }
 
-    pub(super) fn sweep(&mut self, now_s: u32, max: usize) {
+    fn seen(&self) -> &Rules {
+        self.live.as_ref().unwrap_or(&self.next)
+    }
+
+    pub(super) fn begin_draft(&mut self) {
+        if self.live.is_none() {
+            self.live = Some(self.next.clone());
+        }
+    }
+
+    pub(super) fn publish_draft(&mut self) {
+        self.live = None;
+    }
+
+    pub(super) fn has_draft(&self) -> bool {
+        self.live.is_some()
+    }
+
+    pub(super) fn apply(&mut self, operation: &Operation, when: When) {
+        match operation {
+            Operation::Put(rule) => self.put(rule.clone(), when),
+            Operation::Remove(target) => self.retain(when, |held| held.rule.target != *target),
+            Operation::Forget(target) => {
+                self.retain(when, |held| held.rule.target != *target || !is_learned(&held.rule));
+            }
+            Operation::ForgetResource(resource) => self.retain(when, |held| {
+                resource_of(&held.rule.target) != Some(resource) || !is_learned(&held.rule)
+            }),
+            Operation::Replace(list, rules) => {
+                self.replace(&Lists::One(list.clone()), rules, when);
+                let origin = Origin::List(list.clone());
+                for rule in rules {
+                    self.put(Rule { origin: origin.clone(), ..rule.clone() }, when);
+                }
+            }
+            Operation::Batch(operations) => operations.iter().for_each(|one| self.apply(one, when)),
+        }
+    }
+
+    /// Remove the rules of lists whose targets none of these has.
+    pub(super) fn replace(&mut self, lists: &Lists, stay: &[Rule], when: When) {
+        let stays = |target: &Target| stay.iter().any(|rule| rule.target == *target);
+        self.retain(when, |held| !is_of(lists, &held.rule) || stays(&held.rule.target));
+    }
+
+    /// Of all rules, those that readers see only if they are meant.
+    fn retain(&mut self, when: When, stays: impl Fn(&Held) -> bool) {
+        let live = self.live.as_mut().filter(|_| !when.is_draft);
+        for rules in live.into_iter().chain([&mut self.next]) {
+            rules.retain(|_, held| stays(held));
+        }
+    }
+
+    /// A rule ends or gives way. Where readers see one in its place with another end or of another origin, that stays.
+    fn end(&mut self, target: &Target, when: When) {
+        let Some(ended) = self.next.remove(target) else { return };
+        let Some(live) = self.live.as_mut().filter(|_| !when.is_draft) else { return };
+        let list = |held: &Held| match &held.rule.origin {
+            Origin::List(name) => Some(name.clone()),
+            Origin::Learned(_) => None,
+        };
+        let told_apart = |held: &Held| (held.slot, held.rule.expires_at_s, list(held));
+        if live.get(target).is_some_and(|seen| told_apart(seen) == told_apart(&ended)) {
+            live.remove(target);
+        }
+    }
+
+    pub(super) fn sweep(&mut self, max: usize, now_s: u32) {
         for _ in 0..max {
-            let ended = self.rules.values().filter(|held| held.rule.expires_at_s <= now_s);
+            let ended = self.next.values().filter(|held| held.rule.expires_at_s <= now_s);
             let Some(first) = ended.min_by_key(|held| held.rule.expires_at_s) else { return };
-            self.rules.remove(&first.rule.target.clone());
+            self.end(&first.rule.target.clone(), When { now_s, is_draft: false });
             self.changes.expired += 1;
         }
     }
 
-    fn put(&mut self, mut rule: Rule, now_s: u32) {
-        if self.rules.get(&rule.target).is_some_and(|held| held.rule.expires_at_s <= now_s) {
-            self.rules.remove(&rule.target);
+    fn put(&mut self, mut rule: Rule, when: When) {
+        if self.next.get(&rule.target).is_some_and(|held| held.rule.expires_at_s <= when.now_s) {
+            self.end(&rule.target, when);
             self.changes.expired += 1;
         }
         if is_learned(&rule) {
             rule.expires_at_s = rule.expires_at_s.min(NEVER - 1);
         }
-        let held = self.rules.get(&rule.target);
-        if is_learned(&rule) && held.is_some_and(|held| !is_learned(&held.rule)) {
+        let learned = is_learned(&rule);
+        let stays = |held: &Held| learned && !is_learned(&held.rule) && held.rule.expires_at_s > when.now_s;
+        let held = self.next.get(&rule.target);
+        if held.is_some_and(stays) {
             self.changes.refused += 1;
             return;
         }
-        if rule.expires_at_s <= now_s {
-            self.rules.remove(&rule.target);
+        if rule.expires_at_s <= when.now_s {
+            self.retain(when, |held| held.rule.target != rule.target || stays(held));
             return;
         }
-        let hits = held.map(|held| held.hits);
-        if hits.is_none() {
-            let Some(gives_way) = self.make_room(&rule) else {
-                self.changes.refused += 1;
-                return;
-            };
-            for target in gives_way {
-                self.rules.remove(&target);
-                self.changes.evicted += 1;
+        let slot = match held {
+            Some(held) => held.slot,
+            None => {
+                let Some(gives_way) = self.make_room(&rule) else {
+                    self.changes.refused += 1;
+                    return;
+                };
+                for target in gives_way {
+                    self.end(&target, when);
+                    self.changes.evicted += 1;
+                }
+                self.slots += 1;
+                self.slots
             }
-        }
-        let window_s = match &rule.origin {
-            Origin::Learned(from) => ((rule.expires_at_s - (from.learned_at_ms / 1000) as u32) / 10).min(30),
-            Origin::List(_) => 0,
         };
+        if let Origin::Learned(from) = &rule.origin {
+            let learned_at_s = u32::try_from(from.learned_at_ms / 1000).expect("before 2106");
+            let window_s = ((rule.expires_at_s - learned_at_s) / 10).min(30);
+            self.cells.entry(slot).or_default().window_s = window_s;
+        }
         rule.reason = rule
             .reason
             .chars()
@@ -134,7 +214,17 @@ impl Model {
             })
             .collect::<String>()
             .into();
-        self.rules.insert(rule.target.clone(), Held { rule, hits: hits.unwrap_or(0), window_s });
+        let held = Held { rule, slot };
+        if let Some(live) = self.live.as_mut().filter(|_| !when.is_draft) {
+            let beside = |other: &&Target| resource_of(other) == resource_of(&held.rule.target);
+            let is_full = resource_of(&held.rule.target).is_some()
+                && live.keys().filter(beside).count() >= MAX_RULES_PER_RESOURCE;
+            let takes = live.get(&held.rule.target).map_or(!is_full, |other| !stays(other));
+            if takes {
+                live.insert(held.rule.target.clone(), held.clone());
+            }
+        }
+        self.next.insert(held.rule.target.clone(), held);
     }
 
     /// The rules that give way to this one; `None` if at some cap none does.
@@ -157,7 +247,7 @@ impl Model {
         ];
         let mut gives_way = Vec::new();
         for (cap, counts, _) in caps.into_iter().filter(|(_, _, is_meant)| *is_meant) {
-            let others = self.rules.values().map(|held| &held.rule);
+            let others = self.next.values().map(|held| &held.rule);
             let others = others.filter(|other| counts(other) && !gives_way.contains(&other.target));
             if others.clone().count() >= cap {
                 let may_give_way = others.filter(|other| !learned || is_learned(other));
@@ -172,176 +262,16 @@ impl Model {
     }
 
     pub(super) fn rules_with_hits(&self) -> BTreeMap<Target, (Rule, u64)> {
-        self.rules.iter().map(|(target, held)| (target.clone(), (held.rule.clone(), held.hits))).collect()
+        let hits = |held: &Held| self.cells.get(&held.slot).map_or(0, |cell| cell.hits);
+        self.seen().iter().map(|(target, held)| (target.clone(), (held.rule.clone(), hits(held)))).collect()
     }
 
     /// On the allow list, on the block list, of resources; learned.
     pub(super) fn rule_counts(&self) -> (usize, usize, usize, usize) {
-        let of = |list: List| {
-            self.rules.keys().filter(|t| matches!(t, Target::Client(l, _) if *l == list)).count()
-        };
+        let seen = self.seen();
+        let of = |list: List| seen.keys().filter(|t| matches!(t, Target::Client(l, _) if *l == list)).count();
         let (allow, block) = (of(List::Allow), of(List::Block));
-        let learned = self.rules.values().filter(|held| is_learned(&held.rule)).count();
-        (allow, block, self.rules.len() - allow - block, learned)
+        let learned = seen.values().filter(|held| is_learned(&held.rule)).count();
+        (allow, block, seen.len() - allow - block, learned)
     }
-
-    /// Live networks of a list that hold the address, the longest first.
-    fn holding(&self, list: List, addr: &str, now_s: u32) -> Vec<&Rule> {
-        let addr = addr.parse::<IpAddr>().unwrap().to_canonical();
-        let len = |target: &Target| match target {
-            Target::Client(of, net @ (ClientNet::V4(_, len) | ClientNet::V6(_, len)))
-                if *of == list && ClientNet::new(addr, *len) == Ok(*net) =>
-            {
-                Some(*len)
-            }
-            _ => None,
-        };
-        let live = self.rules.values().map(|held| &held.rule).filter(|rule| now_s < rule.expires_at_s);
-        let mut holding: Vec<_> = live.filter(|rule| len(&rule.target).is_some()).collect();
-        holding.sort_by_key(|rule| Reverse(len(&rule.target)));
-        holding
-    }
-
-    fn blocking(&self, addr: &str, now_s: u32) -> Option<&Rule> {
-        let is_allowed = !self.holding(List::Allow, addr, now_s).is_empty();
-        deciding(&self.holding(List::Block, addr, now_s)).filter(|_| !is_allowed)
-    }
-
-    /// Every rule, ended ones too, on a resource that takes in this host and path, in the order of precedence.
-    fn taking_in(&self, host: &str, path: &str) -> Vec<&Rule> {
-        let precedence = |rule: &Rule| {
-            let Target::Resource(of, conditions) = &rule.target else { return None };
-            let own_path = of.path.as_str();
-            let below = path.strip_prefix(own_path.trim_end_matches('/'));
-            let takes_in = match of.matching {
-                Match::Exact => path == own_path,
-                Match::Prefix => below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            };
-            let takes_in_host = of.host.as_ref().is_none_or(|own| own.as_str() == host);
-            let key = (of.matching == Match::Exact, own_path.len(), of.host.is_some(), conditions.clone());
-            (takes_in && takes_in_host).then_some(key)
-        };
-        let rules = self.rules.values().map(|held| &held.rule);
-        let mut taking_in: Vec<_> = rules.filter_map(|rule| Some((precedence(rule)?, rule))).collect();
-        taking_in.sort_by(|(a, _), (b, _)| b.cmp(a));
-        taking_in.into_iter().map(|(_, rule)| rule).collect()
-    }
-
-    fn live(&self, host: &str, path: &str, now_s: u32) -> Vec<&Rule> {
-        let mut live = self.taking_in(host, path);
-        live.retain(|rule| now_s < rule.expires_at_s);
-        live
-    }
-
-    /// Count the lookup's verdict, and the hit of the rule that it rests on.
-    fn count(&mut self, table: Table, target: Option<Target>, now_s: u32) -> i16 {
-        let counts = &mut self.lookups[table as usize];
-        counts[0] += 1;
-        let Some(held) = target.and_then(|target| self.rules.get_mut(&target)) else { return 0 };
-        if held.window_s > 0 && held.rule.expires_at_s - now_s <= held.window_s {
-            held.window_s = 0;
-            self.half_open += 1;
-            return 0;
-        }
-        held.hits += 1;
-        let (code, place) = code_of(held.rule.action);
-        counts[place] += 1;
-        code
-    }
-
-    pub(super) fn address(&mut self, addr: &str, now_s: u32) -> i16 {
-        let target = self.blocking(addr, now_s).map(|rule| rule.target.clone());
-        self.count(Table::Address, target, now_s)
-    }
-
-    pub(super) fn resource(&mut self, host: &str, path: &str, now_s: u32) -> i16 {
-        let target = deciding(&self.live(host, path, now_s)).map(|rule| rule.target.clone());
-        if matches!(&target, Some(Target::Resource(_, conditions)) if *conditions != Conditions::default()) {
-            let counts = &mut self.lookups[Table::Resource as usize];
-            counts[0] += 1;
-            counts[5] += 1;
-            return -1;
-        }
-        self.count(Table::Resource, target, now_s)
-    }
-
-    pub(super) fn check(&mut self, asked: &Asked, now_s: u32) -> (i16, Option<Rule>) {
-        let mut decision = (0, None);
-        if let Some(client) = asked.client {
-            let rule = self.blocking(client, now_s).cloned();
-            decision = (self.address(client, now_s), rule);
-        }
-        if decision.0 > 1 {
-            return decision;
-        }
-        let mut holding = self.live(asked.base.host, asked.base.path, now_s);
-        holding.retain(|rule| matches!(&rule.target, Target::Resource(_, c) if hold(c, asked)));
-        let rule = deciding(&holding).cloned();
-        let code = self.count(Table::Resource, rule.as_ref().map(|rule| rule.target.clone()), now_s);
-        if rule.is_some() && (code != 0 || decision.1.is_none()) { (code, rule) } else { decision }
-    }
-
-    pub(super) fn explain_address(&self, addr: &str, now_s: u32) -> i16 {
-        self.blocking(addr, now_s).map_or(0, |rule| code_of(rule.action).0)
-    }
-
-    /// The rules of an explanation in their order: where a list refuses, what it has comes first.
-    pub(super) fn explained(&self, base: &Base, now_s: u32) -> Vec<&Rule> {
-        let mut rules = self.taking_in(base.host, base.path);
-        let decides = deciding(&self.live(base.host, base.path, now_s));
-        if decides.is_some_and(|rule| !is_learned(rule) && rule.action != Action::Observe) {
-            rules.sort_by_key(|rule| is_learned(rule));
-        }
-        rules
-    }
-
-    pub(super) fn explain_resource(&self, base: &Base, now_s: u32) -> i16 {
-        match deciding(&self.live(base.host, base.path, now_s)) {
-            None => 0,
-            Some(rule) => match &rule.target {
-                Target::Resource(_, conditions) if !conditions.is_empty() => -1,
-                _ => code_of(rule.action).0,
-            },
-        }
-    }
-
-    /// One rule decides if any is live: the longest that allows, or else the longest that blocks.
-    pub(super) fn parts_of_address(&self, addr: &str, parts: &[Part], now_s: u32) {
-        let live = [List::Allow, List::Block].map(|list| self.holding(list, addr, now_s).len());
-        let of = |part: Part| parts.iter().filter(|other| **other == part).count();
-        let live_in_all: usize = live.iter().sum();
-        assert_eq!(of(Part::Decides), live_in_all.min(1), "{addr}: {parts:?}");
-        assert_eq!(of(Part::Overridden), live_in_all.saturating_sub(1), "{addr}: {parts:?}");
-        let first = parts.iter().position(|part| *part == Part::Decides);
-        assert!(live_in_all == 0 || first.is_some_and(|at| parts[..at].iter().all(|p| *p == Part::Expired)));
-    }
-}
-
-/// Of rules in the order of precedence the one that decides: the first, but what the first of a list refuses stays
-/// refused.
-fn deciding<'a>(rules: &[&'a Rule]) -> Option<&'a Rule> {
-    let listed = rules.iter().find(|rule| !is_learned(rule));
-    listed.filter(|rule| rule.action != Action::Observe).or(rules.first()).copied()
-}
-
-/// The code of a verdict, and where it is counted.
-fn code_of(action: Action) -> (i16, usize) {
-    match action {
-        Action::Observe => (1, 1),
-        Action::Tarpit => (2, 2),
-        Action::Drop => (3, 3),
-        Action::Deny(status) => (status.code().cast_signed(), 4),
-    }
-}
-
-fn hold(conditions: &Conditions, asked: &Asked) -> bool {
-    let Conditions { method, query, parameter, anonymous, client } = conditions;
-    let given: Vec<_> =
-        asked.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
-    let addr = |text: &str| text.parse::<IpAddr>().unwrap().to_canonical();
-    method.as_deref().is_none_or(|method| method == asked.method)
-        && query.as_deref().is_none_or(|query| query == asked.query)
-        && parameter.as_ref().is_none_or(|(name, value)| given.contains(&(&**name, &**value)))
-        && (!anonymous || asked.anonymous)
-        && client.is_none_or(|client| asked.client.map(addr) == Some(client))
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
 use edge_filter::{
-    Action, CanonicalPath, Conditions, Host, List, NEVER, Operation, Origin, ParameterSegments, Provenance,
-    Request, Resource, Rule, Settings, Status, Target,
+    Action, CanonicalPath, Conditions, Host, List, Lists, NEVER, Operation, Origin, ParameterSegments,
+    Provenance, Request, Resource, Rule, Settings, Status, Target,
 };
 
 const NETS: [&str; 12] = [
@@ -167,6 +167,33 @@ impl World {
         };
         self.done.push(operation.clone());
         Ok(operation)
+    }
+
+    /// Rules of lists in place of all rules of some lists.
+    pub(super) fn replacement(&mut self, input: &mut Unstructured<'_>) -> Result<(Lists, Vec<Rule>)> {
+        let lists = if input.arbitrary()? {
+            Lists::One(list_name(input)?)
+        } else {
+            let spared = (0..input.int_in_range(0..=2)?).map(|_| list_name(input));
+            Lists::AllBut(spared.collect::<Result<_>>()?)
+        };
+        let rules = (0..input.int_in_range(0..=6)?).map(|_| {
+            let origin = Origin::List(list_name(input)?);
+            Ok(Rule { origin, ..self.rule(input)? })
+        });
+        Ok((lists, rules.collect::<Result<_>>()?))
+    }
+
+    /// Rules of clients on one list, with one reason.
+    pub(super) fn addresses(&mut self, input: &mut Unstructured<'_>) -> Result<Vec<Rule>> {
+        let origin = Origin::List(list_name(input)?);
+        let reason: Arc<str> = (*input.choose(&["", "scan", "aé€"])?).into();
+        let rules = (0..input.int_in_range(0..=8)?).map(|_| {
+            let list = *input.choose(&[List::Allow, List::Block, List::Block])?;
+            let target = Target::Client(list, input.choose(&NETS)?.parse().unwrap());
+            Ok(Rule { target, origin: origin.clone(), reason: reason.clone(), ..self.rule(input)? })
+        });
+        rules.collect()
     }
 
     /// More rules on one resource than it may have.
