@@ -1,2 +1,5 @@
-//! The companion of Edge Filter.
+//! The companion of Edge Filter for HAProxy: what its command line does, apart from reading the arguments.
 #![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod journal;

@@ -1,2 +1,11 @@
 //! The command line of Edge Filter's companion.
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use edge_manager::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

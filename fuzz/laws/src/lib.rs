@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod header;
+mod journal;
 mod lists;
 mod operations;
 mod path;
 
 pub use header::header;
+pub use journal::journal;
 pub use lists::lists;
 pub use operations::operations;
 pub use path::path;
@@ -25,6 +27,7 @@ pub struct Law {
 /// All laws.
 pub const LAWS: &[Law] = &[
     Law { name: "header", check: header, words: header::WORDS },
+    Law { name: "journal", check: journal, words: journal::WORDS },
     Law { name: "lists", check: lists, words: lists::WORDS },
     Law { name: "operations", check: operations, words: operations::WORDS },
     Law { name: "path", check: path, words: path::WORDS },

@@ -15,6 +15,11 @@ fn header_law_holds() {
 }
 
 #[test]
+fn journal_law_holds() {
+    hunt("journal");
+}
+
+#[test]
 fn lists_law_holds() {
     hunt("lists");
 }
