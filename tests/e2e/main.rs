@@ -14,3 +14,4 @@ mod paths;
 mod state;
 mod storm;
 mod verdicts;
+mod versions;

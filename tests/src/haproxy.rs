@@ -15,20 +15,12 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::eventually;
+use crate::version::{PATH, program};
 use crate::watcher::Watcher;
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(1);
-
-/// Debian keeps haproxy where the PATH of a user does not look.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The HAProxy to start: `EDGE_HAPROXY`, which `scripts/haproxy-root.sh` prints for other versions, or the installed
-/// one.
-fn program() -> OsString {
-    std::env::var_os("EDGE_HAPROXY").unwrap_or_else(|| "haproxy".into())
-}
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -218,9 +210,16 @@ impl Haproxy {
     pub fn kill(&mut self) {
         if !self.is_gone {
             // The group holds the workers too, and outlives the first process while one of them lives.
+            let pid = self.child.id();
+            let workers = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
             let _ = killpg(self.pid(), Signal::SIGKILL);
             let _ = self.child.wait();
             self.is_gone = true;
+            // Nobody waits for these, and until they have ended they take connections.
+            let started = Instant::now();
+            while workers.split_whitespace().any(is_running) && started.elapsed() < STOP_DEADLINE {
+                thread::sleep(PAUSE);
+            }
         }
     }
 
@@ -232,6 +231,12 @@ impl Haproxy {
     fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
+}
+
+/// Whether there is such a process that has not ended; one that has may wait for somebody to ask how.
+fn is_running(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 impl Drop for Haproxy {

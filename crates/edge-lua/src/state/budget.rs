@@ -23,11 +23,6 @@ impl Budget {
         }))
     }
 
-    /// Whether it has no end.
-    pub(crate) fn is_unlimited(self) -> bool {
-        self.0.is_none()
-    }
-
     /// Whether the work has to go on another time. Reads a clock: ask between pieces of a microsecond or more.
     pub(crate) fn is_spent(self) -> bool {
         self.0.is_some_and(|end| Instant::now() >= end)

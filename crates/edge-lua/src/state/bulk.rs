@@ -12,17 +12,18 @@ use super::merge::Merge;
 /// Rules that are kept, removed or put between two looks at the time: some tenths of a millisecond.
 const PIECE_RULES: usize = 256;
 
-/// The same at the start, where nobody waits: the filter takes addresses in the faster the more come at once. Each is 48
-/// bytes meanwhile.
-const START_PIECE_RULES: usize = 1 << 18;
+/// Addresses that are put at once at the start, where nobody waits: the more, the less each costs.
+const AT_ONCE_AT_THE_START: usize = 1 << 16;
 
 /// A file being taken over.
 pub(crate) struct Bulk {
     records: Records,
-    /// What was read, and how much of it was worked on.
+    /// What of the last record is still to be worked on.
     chunk: Option<(Chunk, usize)>,
-    /// What was read after it.
-    ahead: Option<Chunk>,
+    /// What was read beyond it.
+    ahead: Option<Result<Chunk, ReadError>>,
+    /// Rules that are worked on between two looks at the time.
+    piece_rules: usize,
     replacement: Replacement,
     step: Step,
     stamp_ms: u64,
@@ -35,7 +36,7 @@ enum Step {
     Put,
 }
 
-/// Rules of one record, or of several in a row that are of one list for one reason.
+/// Rules of one record.
 enum Chunk {
     Rules(Vec<Rule>),
     Addresses(Arc<str>, Arc<str>, Vec<AddressRule>),
@@ -48,31 +49,26 @@ impl Chunk {
             Self::Addresses(_, _, rules) => rules.len(),
         }
     }
-
-    /// Takes another one in, or gives it back.
-    fn join(&mut self, other: Self) -> Option<Self> {
-        match (self, other) {
-            (Self::Addresses(list, reason, rules), Self::Addresses(its_list, its_reason, more))
-                if *list == its_list && *reason == its_reason =>
-            {
-                rules.extend(more);
-                None
-            }
-            (_, other) => Some(other),
-        }
-    }
 }
 
 impl Bulk {
     /// Of a file that `records` has not begun to read. `lists` are what its rules replace.
     pub(crate) fn new(records: Records, lists: Lists, stamp_ms: u64) -> Self {
-        let (chunk, ahead) = (None, None);
-        Self { records, chunk, ahead, replacement: Replacement::new(lists), step: Step::Verify, stamp_ms }
+        Self {
+            records,
+            chunk: None,
+            ahead: None,
+            piece_rules: PIECE_RULES,
+            replacement: Replacement::new(lists),
+            step: Step::Verify,
+            stamp_ms,
+        }
     }
 
     /// The same where there are no such rules yet: what can be read of the file is put at once.
     pub(crate) fn at_the_start(records: Records, stamp_ms: u64) -> Self {
-        Self { step: Step::Put, ..Self::new(records, Lists::AllBut(Vec::new()), stamp_ms) }
+        let of_no_list = Self::new(records, Lists::AllBut(Vec::new()), stamp_ms);
+        Self { step: Step::Put, piece_rules: AT_ONCE_AT_THE_START, ..of_no_list }
     }
 
     /// Which file it is.
@@ -85,15 +81,14 @@ impl Bulk {
     /// # Errors
     /// The file cannot be trusted. While it was verified, nothing was changed.
     pub(crate) fn work(&mut self, merge: &mut Merge<'_>, budget: Budget) -> Result<bool, ReadError> {
-        let piece_rules = if budget.is_unlimited() { START_PIECE_RULES } else { PIECE_RULES };
         while !budget.is_spent() {
-            if !matches!(self.step, Step::RemoveOthers) && self.next_chunk(piece_rules)? {
-                self.work_on_chunk(merge, piece_rules);
+            if !matches!(self.step, Step::RemoveOthers) && self.next_chunk()? {
+                self.work_on_chunk(merge);
                 continue;
             }
             match self.step {
                 Step::RemoveOthers => {
-                    if self.replacement.remove_others(&mut merge.edit, piece_rules) {
+                    if self.replacement.remove_others(&mut merge.edit, PIECE_RULES) {
                         self.step = Step::Put;
                     }
                 }
@@ -110,40 +105,49 @@ impl Bulk {
         Ok(false)
     }
 
-    /// Whether there are rules to work on: as many as make a piece, if they can be joined.
-    fn next_chunk(&mut self, piece_rules: usize) -> Result<bool, ReadError> {
-        while self.chunk.as_ref().is_none_or(|(chunk, done)| *done == 0 && chunk.len() < piece_rules) {
-            let next = match self.ahead.take() {
-                Some(chunk) => chunk,
-                None => match self.records.next() {
-                    Ok(Next::Record(Record::Rules(rules))) => Chunk::Rules(rules),
-                    Ok(Next::Record(Record::Addresses { list, reason, rules })) => {
-                        Chunk::Addresses(list, reason, rules)
+    /// Whether there are rules to work on.
+    fn next_chunk(&mut self) -> Result<bool, ReadError> {
+        if self.chunk.is_none() {
+            let Some(mut chunk) = self.read_chunk()? else { return Ok(false) };
+            while chunk.len() < self.piece_rules && self.piece_rules > PIECE_RULES {
+                match (&mut chunk, self.read_chunk()) {
+                    (Chunk::Addresses(list, reason, rules), Ok(Some(Chunk::Addresses(of, why, more))))
+                        if *list == of && *reason == why =>
+                    {
+                        rules.extend(more);
                     }
-                    Ok(Next::Record(_)) => continue,
-                    // What was read before damage holds at the start; asked again, the file says the same.
-                    Ok(Next::End { .. }) | Err(_) if self.chunk.is_some() => return Ok(true),
-                    Ok(Next::End { .. }) => return Ok(false),
-                    Err(e) => return Err(e),
-                },
-            };
-            match &mut self.chunk {
-                None => self.chunk = Some((next, 0)),
-                Some((chunk, _)) => {
-                    self.ahead = chunk.join(next);
-                    if self.ahead.is_some() {
+                    (_, other) => {
+                        self.ahead = other.transpose();
                         break;
                     }
                 }
             }
+            self.chunk = Some((chunk, 0));
         }
         Ok(true)
     }
 
+    /// The rules of the next record that has any.
+    fn read_chunk(&mut self) -> Result<Option<Chunk>, ReadError> {
+        if let Some(ahead) = self.ahead.take() {
+            return ahead.map(Some);
+        }
+        loop {
+            return Ok(Some(match self.records.next()? {
+                Next::Record(Record::Rules(rules)) => Chunk::Rules(rules),
+                Next::Record(Record::Addresses { list, reason, rules }) => {
+                    Chunk::Addresses(list, reason, rules)
+                }
+                Next::Record(_) => continue,
+                Next::End { .. } => return Ok(None),
+            }));
+        }
+    }
+
     /// A piece of it.
-    fn work_on_chunk(&mut self, merge: &mut Merge<'_>, piece_rules: usize) {
+    fn work_on_chunk(&mut self, merge: &mut Merge<'_>) {
         let Some((chunk, done)) = &mut self.chunk else { return };
-        let piece = *done..chunk.len().min(*done + piece_rules);
+        let piece = *done..chunk.len().min(*done + self.piece_rules);
         *done = piece.end;
         let is_verified = matches!(self.step, Step::Put);
         match chunk {

@@ -1,6 +1,7 @@
 //! What one thread at a time works with.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use edge_filter::Filter;
 use edge_journal::FileName;
@@ -86,7 +87,7 @@ impl Desk {
     pub(crate) fn catch_up(&mut self, place: &Place<'_>, budget: Budget) -> bool {
         self.is_present(place);
         let more = self.read(place, budget, true, false);
-        place.state.revision.store(self.chain.revision(), std::sync::atomic::Ordering::Relaxed);
+        self.tell(place);
         more
     }
 
@@ -187,13 +188,18 @@ impl Desk {
     }
 
     fn end(&mut self, place: &Place<'_>) -> Turn {
+        self.tell(place);
+        Turn { lines: self.health.take_lines(), is_cut: false }
+    }
+
+    /// For who asks without the desk.
+    fn tell(&self, place: &Place<'_>) {
         let state = place.state;
-        state.revision.store(self.chain.revision(), std::sync::atomic::Ordering::Relaxed);
+        state.revision.store(self.chain.revision(), Relaxed);
         let report = self.report(place);
         if **state.report.load() != report {
             state.report.store(Arc::new(report));
         }
-        Turn { lines: self.health.take_lines(), is_cut: false }
     }
 
     fn report(&self, place: &Place<'_>) -> Report {
