@@ -29,6 +29,7 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 	@$(MAKE) --no-print-directory loom
 	$(CARGO) test --locked -p edge-e2e --lib --bins
 	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed untried trixie
+	@$(MAKE) --no-print-directory test-valgrind
 
 .PHONY: test-matrix
 test-matrix: install ## the end-to-end tests on every HAProxy: installed, of an untried series, trixie's, sid's
@@ -41,6 +42,11 @@ SOAK_SECONDS ?= 600
 test-soak: install module ## kills HAProxy and the writer of the rules under load, for SOAK_SECONDS; and 50 reloads
 	SOAK_SECONDS=$(SOAK_SECONDS) EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) \
 		$(CARGO) test --locked -p edge-e2e --test e2e -- --nocapture --test-threads=2 crash:: storm:: upkeep::
+
+.PHONY: test-valgrind
+test-valgrind: install module ## the module in HAProxy under valgrind: everything it does once, in three modes
+	@scripts/install.sh valgrind
+	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --test valgrind
 
 .PHONY: loom
 loom: ## the hand-off of the filter in all orders of two and three threads
@@ -55,6 +61,7 @@ bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real
 	$(CARGO) run --locked --release -p edge-benches --bin table-report
 	$(CARGO) run --locked --release -p edge-benches --bin flood-report
 	$(CARGO) run --locked --release -p edge-benches --bin bulk-report
+	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) run --locked --release -p edge-benches --bin start-report
 	@if command -v lua$(LUA) >/dev/null; then set -x; lua$(LUA) benches/lua_call.lua dist/lua$(LUA); \
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi
 	$(CARGO) bench --locked -p edge-benches

@@ -6,10 +6,12 @@ pub mod cpu;
 pub mod disturbance;
 pub mod lists;
 pub mod loading;
+pub mod processes;
 pub mod replacing;
 pub mod resources;
 pub mod rules;
 pub mod side_by_side;
+pub mod start;
 pub mod tables;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ mod configs;
 mod crash;
 mod learning;
 mod life;
+mod linkage;
 mod malformed;
 mod paths;
 mod state;

@@ -1,5 +1,6 @@
 //! HAProxy with the filter, from a shipped configuration.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -45,6 +46,7 @@ pub struct EdgeBuilder {
     lists: Vec<(String, String)>,
     /// Without: the yardstick.
     has_filter: bool,
+    under: Vec<OsString>,
 }
 
 /// A running HAProxy with the filter, in front of one [`Backend`].
@@ -99,6 +101,12 @@ impl EdgeBuilder {
     /// Plain HAProxy: the same configuration without the lines of the filter.
     pub fn without_filter(mut self) -> Self {
         self.has_filter = false;
+        self
+    }
+
+    /// Under another program, such as a [`crate::Memcheck`].
+    pub fn under(mut self, command: Vec<OsString>) -> Self {
+        self.under = command;
         self
     }
 
@@ -168,6 +176,7 @@ impl EdgeBuilder {
         let launch = Launch {
             config,
             env,
+            under: self.under.clone(),
             master_worker: self.mode.master_worker,
             listeners,
             stats_socket: text.contains("stats socket").then(|| dir.path().join("edge.sock")),
@@ -213,6 +222,7 @@ impl Edge {
             edits: Vec::new(),
             lists: Vec::new(),
             has_filter: true,
+            under: Vec::new(),
         }
     }
 

@@ -18,9 +18,9 @@ use crate::eventually;
 use crate::version::{PATH, program};
 use crate::watcher::Watcher;
 
-const START_DEADLINE: Duration = Duration::from_secs(30);
-const STOP_DEADLINE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(5);
+const START_DEADLINE: Duration = Duration::from_secs(60);
+const STOP_DEADLINE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Launch {
     pub config: PathBuf,
     /// The environment. Nothing else of ours reaches HAProxy, so that no `EDGE_*` variable of the caller does.
     pub env: Vec<(String, OsString)>,
+    /// A program that runs HAProxy, and its arguments; empty: none does.
+    pub under: Vec<OsString>,
     /// Under a master process: `-W`.
     pub master_worker: bool,
     /// Addresses that must be listening before it counts as started.
@@ -72,7 +74,7 @@ impl Launch {
     /// Starts HAProxy in the foreground and waits until it listens.
     ///
     /// # Errors
-    /// It ended, or did not listen within 30 s.
+    /// It ended, or did not listen within 60 s.
     pub fn start(&self) -> Result<Haproxy, StartFailure> {
         let mut haproxy = self.spawn().map_err(|e| StartFailure { status: None, log: e.to_string() })?;
         let started = Instant::now();
@@ -129,7 +131,14 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        let mut command = match self.under.split_first() {
+            Some((runner, arguments)) => {
+                let mut command = Command::new(runner);
+                command.args(arguments).arg(program());
+                command
+            }
+            None => Command::new(program()),
+        };
         command.env_clear().env("PATH", PATH).envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -187,7 +196,7 @@ impl Haproxy {
     /// states and its libraries; SIGTERM just ends a process without a master.
     ///
     /// # Errors
-    /// It was still there after 10 s.
+    /// It was still there after 60 s.
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::SIGUSR1);
         let started = Instant::now();

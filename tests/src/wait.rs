@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Asks until `probe` gives a value.
 ///
 /// # Panics
-/// Nothing came within 20 s; the message names `what`.
+/// Nothing came within 60 s; the message names `what`.
 pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {

@@ -75,6 +75,7 @@ pub(crate) fn start_haproxy(places: Places, server: SocketAddr) -> Result<Haprox
     let launch = Launch {
         config: canonical(shipped("haproxy/haproxy.cfg"))?,
         env,
+        under: Vec::new(),
         master_worker: false,
         listeners: vec![places.web, places.metrics],
         stats_socket: Some(places.run_dir.join("edge.sock")),
