@@ -66,7 +66,14 @@ bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi
 	$(CARGO) bench --locked -p edge-benches
 
-dist: install module-5.3 module-5.4 ## the module and its glue for Lua 5.3 and 5.4, under dist/
+dist: install module-5.3 module-5.4 manager ## the module and its glue for Lua 5.3 and 5.4, and edge-manager, under dist/
+
+.PHONY: manager
+manager: ## edge-manager, under dist/
+	$(CARGO) build --locked --release -p edge-manager
+	@mkdir -p dist
+	@cp -p target/release/edge-manager dist/edge-manager.new
+	@mv -f dist/edge-manager.new dist/edge-manager
 
 .PHONY: module
 module: ## the module for the installed HAProxy, under dist/
