@@ -27,9 +27,12 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 	$(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua
 	$(CARGO) test --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA)
 	@$(MAKE) --no-print-directory loom
-	@$(MAKE) --no-print-directory module
-	@# These tests wait more than they work, so more of them than processors run at a time.
-	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) test --locked -p edge-e2e --all-targets -- --test-threads=8
+	$(CARGO) test --locked -p edge-e2e --lib --bins
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed untried trixie
+
+.PHONY: test-matrix
+test-matrix: install ## the end-to-end tests on every HAProxy: installed, of an untried series, trixie's, sid's
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed untried trixie sid
 
 # How long each crash test goes on.
 SOAK_SECONDS ?= 600

@@ -41,9 +41,11 @@ local function warn(line)
     end
 end
 
--- The states of later threads have nothing new to say: the module gives its warnings once.
+-- To whoever starts or checks HAProxy, as its own warnings of that time. core.Warning does not reach them from here:
+-- the log is not open yet, and HAProxy 3 keeps from stderr what goes to the log (tune.lua.log.stderr). The states of
+-- later threads have nothing new to say: the module gives its warnings once.
 for _, warning in ipairs(edge.warnings()) do
-    warn(warning)
+    io.stderr:write("[WARNING]  Edge Filter: ", warning, "\n")
 end
 
 -- Converters ---------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what is missing of the Debian packages that Edge Filter is built and tested with. Nothing is touched
-# where all is there.
+# where all is there. Commands named as arguments, in packages of their own names, are wanted beside.
 set -eu
 
 missing=""
@@ -10,6 +10,9 @@ need() { # need COMMAND PACKAGE
 need haproxy haproxy
 need cc gcc
 need setpriv util-linux
+for command in "$@"; do
+    need "$command" "$command"
+done
 # gcc without the C library's start files links nothing.
 [ -n "$(find /usr/lib -name crt1.o -print -quit 2>/dev/null)" ] || missing="$missing libc6-dev"
 

@@ -54,7 +54,7 @@ fn learn_all(criterion: &mut Criterion) {
         };
         let now_ms = u64::from(NOW_S) * 1000;
         group.bench_function(name, |bencher| {
-            bencher.iter(|| learn(black_box(&lesson), &authorities, &settings, now_ms, &mut scratch));
+            bencher.iter(|| learn(black_box(&lesson), &authorities, &settings, now_ms, now_ms, &mut scratch));
         });
     }
     group.finish();

@@ -32,7 +32,7 @@ fn start(mode: Mode) -> (Backend, Edge) {
 
 fn the_status_tells_revision_and_rules(mode: Mode) {
     let (_backend, edge) = start(mode);
-    let native = format!("\"native\":{}", mode.native);
+    let native = format!("\"native\":{}", mode.runs_native());
     let page = edge.service("/status");
     assert_eq!((page.status, page.header("content-type")), (200, Some("application/json")));
     for text in [page.body, edge.cli("show edge status")] {
@@ -42,7 +42,7 @@ fn the_status_tells_revision_and_rules(mode: Mode) {
         assert!(compact.contains(&native), "{text}");
     }
     let metrics = edge.metrics();
-    assert_eq!(metrics.sum("edge_filter_native", &[]), f64::from(u8::from(mode.native)));
+    assert_eq!(metrics.sum("edge_filter_native", &[]), f64::from(u8::from(mode.runs_native())));
     assert_eq!(metrics.sum("edge_filter_rules", &[]), 5.0);
 }
 

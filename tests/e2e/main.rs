@@ -14,3 +14,4 @@ mod state;
 mod storm;
 mod upkeep;
 mod verdicts;
+mod versions;

@@ -15,20 +15,12 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::eventually;
+use crate::version::{PATH, program};
 use crate::watcher::Watcher;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
-
-/// Debian keeps haproxy where the PATH of a user does not look.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The HAProxy to start: `EDGE_HAPROXY`, which `scripts/haproxy-root.sh` prints for other versions, or the installed
-/// one.
-fn program() -> OsString {
-    std::env::var_os("EDGE_HAPROXY").unwrap_or_else(|| "haproxy".into())
-}
 
 /// What to start.
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ mod port;
 mod proc;
 mod rules_writer;
 mod state;
+mod version;
 mod wait;
 mod watcher;
 
@@ -32,4 +33,5 @@ pub use port::Port;
 pub use proc::Process;
 pub use rules_writer::{ListedRule, RulesProcess};
 pub use state::StateHome;
+pub use version::Version;
 pub use wait::eventually;

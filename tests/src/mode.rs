@@ -5,7 +5,7 @@
 pub struct Mode {
     /// `lua-load-per-thread` rather than `lua-load`.
     pub per_thread: bool,
-    /// Native converters rather than Lua ones: `EDGE_NATIVE`.
+    /// `EDGE_NATIVE`: native converters rather than Lua ones, where HAProxy is of a tried series.
     pub native: bool,
     /// `-W`: a worker that, started by root, lives in a chroot as the user `haproxy` and can make no thread.
     pub master_worker: bool,
@@ -16,6 +16,12 @@ impl Mode {
     pub const DEFAULT: Self = Self { per_thread: true, native: true, master_worker: false };
     /// As shipped, under a master process, without rights.
     pub const WORKER: Self = Self { master_worker: true, ..Self::DEFAULT };
+
+    /// Whether the converters must be native ones. They must on every HAProxy that the tests run on, or the module's
+    /// list of tried series lacks one; but for the one that stands for an untried series (`EDGE_UNTRIED`).
+    pub fn runs_native(self) -> bool {
+        self.native && std::env::var_os("EDGE_UNTRIED").is_none()
+    }
 }
 
 /// Makes a test of each function, in every mode: `paths::dots_are_removed::shared_state_lua`.

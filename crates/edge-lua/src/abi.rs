@@ -8,7 +8,8 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
-/// The HAProxy series that the tests try this on.
+/// The HAProxy series that `make test-matrix` tries this on, and no other: those of Debian 12, 13 and sid. Its tests fail
+/// where one of these gets Lua converters.
 const TRIED_SERIES: [(u16, u16); 3] = [(2, 6), (3, 0), (3, 2)];
 
 /// First series with the type "same" in `smp_to_type`, and so with one name more in it.
@@ -124,7 +125,7 @@ pub(crate) enum Unsupported {
     Processor,
     #[error("the process does not export {0}")]
     Symbol(&'static str),
-    #[error("HAProxy {0} is not among the versions they were tried on (2.6, 3.0, 3.2)")]
+    #[error("HAProxy {0} is not of a series that native ones were tried on: {tried}", tried = tried_series())]
     Version(String),
     #[error("HAProxy does not name its sample types as expected")]
     TypeNames,
@@ -195,6 +196,10 @@ fn symbol(name: &CStr, label: &'static str) -> Result<ptr::NonNull<c_void>, Unsu
         .ok_or(Unsupported::Symbol(label))
 }
 
+fn tried_series() -> String {
+    TRIED_SERIES.map(|(major, minor)| format!("{major}.{minor}")).join(", ")
+}
+
 /// `2.6.12-1+deb12u4` is of the series 2.6. A development version such as `3.5-dev5` is of none: its layouts
 /// may still move.
 fn series(version: &str) -> Option<(u16, u16)> {
@@ -215,6 +220,12 @@ mod tests {
         for unknown in ["", "3", "3.2", "3.5-dev5", "3.2.x", "2.6-rc.1", "3.99999999.1", "-2.6.1"] {
             assert_eq!(series(unknown), None, "{unknown:?}");
         }
+    }
+
+    #[test]
+    fn an_untried_version_and_the_tried_ones_are_named() {
+        let words = Unsupported::Version("9.9.9".to_owned()).to_string();
+        assert_eq!(words, "HAProxy 9.9.9 is not of a series that native ones were tried on: 2.6, 3.0, 3.2");
     }
 
     #[test]

@@ -12,11 +12,18 @@ use super::merge::Merge;
 /// Rules that are kept, removed or put between two looks at the time: some tenths of a millisecond.
 const PIECE_RULES: usize = 256;
 
+/// Addresses that are put at once at the start, where nobody waits: the more, the less each costs.
+const AT_ONCE_AT_THE_START: usize = 1 << 16;
+
 /// A file being taken over.
 pub(crate) struct Bulk {
     records: Records,
     /// What of the last record is still to be worked on.
     chunk: Option<(Chunk, usize)>,
+    /// What was read beyond it.
+    ahead: Option<Result<Chunk, ReadError>>,
+    /// Rules that are worked on between two looks at the time.
+    piece_rules: usize,
     replacement: Replacement,
     step: Step,
     stamp_ms: u64,
@@ -47,12 +54,21 @@ impl Chunk {
 impl Bulk {
     /// Of a file that `records` has not begun to read. `lists` are what its rules replace.
     pub(crate) fn new(records: Records, lists: Lists, stamp_ms: u64) -> Self {
-        Self { records, chunk: None, replacement: Replacement::new(lists), step: Step::Verify, stamp_ms }
+        Self {
+            records,
+            chunk: None,
+            ahead: None,
+            piece_rules: PIECE_RULES,
+            replacement: Replacement::new(lists),
+            step: Step::Verify,
+            stamp_ms,
+        }
     }
 
     /// The same where there are no such rules yet: what can be read of the file is put at once.
     pub(crate) fn at_the_start(records: Records, stamp_ms: u64) -> Self {
-        Self { step: Step::Put, ..Self::new(records, Lists::AllBut(Vec::new()), stamp_ms) }
+        let of_no_list = Self::new(records, Lists::AllBut(Vec::new()), stamp_ms);
+        Self { step: Step::Put, piece_rules: AT_ONCE_AT_THE_START, ..of_no_list }
     }
 
     /// Which file it is.
@@ -91,24 +107,47 @@ impl Bulk {
 
     /// Whether there are rules to work on.
     fn next_chunk(&mut self) -> Result<bool, ReadError> {
-        while self.chunk.is_none() {
-            let chunk = match self.records.next()? {
-                Next::Record(Record::Rules(rules)) => Chunk::Rules(rules),
-                Next::Record(Record::Addresses { list, reason, rules }) => {
-                    Chunk::Addresses(list, reason, rules)
+        if self.chunk.is_none() {
+            let Some(mut chunk) = self.read_chunk()? else { return Ok(false) };
+            while chunk.len() < self.piece_rules && self.piece_rules > PIECE_RULES {
+                match (&mut chunk, self.read_chunk()) {
+                    (Chunk::Addresses(list, reason, rules), Ok(Some(Chunk::Addresses(of, why, more))))
+                        if *list == of && *reason == why =>
+                    {
+                        rules.extend(more);
+                    }
+                    (_, other) => {
+                        self.ahead = other.transpose();
+                        break;
+                    }
                 }
-                Next::Record(_) => continue,
-                Next::End { .. } => return Ok(false),
-            };
+            }
             self.chunk = Some((chunk, 0));
         }
         Ok(true)
     }
 
+    /// The rules of the next record that has any.
+    fn read_chunk(&mut self) -> Result<Option<Chunk>, ReadError> {
+        if let Some(ahead) = self.ahead.take() {
+            return ahead.map(Some);
+        }
+        loop {
+            return Ok(Some(match self.records.next()? {
+                Next::Record(Record::Rules(rules)) => Chunk::Rules(rules),
+                Next::Record(Record::Addresses { list, reason, rules }) => {
+                    Chunk::Addresses(list, reason, rules)
+                }
+                Next::Record(_) => continue,
+                Next::End { .. } => return Ok(None),
+            }));
+        }
+    }
+
     /// A piece of it.
     fn work_on_chunk(&mut self, merge: &mut Merge<'_>) {
         let Some((chunk, done)) = &mut self.chunk else { return };
-        let piece = *done..chunk.len().min(*done + PIECE_RULES);
+        let piece = *done..chunk.len().min(*done + self.piece_rules);
         *done = piece.end;
         let is_verified = matches!(self.step, Step::Put);
         match chunk {

@@ -45,6 +45,26 @@ fn the_last_stamp_wins_whichever_journal_is_read_first() {
 }
 
 #[test]
+fn of_two_lessons_about_the_same_the_later_one_holds() {
+    for later in [0, 1] {
+        let (_home, dir) = home();
+        let mut workers = [Worker::start(&dir, START_MS), Worker::start(&dir, START_MS)];
+        for worker in &mut workers {
+            worker.turn();
+        }
+        workers[1 - later].learn("/yeet", 100);
+        workers[later].now_ms += 10;
+        workers[later].learn("/yeet", 900);
+        let next = Worker::start(&dir, START_MS + 5000);
+        for worker in workers.iter_mut().chain([&mut { next }]) {
+            worker.turn();
+            worker.now_ms = START_MS + 500_000;
+            assert!(worker.refuses("/yeet"), "the later one is that of {later}");
+        }
+    }
+}
+
+#[test]
 fn what_was_taken_back_outlives_the_journal_that_says_so() {
     let (_home, dir) = home();
     let mut one = Worker::start(&dir, START_MS);
