@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use edge_e2e::{Answer, Backend, Edge, KeepAlive, Mode, Process, Request, StateHome, eventually};
+use edge_e2e::{Answer, Backend, Edge, KeepAlive, Mode, Process, Request, StateHome, eventually, tell};
 
 const RELOADS: usize = 50;
 /// After so many reloads, and each time as many more, what they have left behind is looked at.
@@ -68,19 +68,19 @@ fn reloads_cost_no_request_no_rule_and_no_memory() {
         stop.store(true, Ordering::Relaxed);
         (held, teacher.join().expect("the teacher does not panic"))
     });
-    println!(
+    tell(format_args!(
         "reload storm: {RELOADS} reloads in {:.1} s, {} lessons",
         started.elapsed().as_secs_f64(),
         lessons.len()
-    );
+    ));
     for (name, outcome) in ["with the filter", "plain"].into_iter().zip(&outcomes) {
-        println!("  {name}: {outcome:?}");
+        tell(format_args!("  {name}: {outcome:?}"));
     }
     let [with, without] = outcomes.map(|outcome| outcome.failed.into_inner());
     // The first look is that at the warm-up.
     let held = &held[1..];
-    println!("  after {} reloads: {:?}", 2 * LOOK_EVERY, held[0]);
-    println!("  after {RELOADS} reloads: {:?}", held[held.len() - 1]);
+    tell(format_args!("  after {} reloads: {:?}", 2 * LOOK_EVERY, held[0]));
+    tell(format_args!("  after {RELOADS} reloads: {:?}", held[held.len() - 1]));
     assert!(with <= without, "{with} requests failed, {without} of plain HAProxy");
     assert_no_growth(held);
     let missing = || {
