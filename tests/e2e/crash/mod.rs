@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use edge_e2e::{Backend, Edge, Mode, StateHome, eventually};
+use edge_e2e::{Backend, Edge, Mode, StateHome, eventually, tell};
 use fastrand::Rng;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -83,7 +83,7 @@ struct Soak<'a> {
 fn soak(mode: Mode) {
     let seconds = number_from("SOAK_SECONDS").unwrap_or(DEFAULT_SECONDS);
     let seed = number_from("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..));
-    println!("crash test of {mode:?} for {seconds} s, SOAK_SEED={seed}");
+    tell(format_args!("crash test of {mode:?} for {seconds} s, SOAK_SEED={seed}"));
     let mut rng = Rng::with_seed(seed);
     let home = StateHome::new(mode);
     let backend = Backend::start();
@@ -110,10 +110,10 @@ fn soak(mode: Mode) {
             );
         }
     }
-    println!(
+    tell(format_args!(
         "crash test of {mode:?}: {soak}, losses: 0, {:.0} s, SOAK_SEED={seed}",
         started.elapsed().as_secs_f64()
-    );
+    ));
 }
 
 fn start(backend: &Backend, mode: Mode, home: &StateHome) -> Edge {
