@@ -157,7 +157,8 @@ fn teach(filter: &Filter, fresh: &[IpAddr], done: &AtomicBool) -> Pieces {
             origin: Origin::Learned(Default::default()),
             reason: "".into(),
         };
-        lessons.time(|| filter.submit(Operation::Put(rule), NOW_S)).expect("nobody else submits");
+        // The queue is full where the machine has left an edit without a processor for long: the filter counts that.
+        let _ = lessons.time(|| filter.submit(Operation::Put(rule), NOW_S));
         if done.load(Ordering::Relaxed) {
             break;
         }
@@ -201,6 +202,7 @@ pub fn report(old: &List, new: &List) {
         beside / alone * 100.0
     );
     let each = |bytes: usize| bytes as f64 / rules.len() as f64;
+    println!("  lessons turned away by a full queue: {}", filter.counters().queue_full);
     println!(
         "  bytes a rule: {:.0} before, {:.0} at the peak, {:.0} after",
         each(loaded),
