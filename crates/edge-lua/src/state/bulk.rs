@@ -12,8 +12,9 @@ use super::merge::Merge;
 /// Rules that are kept, removed or put between two looks at the time: some tenths of a millisecond.
 const PIECE_RULES: usize = 256;
 
-/// Addresses that are put at once at the start, where nobody waits: the more, the less each costs.
-const AT_ONCE_AT_THE_START: usize = 1 << 16;
+/// Addresses that are put at once at the start, where nobody waits: the more, the less each costs. Each is 48 bytes
+/// meanwhile.
+const AT_ONCE_AT_THE_START: usize = 1 << 18;
 
 /// A file being taken over.
 pub(crate) struct Bulk {
