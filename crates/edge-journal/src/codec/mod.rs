@@ -13,9 +13,6 @@ mod preamble;
 mod rule;
 mod wire;
 
-#[cfg(test)]
-mod tests;
-
 pub use bounds::{
     Invalid, MAX_LIST_NAME_BYTES, MAX_LISTS, MAX_OPERATIONS, MAX_PATH_BYTES, MAX_REASON_BYTES,
     MAX_RULES_PER_CHUNK,
