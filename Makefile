@@ -45,9 +45,12 @@ loom: ## the hand-off of the filter in all orders of two and three threads
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked -p edge-filter --lib --target-dir target/loom hand_off
 
 .PHONY: miri
-miri: ## Miri over tables, tries, snapshots and edits of the filter, with nightly; some minutes
+miri: ## Miri over what it can run of the filter and the journal, with nightly; some minutes
 	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked -p edge-filter --lib --target-dir target/miri \
 		-- edit:: slots:: hash:: trie:: cells:: address:: hand_off
+	@# It knows no files beyond those of std; and a frame of a MiB takes it minutes.
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked -p edge-journal --lib --target-dir target/miri \
+		-- codec:: --skip lengths_out_of_bounds
 
 bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real lists, if there is one
 	$(CARGO) run --locked --release -p edge-benches --bin table-report
@@ -58,7 +61,14 @@ bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi
 	$(CARGO) bench --locked -p edge-benches
 
-dist: install module-5.3 module-5.4 ## the module and its glue for Lua 5.3 and 5.4, under dist/
+dist: install module-5.3 module-5.4 manager ## the module and its glue for Lua 5.3 and 5.4, and edge-manager, under dist/
+
+.PHONY: manager
+manager: ## edge-manager, under dist/
+	$(CARGO) build --locked --release -p edge-manager
+	@mkdir -p dist
+	@cp -p target/release/edge-manager dist/edge-manager.new
+	@mv -f dist/edge-manager.new dist/edge-manager
 
 .PHONY: module
 module: ## the module for the installed HAProxy, under dist/

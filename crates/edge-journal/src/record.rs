@@ -32,7 +32,7 @@ pub enum Record {
         list: Arc<str>,
         /// The reason of each, empty for none.
         reason: Arc<str>,
-        /// The rules, at most [`crate::MAX_RULES_PER_CHUNK`].
+        /// The rules, at most [`crate::MAX_RULES_PER_CHUNK`]; those of IPv4 are written before those of IPv6.
         rules: Vec<AddressRule>,
     },
     /// The last of a snapshot or a list file.

@@ -44,8 +44,8 @@ fn directory() -> (tempfile::TempDir, LearnedJournal) {
 }
 
 const SOUND: &str = "\
-rules.snapshot: snapshot, format 1, revision 1, 3 records, 1 rule, 72 bytes, sound
-rules.list.2: list file, format 1, revision 2, 4 records, 3000 rules, 35584 bytes, sound
+rules.snapshot: snapshot, format 1, revision 1, 3 records, 1 rule, 75 bytes, sound
+rules.list.2: list file, format 1, revision 2, 4 records, 3000 rules, 36086 bytes, sound
 rules.journal.0: rules journal, format 1, revisions 0 to 1, 3 records, 74 bytes, sound
 rules.journal.1: rules journal, format 1, revisions 1 to 2, 2 records, 49 bytes, sound
 learned/dead.journal: learned journal, format 1, 1 record, 29 bytes, its worker is dead, sound

@@ -60,6 +60,9 @@ pub enum Invalid {
     /// A batch is a flat list.
     #[error("a batch within a batch")]
     Nested,
+    /// Packed addresses of a length or with a list that they cannot have.
+    #[error("packed addresses that mean nothing")]
+    Packed,
     /// A rule refers to terms that its chunk does not hold.
     #[error("a rule without its terms")]
     Terms,

@@ -4,6 +4,7 @@
 //! serde and bincode write the types of [`wire`], which belong to this format alone and are converted from and
 //! to the filter's own with all their bounds checked ([`rule`], [`operation`]). Files in `golden/` pin it.
 
+mod addresses;
 mod bounds;
 mod frame;
 mod operation;

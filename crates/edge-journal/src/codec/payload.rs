@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bincode::Options;
 use edge_filter::{AddressRule, Operation, Rule};
 
-use super::bounds::{self, Invalid, MAX_LISTS, MAX_RULES_PER_CHUNK, at_most, list_name};
+use super::addresses::{Packed, pack, unpack};
+use super::bounds::{self, Invalid, MAX_LISTS, at_most, list_name};
 use super::frame::{MAX_FRAME_BYTES, append};
 use super::operation::{operation_from_wire, operation_to_wire};
 use super::preamble::preamble;
-use super::rule::{address_from_wire, address_to_wire, chunk_from_wire, chunk_to_wire};
+use super::rule::{chunk_from_wire, chunk_to_wire};
 use super::wire;
 use crate::{Damage, FileKind, Head, Record};
 
@@ -38,18 +39,16 @@ fn format() -> impl Options {
 /// The record of a payload. O(its length); whatever it claims to hold, no more than some of its length is
 /// allocated before it is found to be there.
 pub(crate) fn decode(payload: &[u8]) -> Result<Record, Damage> {
-    let wire = format().deserialize(payload).map_err(|error| Damage::Payload(error.to_string()))?;
+    let wire =
+        format().deserialize(payload).map_err(|error| Damage::Payload(one_line(&error.to_string())))?;
     Ok(match wire {
         wire::Record::Head(head) => Record::Head(head_from_wire(head)?),
         wire::Record::Rules(chunk) => Record::Rules(chunk_from_wire(chunk)?),
-        wire::Record::Addresses { list, reason, rules } => {
-            at_most(rules.len(), MAX_RULES_PER_CHUNK, "rules of a record")?;
-            Record::Addresses {
-                list: list_name(list)?.into(),
-                reason: bounds::reason(reason)?.into(),
-                rules: rules.iter().map(address_from_wire).collect::<Result<_, _>>()?,
-            }
-        }
+        wire::Record::Addresses { list, reason, v4, v6 } => Record::Addresses {
+            list: list_name(list)?.into(),
+            reason: bounds::reason(reason)?.into(),
+            rules: unpack(v4, v6)?,
+        },
         wire::Record::End { rules } => Record::End { rules },
         wire::Record::Change { revision, stamp_ms, change } => {
             Record::Change { revision, stamp_ms, operation: operation_from_wire(change)? }
@@ -59,6 +58,11 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record, Damage> {
         }
         wire::Record::Next { revision } => Record::Next { revision },
     })
+}
+
+/// Some texts of bincode have several.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn head_from_wire(head: wire::Head<'_>) -> Result<Head, Invalid> {
@@ -96,9 +100,8 @@ pub(crate) fn addresses(
     reason: &str,
     rules: &[AddressRule],
 ) -> Result<(), EncodeError> {
-    at_most(rules.len(), MAX_RULES_PER_CHUNK, "rules of a record")?;
-    let rules = rules.iter().map(address_to_wire).collect::<Result<_, _>>()?;
-    encode(out, &wire::Record::Addresses { list: list_name(list)?, reason: bounds::reason(reason)?, rules })
+    let (list, reason, Packed { v4, v6 }) = (list_name(list)?, bounds::reason(reason)?, pack(rules)?);
+    encode(out, &wire::Record::Addresses { list, reason, v4: &v4, v6: &v6 })
 }
 
 pub(crate) fn end(out: &mut Vec<u8>, rules: u64) -> Result<(), EncodeError> {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use edge_filter::{
-    Action, AddressRule, CanonicalPath, ClientNet, Conditions, Host, List, Match, Origin, ParameterSegments,
-    Provenance, Resource, Rule, Status, Target,
+    Action, CanonicalPath, ClientNet, Conditions, Host, List, Match, Origin, ParameterSegments, Provenance,
+    Resource, Rule, Status, Target,
 };
 
 use super::bounds::{self, Invalid, MAX_PATH_BYTES, MAX_RULES_PER_CHUNK, at_most};
@@ -112,7 +112,7 @@ fn terms_from_wire(terms: wire::Terms<'_>) -> Result<Terms, Invalid> {
     })
 }
 
-fn action_to_wire(action: Action) -> u16 {
+pub(super) fn action_to_wire(action: Action) -> u16 {
     match action {
         Action::Observe => 0,
         Action::Tarpit => 1,
@@ -121,7 +121,7 @@ fn action_to_wire(action: Action) -> u16 {
     }
 }
 
-fn action_from_wire(number: u16) -> Result<Action, Invalid> {
+pub(super) fn action_from_wire(number: u16) -> Result<Action, Invalid> {
     Ok(match number {
         0 => Action::Observe,
         1 => Action::Tarpit,
@@ -152,18 +152,6 @@ pub(super) fn target_from_wire(target: wire::Target<'_>) -> Result<Target, Inval
     }
 }
 
-pub(super) fn address_to_wire(rule: &AddressRule) -> Result<wire::AddressRule, Invalid> {
-    let AddressRule { list, net, action, expires_at_s } = *rule;
-    let (list, net, action) = (list_to_wire(list), net_to_wire(net)?, action_to_wire(action));
-    Ok(wire::AddressRule { list, net, action, expires_at_s })
-}
-
-pub(super) fn address_from_wire(rule: &wire::AddressRule) -> Result<AddressRule, Invalid> {
-    let wire::AddressRule { list, net, action, expires_at_s } = *rule;
-    let (list, net, action) = (list_from_wire(list), net_from_wire(net)?, action_from_wire(action)?);
-    Ok(AddressRule { list, net, action, expires_at_s })
-}
-
 fn list_to_wire(list: List) -> wire::List {
     match list {
         List::Allow => wire::List::Allow,
@@ -179,25 +167,26 @@ fn list_from_wire(list: wire::List) -> List {
 }
 
 fn net_to_wire(net: ClientNet) -> Result<wire::Net, Invalid> {
-    let wire = match net {
+    Ok(match canonical_net(net)? {
         ClientNet::V4(bits, prefix_len) => wire::Net::V4 { bits, prefix_len },
         ClientNet::V6(bits, prefix_len) => wire::Net::V6 { bits, prefix_len },
-    };
-    net_from_wire(wire).map(|_| wire)
+    })
 }
 
 fn net_from_wire(net: wire::Net) -> Result<ClientNet, Invalid> {
-    let (canonical, as_written) = match net {
-        wire::Net::V4 { bits, prefix_len } => {
-            let addr = IpAddr::V4(Ipv4Addr::from_bits(bits));
-            (ClientNet::new(addr, prefix_len), ClientNet::V4(bits, prefix_len))
-        }
-        wire::Net::V6 { bits, prefix_len } => {
-            let addr = IpAddr::V6(Ipv6Addr::from_bits(bits));
-            (ClientNet::new(addr, prefix_len), ClientNet::V6(bits, prefix_len))
-        }
+    canonical_net(match net {
+        wire::Net::V4 { bits, prefix_len } => ClientNet::V4(bits, prefix_len),
+        wire::Net::V6 { bits, prefix_len } => ClientNet::V6(bits, prefix_len),
+    })
+}
+
+/// The network itself, if it is in canonical form.
+pub(super) fn canonical_net(net: ClientNet) -> Result<ClientNet, Invalid> {
+    let canonical = match net {
+        ClientNet::V4(bits, prefix_len) => ClientNet::new(IpAddr::V4(Ipv4Addr::from_bits(bits)), prefix_len),
+        ClientNet::V6(bits, prefix_len) => ClientNet::new(IpAddr::V6(Ipv6Addr::from_bits(bits)), prefix_len),
     };
-    if canonical == Ok(as_written) { Ok(as_written) } else { Err(Invalid::Net) }
+    if canonical == Ok(net) { Ok(net) } else { Err(Invalid::Net) }
 }
 
 pub(super) fn resource_to_wire(resource: &Resource) -> Result<wire::Resource<'_>, Invalid> {

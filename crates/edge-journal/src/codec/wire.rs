@@ -11,7 +11,9 @@ pub(super) enum Record<'a> {
     Addresses {
         list: &'a str,
         reason: &'a str,
-        rules: Vec<AddressRule>,
+        /// Packed by [`super::addresses`].
+        v4: &'a [u8],
+        v6: &'a [u8],
     },
     End {
         rules: u64,
@@ -38,15 +40,6 @@ pub(super) struct Head<'a> {
     pub(super) learned_until_ms: u64,
     #[serde(borrow)]
     pub(super) lists: Vec<&'a str>,
-}
-
-/// The rule of an address, in 16 bytes or 28.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(super) struct AddressRule {
-    pub(super) list: List,
-    pub(super) net: Net,
-    pub(super) action: u16,
-    pub(super) expires_at_s: u32,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]

@@ -214,7 +214,10 @@ impl RulesWriter {
     fn remove_old(&self) -> Result<(), WriteError> {
         let Some(current) = self.journal.as_ref().map(|journal| journal.base) else { return Ok(()) };
         let oldest = self.previous.unwrap_or(current);
-        for file in self.files.list()? {
+        let mut files = self.files.list()?;
+        // Journals before the list files that they name, so that no journal is there without them.
+        files.sort_by_key(|file| matches!(file, FileName::List(_)));
+        for file in files {
             let is_old = match &file {
                 FileName::Journal(base) => *base != current && Some(*base) != self.previous,
                 FileName::List(revision) => *revision <= oldest || *revision > self.revision,

@@ -93,19 +93,24 @@ fn check(dir: &Path, acknowledged: u64) {
     if let Some(found) = found {
         assert_eq!(found.state, state_at(revision));
     }
-    let mut early = Follower::load(copy.path());
+    let mut early = [Follower::load(copy.path()), Follower::of_oldest_journal(copy.path())];
+    let mut follow = |revision| {
+        for early in early.iter_mut().flatten() {
+            early.follow();
+            assert_eq!((early.revision, &early.state), (revision, &state_at(revision)));
+        }
+    };
+    follow(revision);
     let mut writer = RulesWriter::open(copy.path(), 1).unwrap();
     assert_eq!((writer.revision(), writer.needs_rotation()), (revision, false));
     assert_eq!(write_next(&mut writer, 1).unwrap(), revision + 1);
+    follow(revision + 1);
     rotate(&mut writer, &state_at(revision + 1), 1);
     write_next(&mut writer, 1).unwrap();
     let expected = (revision + 2, state_at(revision + 2));
     let late = Follower::load(copy.path()).unwrap();
     assert_eq!((late.revision, late.state), expected);
-    if let Some(early) = &mut early {
-        early.follow();
-        assert_eq!((early.revision, &early.state), (expected.0, &expected.1));
-    }
+    follow(revision + 2);
     let temporary = fs::read_dir(copy.path())
         .unwrap()
         .any(|entry| entry.unwrap().file_name().to_string_lossy().ends_with(".new"));

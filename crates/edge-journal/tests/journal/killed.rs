@@ -57,7 +57,7 @@ fn child_that_writes_rules() {
         let revision = write_next(&mut writer, 1).unwrap();
         say(&format!("{revision}"));
         apply_next(&mut state, revision);
-        if revision % 11 == 0 {
+        if revision.is_multiple_of(11) {
             rotate(&mut writer, &state, 1);
         }
     }

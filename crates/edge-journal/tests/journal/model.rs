@@ -124,6 +124,19 @@ impl Follower {
         Some(follower)
     }
 
+    /// As one that has read everything up to the oldest journal, and goes on there.
+    #[allow(dead_code, reason = "the tests that kill a process have no use for it")]
+    pub(crate) fn of_oldest_journal(path: &Path) -> Option<Self> {
+        let dir = StateDir::open(path).unwrap();
+        let journals = dir.rules_files().unwrap().files.into_iter().filter_map(|file| match file {
+            FileName::Journal(base) => Some(base),
+            _ => None,
+        });
+        let revision = journals.min()?;
+        let records = Records::open(&dir, &FileName::Journal(revision)).unwrap();
+        Some(Self { dir, records, revision, state: state_at(revision) })
+    }
+
     /// Reads what has come since. A record that is not finished is left for later.
     pub(crate) fn follow(&mut self) {
         while let Next::Record(record) = self.records.next().unwrap() {
