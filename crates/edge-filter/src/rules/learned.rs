@@ -52,3 +52,83 @@ impl Snapshot {
         clients.chain(resources)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Action, CanonicalPath, Conditions, Filter, NEVER, Operation, Origin, ParameterSegments, Provenance,
+        Settings, Status,
+    };
+
+    const NOW_S: u32 = 1000;
+
+    fn resource(path: &str) -> Resource {
+        Resource::exact(None, CanonicalPath::parse(path, ParameterSegments::Keep, 64).unwrap())
+    }
+
+    fn on(path: &str, anonymous: bool, origin: Origin) -> Rule {
+        let conditions = Conditions { anonymous, ..Conditions::default() };
+        Rule {
+            target: Target::Resource(resource(path), conditions),
+            action: Action::Deny(Status::FORBIDDEN),
+            expires_at_s: NEVER - 1,
+            origin,
+            reason: "".into(),
+        }
+    }
+
+    fn learned(path: &str, anonymous: bool, learned_at_ms: u64) -> Rule {
+        let from = Provenance { learned_at_ms, ..Provenance::default() };
+        on(path, anonymous, Origin::Learned(Arc::new(from)))
+    }
+
+    #[test]
+    fn an_edit_that_settles_has_all_that_was_submitted() {
+        let filter = Filter::new(Settings::default());
+        let mut edit = filter.edit(NOW_S).unwrap();
+        for n in 0..64 {
+            filter.submit(Operation::Put(learned(&format!("/{n}"), false, 1)), NOW_S).unwrap();
+        }
+        assert_eq!(filter.snapshot().counts().learned, 0);
+        edit.settle();
+        assert_eq!(edit.learned_on(&resource("/63")).len(), 1);
+        drop(edit);
+        assert_eq!(filter.snapshot().counts().learned, 64);
+    }
+
+    #[test]
+    fn learned_rules_are_told_from_listed_ones() {
+        let filter = Filter::new(Settings::default());
+        let put = |rule| filter.submit(Operation::Put(rule), NOW_S).unwrap();
+        let client = |net: &str, rule: Rule| Rule {
+            target: Target::Client(List::Block, net.parse().unwrap()),
+            ..rule
+        };
+        let listed = || on("/listed", false, Origin::List("ours".into()));
+        put(learned("/yeet", false, 7));
+        put(learned("/yeet", true, 8));
+        put(listed());
+        put(client("192.0.2.1", learned("/", false, 9)));
+        put(client("192.0.2.2", listed()));
+        let mut stamps: Vec<u64> = filter
+            .snapshot()
+            .learned()
+            .flatten()
+            .map(|rule| match rule.origin {
+                Origin::Learned(from) => from.learned_at_ms,
+                Origin::List(_) => 0,
+            })
+            .collect();
+        stamps.sort_unstable();
+        assert_eq!(stamps, [7, 8, 9]);
+        assert_eq!(filter.snapshot().learned().count(), 5, "one step for each rule, whatever it is");
+        let edit = filter.edit(NOW_S).unwrap();
+        let mut on_yeet: Vec<u64> =
+            edit.learned_on(&resource("/yeet")).into_iter().map(|(_, ms)| ms).collect();
+        on_yeet.sort_unstable();
+        assert_eq!(on_yeet, [7, 8]);
+        assert!(edit.learned_on(&resource("/listed")).is_empty());
+        assert!(edit.rule(&listed().target).is_some());
+    }
+}
