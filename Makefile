@@ -53,10 +53,14 @@ loom: ## the hand-off of the filter in all orders of two and three threads
 	RUSTFLAGS="--cfg loom" $(CARGO) test --locked -p edge-filter --lib --target-dir target/loom hand_off
 
 .PHONY: miri
-miri: ## Miri (nightly) over edits, drafts, caps, cells and colliding hashes; not over what makes thousands of rules
+miri: ## Miri over what it can run of the filter and the journal, with nightly; some minutes
+	@# Not what makes thousands of rules.
 	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked -p edge-filter --lib --target-dir target/miri \
 		-- edit:: rules:: cells:: hash::tests::equal address::presence --skip flood --skip at_most_255 \
 		--skip no_hit_is_lost --skip slices_come --skip addresses_at_once --skip freed_to_the_last
+	@# It knows no files beyond those of std; and a frame of a MiB takes it minutes.
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked -p edge-journal --lib --target-dir target/miri \
+		-- codec:: --skip lengths_out_of_bounds
 
 bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real lists, if there is one
 	$(CARGO) run --locked --release -p edge-benches --bin table-report
