@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::snapshot::Place;
-use crate::{AddressRule, ClientNet, Host, List, NEVER, Resource};
+use crate::{ClientNet, Host, List, NEVER, Resource};
 
 /// Expiry and slot of a rule: the order in which rules end.
 type End = (u32, u32);
@@ -25,9 +25,9 @@ enum Found {
 pub(crate) struct Ends(Vec<(End, Found)>);
 
 impl Ends {
-    pub(crate) fn push(&mut self, rule: &AddressRule, slot: u32) {
-        if rule.expires_at_s != NEVER {
-            self.0.push(((rule.expires_at_s, slot), Found::from(&Place::Client(rule.list, rule.net))));
+    pub(crate) fn push(&mut self, expires_at_s: u32, slot: u32, place: &Place) {
+        if expires_at_s != NEVER {
+            self.0.push(((expires_at_s, slot), Found::from(place)));
         }
     }
 }

@@ -4,9 +4,9 @@ use ahash::RandomState;
 
 use super::AddressEntry;
 use super::packed::Packed;
+use crate::ClientNet;
 use crate::hash::{Coming, Entries, HashTable};
 use crate::trie::{Entry, Key};
-use crate::{AddressRule, ClientNet};
 
 /// Single addresses of one family.
 #[derive(Clone, Debug)]
@@ -44,23 +44,25 @@ impl<K: Key> Hosts<K> {
         self.table.insert(entry, |other| other.key() == entry.key())
     }
 
-    /// Add addresses that come in the order of their hashes: see [`AddressTable::insert_many`].
+    /// One of the addresses to come; its slot is its number among them.
+    pub(super) fn coming(&self, addr: K, entry: &AddressEntry) -> Coming<Packed<K>> {
+        (self.hash(addr), Packed::new(addr, K::WIDTH, entry))
+    }
+
+    /// Add addresses: see [`AddressTable::insert_many`].
     ///
     /// [`AddressTable::insert_many`]: super::AddressTable::insert_many
     pub(super) fn insert_many(
         &mut self,
-        sorted: &[Coming],
-        rules: &[AddressRule],
-        bits: impl Fn(ClientNet) -> Option<K>,
+        mut coming: Vec<Coming<Packed<K>>>,
         net: fn(K, u8) -> ClientNet,
-        make: &mut impl FnMut(&AddressRule, Option<AddressEntry>) -> Option<AddressEntry>,
+        make: &mut impl FnMut(AddressEntry, Option<AddressEntry>) -> Option<AddressEntry>,
     ) {
-        let rule = |number: u32| rules.get(number as usize);
-        let addr = |number| bits(rule(number)?.net);
-        let same = |number, other: &Packed<K>| addr(number) == Some(other.key());
-        self.table.insert_many(sorted, same, |number, other| {
-            let entry = make(rule(number)?, other.map(|other| other.unpack(net)))?;
-            Some(Packed::new(addr(number)?, K::WIDTH, &entry))
+        coming.sort_unstable_by_key(|(hash, entry)| (*hash, entry.slot()));
+        let same = |entry: &Packed<K>, other: &Packed<K>| entry.key() == other.key();
+        self.table.insert_many(&coming, same, |entry, other| {
+            let made = make(entry.unpack(net), other.map(|other| other.unpack(net)))?;
+            Some(Packed::new(entry.key(), K::WIDTH, &made))
         });
     }
 

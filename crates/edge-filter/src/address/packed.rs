@@ -35,6 +35,10 @@ impl<K: Key> Packed<K> {
         }
     }
 
+    pub(super) fn slot(&self) -> u32 {
+        self.slot
+    }
+
     /// Whether its expiry and source are wanted.
     #[inline]
     pub(super) fn is(&self, wanted: impl Fn(u32, u8) -> bool) -> bool {

@@ -45,14 +45,6 @@ fn short_v6(bits: u64, prefix_len: u8) -> ClientNet {
     ClientNet::V6(u128::from(bits) << 64, prefix_len)
 }
 
-fn v4_bits(net: ClientNet) -> Option<u32> {
-    if let ClientNet::V4(bits, _) = net { Some(bits) } else { None }
-}
-
-fn v6_bits(net: ClientNet) -> Option<u128> {
-    if let ClientNet::V6(bits, _) = net { Some(bits) } else { None }
-}
-
 /// Networks with what is done to their clients. A clone shares everything and costs some reference counts.
 ///
 /// Most lists hold single addresses and nothing else: those are found by hash, at 20 bytes (IPv4) or 40 (IPv6)
@@ -183,37 +175,38 @@ impl AddressTable {
         }
     }
 
-    /// Add an entry for each of these rules of `list`: what `make` answers for it, and for the entry that its network
-    /// has already. `None` leaves that as it is. They come as they lie in memory, so that neighbours find in the cache
-    /// what the first of them has changed, and those of the same network one after the other in their own order.
+    /// Add an entry for each of these rules of `list`: what `make` answers for it, its slot and source still open, and
+    /// for the entry that its network has already. `None` leaves that as it is. They come as they lie in memory, so that
+    /// neighbours find in the cache what the first of them has changed, and those of the same network one after the
+    /// other in their own order.
     pub(crate) fn insert_many(
         &mut self,
         list: List,
         rules: &[AddressRule],
-        mut make: impl FnMut(&AddressRule, Option<AddressEntry>) -> Option<AddressEntry>,
+        mut make: impl FnMut(AddressEntry, Option<AddressEntry>) -> Option<AddressEntry>,
     ) {
         let (mut v4_hosts, mut v6_hosts, mut nets) = (Vec::new(), Vec::new(), Vec::new());
+        // All of a rule is sorted, not its number alone: to look it up afterwards would be a cache miss for each.
         for (number, rule) in (0..).zip(rules).filter(|(_, rule)| rule.list == list) {
-            match rule.net {
+            let AddressRule { list: _, net, action, expires_at_s } = *rule;
+            let coming = AddressEntry { slot: number, ..AddressEntry::bare(net, action, expires_at_s) };
+            match net {
                 ClientNet::V4(bits, 32) => {
                     self.v4_presence.add(bits, 32);
-                    v4_hosts.push((self.v4_hosts.hash(bits), number));
+                    v4_hosts.push(self.v4_hosts.coming(bits, &coming));
                 }
                 ClientNet::V6(bits, 128) => {
                     self.v6_presence.add(bits, 128);
-                    v6_hosts.push((self.v6_hosts.hash(bits), number));
+                    v6_hosts.push(self.v6_hosts.coming(bits, &coming));
                 }
-                net => nets.push((net, number)),
+                _ => nets.push(coming),
             }
         }
-        v4_hosts.sort_unstable();
-        self.v4_hosts.insert_many(&v4_hosts, rules, v4_bits, ClientNet::V4, &mut make);
-        v6_hosts.sort_unstable();
-        self.v6_hosts.insert_many(&v6_hosts, rules, v6_bits, ClientNet::V6, &mut make);
-        nets.sort_unstable();
-        for (net, number) in nets {
-            let entry = rules.get(number as usize).and_then(|rule| make(rule, self.get(net)));
-            if let Some(entry) = entry {
+        self.v4_hosts.insert_many(v4_hosts, ClientNet::V4, &mut make);
+        self.v6_hosts.insert_many(v6_hosts, ClientNet::V6, &mut make);
+        nets.sort_unstable_by_key(|coming| (coming.net, coming.slot));
+        for coming in nets {
+            if let Some(entry) = make(coming, self.get(coming.net)) {
                 self.insert(entry);
             }
         }

@@ -5,7 +5,7 @@ use ahash::RandomState;
 use super::{Coming, Hashed};
 
 /// Entries in a bucket at most; tags are kept eight to a word.
-const ROOM: usize = 48;
+pub(super) const ROOM: usize = 48;
 const WORDS: usize = ROOM / 8;
 
 /// Bits that buckets may be told apart by; the lowest eight are the tag.
@@ -105,25 +105,25 @@ impl<E: Hashed> Bucket<E> {
     }
 
     /// Add entries as [`super::HashTable::insert_many`] does; how many came in beside those that there were.
-    pub(super) fn insert_many(
+    pub(super) fn insert_many<T>(
         &mut self,
-        coming: &[Coming],
-        same: impl Fn(u32, &E) -> bool,
-        mut make: impl FnMut(u32, Option<&E>) -> Option<E>,
+        coming: &[Coming<T>],
+        same: impl Fn(&T, &E) -> bool,
+        mut make: impl FnMut(&T, Option<&E>) -> Option<E>,
     ) -> usize {
         let before = self.entries.len();
         let mut grown = false;
         let mut entries = Vec::from(std::mem::take(&mut self.entries));
-        for &(hash, number) in coming {
-            let place = position(&self.tags, &entries, hash, |other| same(number, other));
-            let Some(entry) = make(number, place.and_then(|at| entries.get(at))) else { continue };
+        for (hash, what) in coming {
+            let place = position(&self.tags, &entries, *hash, |other| same(what, other));
+            let Some(entry) = make(what, place.and_then(|at| entries.get(at))) else { continue };
             match place.and_then(|at| entries.get_mut(at)) {
                 Some(place) => *place = entry,
                 None => {
                     if !std::mem::replace(&mut grown, true) {
                         entries.reserve_exact(coming.len());
                     }
-                    self.set_tag(entries.len(), tag(hash));
+                    self.set_tag(entries.len(), tag(*hash));
                     entries.push(entry);
                 }
             }
@@ -148,7 +148,7 @@ impl<E: Hashed> Bucket<E> {
 
     /// Two buckets that share one bit more, the entries with a zero there first.
     pub(super) fn split(&self, keys: &RandomState) -> (Self, Self) {
-        let mut halves = [Vec::with_capacity(ROOM), Vec::with_capacity(ROOM)];
+        let mut halves = [Vec::with_capacity(self.entries.len()), Vec::with_capacity(self.entries.len())];
         for entry in &self.entries {
             let hash = entry.hash(keys);
             let half = hash << self.bits >> (u64::BITS - 1);

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::bucket::ROOM;
 use super::{
     Child, DIRECTORY_BITS, Directory, HashTable, Hashed, change, directory, slot, slots, split_bucket,
 };
 
-/// Hash of an entry to come, and its number among them.
-pub(crate) type Coming = (u64, u32);
+/// Hash of an entry to come, and what it is made from.
+pub(crate) type Coming<T> = (u64, T);
 
-/// How entries are made: from their numbers, and the entries that are there already.
+/// How entries are made: from what they are made from, and the entries that are there already.
 struct Making<'k, S, M> {
     keys: &'k ahash::RandomState,
     same: S,
@@ -18,13 +19,13 @@ struct Making<'k, S, M> {
 }
 
 impl<E: Hashed> HashTable<E> {
-    /// Add entries in the order of their hashes: what `make` answers for the number of each, and for the entry that
-    /// is the `same` already. `None` leaves everything as it is. Each bucket is found, copied and grown once.
-    pub(crate) fn insert_many(
+    /// Add entries in the order of their hashes: what `make` answers for each, and for the entry that is the `same`
+    /// already. `None` leaves everything as it is. Each bucket is found, copied and grown once.
+    pub(crate) fn insert_many<T>(
         &mut self,
-        sorted: &[Coming],
-        same: impl Fn(u32, &E) -> bool,
-        make: impl FnMut(u32, Option<&E>) -> Option<E>,
+        sorted: &[Coming<T>],
+        same: impl Fn(&T, &E) -> bool,
+        make: impl FnMut(&T, Option<&E>) -> Option<E>,
     ) {
         let mut making = Making { keys: &self.keys, same, make, added: 0 };
         making.fill(&mut self.root, 0, sorted);
@@ -33,10 +34,10 @@ impl<E: Hashed> HashTable<E> {
 }
 
 impl<S, M> Making<'_, S, M> {
-    fn fill<E: Hashed>(&mut self, directory: &mut Directory<E>, depth: u8, sorted: &[Coming])
+    fn fill<E: Hashed, T>(&mut self, directory: &mut Directory<E>, depth: u8, sorted: &[Coming<T>])
     where
-        S: Fn(u32, &E) -> bool,
-        M: FnMut(u32, Option<&E>) -> Option<E>,
+        S: Fn(&T, &E) -> bool,
+        M: FnMut(&T, Option<&E>) -> Option<E>,
     {
         let mut rest = sorted;
         while let Some(&(hash, _)) = rest.first() {
@@ -46,7 +47,7 @@ impl<S, M> Making<'_, S, M> {
             let Some(child) = children.get_mut(at) else { return };
             let bucket = match child {
                 Child::Directory(below) => {
-                    let here = rest.partition_point(|(hash, _)| slot(*hash, depth, len) <= at);
+                    let here = first(rest, |hash| slot(hash, depth, len) > at);
                     self.fill(below, depth + DIRECTORY_BITS, &rest[..here]);
                     rest = &rest[here..];
                     continue;
@@ -54,10 +55,12 @@ impl<S, M> Making<'_, S, M> {
                 Child::Bucket(bucket) => bucket,
             };
             let slots = slots(hash, depth, len, bucket.bits);
-            let here = rest.partition_point(|(hash, _)| slot(*hash, depth, len) < slots.end);
+            let here = first(rest, |hash| slot(hash, depth, len) >= slots.end);
             let coming = &rest[..here];
-            let is_new = |&&(hash, number): &&Coming| bucket.find(hash, |e| (self.same)(number, e)).is_none();
-            if bucket.has_room_for(here) || bucket.has_room_for(coming.iter().filter(is_new).count()) {
+            let is_new = |(hash, what): &&Coming<T>| bucket.find(*hash, |e| (self.same)(what, e)).is_none();
+            if bucket.has_room_for(here)
+                || bucket.has_room_for(coming.iter().filter(is_new).take(ROOM + 1).count())
+            {
                 let added =
                     change(children, slots, |bucket| bucket.insert_many(coming, &self.same, &mut self.make));
                 self.added += added.unwrap_or(0);
@@ -71,4 +74,15 @@ impl<S, M> Making<'_, S, M> {
             }
         }
     }
+}
+
+/// How many entries come before the first whose hash is `past`, as are all after it. Steps of growing length, because
+/// that is near most often, and what lies between in a million entries is not in the cache.
+fn first<T>(sorted: &[Coming<T>], past: impl Fn(u64) -> bool) -> usize {
+    let mut end = 1;
+    while sorted.get(end).is_some_and(|(hash, _)| !past(*hash)) {
+        end *= 2;
+    }
+    let near = sorted.get(end / 2..end.min(sorted.len())).unwrap_or_default();
+    end / 2 + near.partition_point(|(hash, _)| !past(*hash))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Context, Rules, keep_reason, take_slot};
 use crate::expiry::Ends;
 use crate::rule::Details;
-use crate::snapshot::{LEARNED, SlotDetails};
+use crate::snapshot::{LEARNED, Place, SlotDetails};
 use crate::{AddressEntry, AddressRule, List, Origin, Rule, Target};
 
 impl Rules {
@@ -56,11 +56,12 @@ impl Rules {
                 List::Block => (&mut next.block, &mut next.cells, &mut next.details),
             };
             let mut last = None;
-            table.insert_many(which, rules, |rule, other| {
-                let is_again = last.replace(rule.net) == Some(rule.net);
+            table.insert_many(which, rules, |coming, other| {
+                let AddressEntry { net, action, expires_at_s, .. } = coming;
+                let is_again = last.replace(net) == Some(net);
                 let has_ended = other.is_some_and(|other| other.expires_at_s <= now_s);
-                if is_again || has_ended || rule.expires_at_s <= now_s {
-                    in_turn.push(*rule);
+                if is_again || has_ended || expires_at_s <= now_s {
+                    in_turn.push(AddressRule { list: which, net, action, expires_at_s });
                     return None;
                 }
                 let slot = match other {
@@ -74,20 +75,19 @@ impl Rules {
                     }
                     None => take_slot(slots, cells, context.pending),
                 };
-                ends.push(rule, slot);
+                ends.push(expires_at_s, slot, &Place::Client(which, net));
                 if details.is_some() {
                     described.push((texts.keys().hash_one(slot), slot));
                 }
-                let AddressRule { list: _, net, action, expires_at_s } = *rule;
-                Some(AddressEntry { net, action, expires_at_s, slot, source })
+                Some(AddressEntry { slot, source, ..coming })
             });
         }
         self.expiry.insert_many(ends);
         if let Some(details) = details {
             described.sort_unstable();
-            let same = |slot, other: &SlotDetails| other.slot == slot;
+            let same = |slot: &u32, other: &SlotDetails| other.slot == *slot;
             let describe =
-                |slot, _: Option<&SlotDetails>| Some(SlotDetails { slot, details: details.clone() });
+                |&slot: &u32, _: Option<&SlotDetails>| Some(SlotDetails { slot, details: details.clone() });
             self.next.details.insert_many(&described, same, describe);
         }
         Some(in_turn)
