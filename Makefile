@@ -10,7 +10,7 @@ MODULE_LUA = lua$(subst .,,$(LUA))
 DEMO = exec env EDGE_MODULE_DIR=dist/lua$(LUA) target/debug/edge-demo
 
 help: ## this list
-	@sed -n 's/^\([a-z][a-z.-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z][a-z.-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 run: demo-files ## HAProxy on 127.0.0.1:8080 before a demo backend on 127.0.0.1:8081, until Ctrl-C
 	@$(DEMO) run

@@ -198,7 +198,7 @@ fn directory(value: &str) -> Result<Option<PathBuf>, String> {
     let path = (!value.is_empty()).then(|| PathBuf::from(value));
     // HAProxy changes its directory when it goes to its chroot.
     let is_relative = path.as_ref().is_some_and(|path| path.is_relative());
-    if is_relative { Err("an absolute path is allowed".to_owned()) } else { Ok(path) }
+    if is_relative { Err("only an absolute path is allowed".to_owned()) } else { Ok(path) }
 }
 
 fn one_of<T: Copy, const N: usize>(value: &str, allowed: [(&str, T); N]) -> Result<T, String> {
@@ -348,7 +348,7 @@ mod tests {
     fn the_state_directory_does_not_depend_on_where_haproxy_is() {
         assert_eq!(
             refusal("EDGE_STATE_DIR", "state"),
-            "EDGE_STATE_DIR is \"state\": an absolute path is allowed"
+            "EDGE_STATE_DIR is \"state\": only an absolute path is allowed"
         );
         assert_eq!(read(&[("EDGE_STATE_DIR", "")]).unwrap().state(), None);
     }

@@ -27,8 +27,9 @@ enum Command {
 const EXIT_CODES: &str = "\
 Exit status:
   0  all files are sound; a record that a writer has not finished is no damage
-  1  a file is damaged, or one that another names is missing
-  2  wrong arguments, or something cannot be read: no such directory, no permission, a foreign file, a newer format";
+  1  a file is damaged, or one that another names or goes on from is missing
+  2  wrong arguments, or something cannot be read: no such directory, none of its files in it, no permission, a
+     foreign file, a newer format";
 
 #[derive(Debug, Subcommand)]
 enum Journal {
@@ -66,11 +67,18 @@ impl Cli {
     }
 }
 
+/// A directory that is not there may come later for a worker, but not for whoever asks now.
+fn opened(path: &Path) -> io::Result<StateDir> {
+    let dir = StateDir::open(path)?;
+    dir.reopen()?;
+    Ok(dir)
+}
+
 type Inspect = fn(&StateDir, &mut dyn Write, &mut dyn Write) -> io::Result<Soundness>;
 
 fn inspected(path: &Path, inspect: Inspect) -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = StateDir::open(path)
+    let done = opened(path)
         .and_then(|dir| inspect(&dir, &mut out, &mut io::stderr()))
         .and_then(|soundness| out.flush().map(|()| soundness));
     match done {

@@ -1,7 +1,9 @@
 //! `edge-manager journal`, as it is run.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -99,12 +101,104 @@ fn what_cannot_be_read_is_told() {
     let (code, out, _) = run("verify", directory.path());
     assert_eq!(code, Some(2));
     assert!(out.starts_with("rules.snapshot: not a file of Edge Filter\n"), "{out}");
-    let missing = directory.path().join("missing");
+}
+
+/// Both commands end with status 2, and this reason.
+fn refused(directory: &Path, reason: &str) {
     for command in ["verify", "dump"] {
-        let (code, out, errors) = run(command, &missing);
-        assert_eq!((code, out.as_str()), (Some(2), ""));
-        assert_eq!(errors, format!("edge-manager: {}: entity not found\n", missing.display()));
+        let (code, out, errors) = run(command, directory);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{command}");
+        assert_eq!(errors, format!("edge-manager: {}: {reason}\n", directory.display()), "{command}");
     }
+}
+
+#[test]
+fn a_missing_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    refused(&directory.path().join("missing"), "No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_file_is_no_directory() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    refused(file.path(), "Not a directory (os error 20)");
+}
+
+#[test]
+fn a_directory_without_permission_is_refused() {
+    let (directory, _living) = directory();
+    // Root may do everything: another user runs a copy of the program, which that user can reach.
+    let reachable = tempfile::tempdir().unwrap();
+    let program = reachable.path().join("edge-manager");
+    fs::copy(env!("CARGO_BIN_EXE_edge-manager"), &program).unwrap();
+    fs::set_permissions(reachable.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0)).unwrap();
+    let is_root = fs::metadata(&program).unwrap().uid() == 0;
+    for command in ["verify", "dump"] {
+        let mut manager = Command::new(&program);
+        manager.args(["journal", command]).arg(directory.path()).current_dir("/");
+        if is_root {
+            manager.uid(65_534);
+        }
+        let Output { status, stdout, stderr } = manager.output().unwrap();
+        let errors = String::from_utf8(stderr).unwrap();
+        let wanted =
+            format!("edge-manager: {}: Permission denied (os error 13)\n", directory.path().display());
+        assert_eq!(
+            (status.code(), stdout.as_slice(), errors),
+            (Some(2), b"".as_slice(), wanted),
+            "{command}"
+        );
+    }
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_directory_of_other_things_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    refused(directory.path(), "no files of a state directory");
+    fs::write(directory.path().join("haproxy.cfg"), "").unwrap();
+    fs::create_dir(directory.path().join("learned")).unwrap();
+    refused(directory.path(), "no files of a state directory");
+}
+
+const UNREACHED: &str = "nothing leads to it, a snapshot or journal before it is missing";
+
+#[test]
+fn what_goes_on_from_a_missing_file_is_told() {
+    let (directory, _living) = directory();
+    let remove = |name: &str| fs::remove_file(directory.path().join(name)).unwrap();
+    remove("rules.snapshot");
+    remove("rules.journal.0");
+    let (code, out, _) = run("verify", directory.path());
+    assert_eq!(code, Some(1));
+    let told = format!("rules.list.2: {UNREACHED}\nrules.journal.1: {UNREACHED}\n");
+    assert!(out.ends_with(&told), "{out}");
+    remove("rules.journal.1");
+    let (code, out, _) = run("verify", directory.path());
+    assert_eq!(code, Some(1));
+    assert!(out.ends_with(&format!("rules.list.2: {UNREACHED}\n")), "{out}");
+}
+
+#[test]
+fn a_chain_that_ends_too_early_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut writer = RulesWriter::open(directory.path(), 1000).unwrap();
+    let first = fs::read(directory.path().join("rules.journal.0")).unwrap();
+    writer.append(&Operation::Put(rule(1)), 1000).unwrap();
+    let named = fs::read(directory.path().join("rules.journal.0")).unwrap();
+    writer.rotate([rule(1)], &["spam".into()], 0, 1000).unwrap();
+    fs::remove_file(directory.path().join("rules.snapshot")).unwrap();
+
+    // Killed between the new journal and the snapshot: the next writer goes on from there.
+    fs::write(directory.path().join("rules.journal.0"), named).unwrap();
+    let (code, out, _) = run("verify", directory.path());
+    assert_eq!((code, out.contains(UNREACHED)), (Some(0), false), "{out}");
+
+    fs::write(directory.path().join("rules.journal.0"), first).unwrap();
+    let (code, out, _) = run("verify", directory.path());
+    assert_eq!(code, Some(1));
+    assert!(out.ends_with(&format!("rules.journal.1: {UNREACHED}\n")), "{out}");
 }
 
 #[test]

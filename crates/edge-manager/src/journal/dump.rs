@@ -10,7 +10,7 @@ use super::json::{Content, Line, OperationJson, RuleJson};
 /// Writes every record of every file to `out`, and what is wrong to `errors`. O(bytes); holds one record at a time.
 ///
 /// # Errors
-/// The directory cannot be listed, or nobody takes the lines.
+/// The directory cannot be listed or has no files, or nobody takes the lines.
 pub fn dump(dir: &StateDir, out: &mut dyn Write, errors: &mut dyn Write) -> io::Result<Soundness> {
     let (names, is_cut) = files(dir)?;
     let mut soundness = Soundness::Sound;

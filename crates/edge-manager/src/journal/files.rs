@@ -27,9 +27,16 @@ impl Soundness {
 }
 
 /// All files of the directory, those of the manager first, and whether there are more than are listed.
+///
+/// # Errors
+/// The directory cannot be listed, or has none: it is hardly the one that was meant.
 pub(super) fn files(dir: &StateDir) -> io::Result<(Vec<FileName>, bool)> {
     let (rules, learned) = (dir.rules_files()?, dir.journals()?);
-    Ok(([rules.files, learned.files].concat(), rules.is_cut || learned.is_cut))
+    let (names, is_cut) = ([rules.files, learned.files].concat(), rules.is_cut || learned.is_cut);
+    if names.is_empty() && !is_cut {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no files of a state directory"));
+    }
+    Ok((names, is_cut))
 }
 
 /// How the reading of a file ended.

@@ -18,6 +18,16 @@ struct Report {
     lists: BTreeSet<u64>,
     /// The journal that goes on.
     next: Option<u64>,
+    /// It was read to its end.
+    is_whole: bool,
+}
+
+/// A place where a reader that starts now cannot go on.
+enum Gap {
+    /// The first file is not there, and the second leads to it.
+    Missing(FileName, FileName),
+    /// The file is there, and nothing leads to it.
+    Unreached(FileName),
 }
 
 impl Report {
@@ -45,10 +55,10 @@ impl Report {
 }
 
 /// Reads every file of the directory to its end, and writes a line for each to `out`, then one for each file that is
-/// named by another and missing. O(bytes); holds one record at a time.
+/// missing, or goes on from one that is. O(bytes); holds one record at a time.
 ///
 /// # Errors
-/// The directory cannot be listed, or nobody takes the lines.
+/// The directory cannot be listed or has no files, or nobody takes the lines.
 pub fn verify(dir: &StateDir, out: &mut dyn Write, _errors: &mut dyn Write) -> io::Result<Soundness> {
     let (names, is_cut) = files(dir)?;
     let mut soundness = Soundness::Sound;
@@ -62,12 +72,19 @@ pub fn verify(dir: &StateDir, out: &mut dyn Write, _errors: &mut dyn Write) -> i
         writeln!(out, "There are more files than are looked at.")?;
         soundness = Soundness::Unreadable;
     }
-    for line in missing(&reports) {
-        // What was removed since the directory was listed is not missed: a rotation may go on right now.
-        if dir.identity(&line.0)?.is_none() && dir.identity(&line.1)?.is_some() {
-            writeln!(out, "{}: missing, and {} leads to it", line.0, line.1)?;
-            soundness = soundness.max(Soundness::Damaged);
+    for gap in gaps(&reports) {
+        let is_there = |name| dir.identity(name).map(|found| found.is_some());
+        // What came or went since the directory was listed is no gap: a rotation may go on right now.
+        match &gap {
+            Gap::Missing(name, from) if !is_there(name)? && is_there(from)? => {
+                writeln!(out, "{name}: missing, and {from} leads to it")?;
+            }
+            Gap::Unreached(name) if is_there(name)? => {
+                writeln!(out, "{name}: nothing leads to it, a snapshot or journal before it is missing")?;
+            }
+            _ => continue,
         }
+        soundness = soundness.max(Soundness::Damaged);
     }
     Ok(soundness)
 }
@@ -124,33 +141,57 @@ fn verify_file(dir: &StateDir, name: &FileName, out: &mut dyn Write) -> io::Resu
         }
         Ending::Refused(error) => return Err(error),
     };
+    report.is_whole = soundness == Soundness::Sound;
     Ok((soundness, report))
 }
 
-/// Files that are not there, and the ones that lead to them: those that a reader comes to which starts now.
-fn missing(reports: &BTreeMap<FileName, Report>) -> Vec<(FileName, FileName)> {
-    let mut missing = Vec::new();
-    let begins_at = reports.get(&FileName::Snapshot).and_then(|report| report.revisions);
-    let (mut at, mut from) = match begins_at {
-        Some((revision, _)) => (revision, FileName::Snapshot),
-        None => (0, FileName::Journal(0)),
+/// Where a reader that starts now cannot go on. What comes after damage is not judged: its line says enough.
+fn gaps(reports: &BTreeMap<FileName, Report>) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let (mut at, mut from) = match reports.get(&FileName::Snapshot) {
+        Some(report) => match report.revisions {
+            Some((revision, _)) => (revision, FileName::Snapshot),
+            None => return gaps,
+        },
+        None if reports.contains_key(&FileName::Journal(0)) => (0, FileName::Journal(0)),
+        None => {
+            return reports.keys().filter(|name| is_of_rules(name)).cloned().map(Gap::Unreached).collect();
+        }
     };
     loop {
         let name = FileName::Journal(at);
         let Some(report) = reports.get(&name) else {
-            if from != name {
-                missing.push((name, from));
-            }
-            return missing;
+            gaps.push(Gap::Missing(name, from));
+            return gaps;
         };
         let lists = report.lists.iter().map(|revision| FileName::List(*revision));
-        missing.extend(lists.filter(|list| !reports.contains_key(list)).map(|list| (list, name.clone())));
+        let absent = lists.filter(|list| !reports.contains_key(list));
+        gaps.extend(absent.map(|list| Gap::Missing(list, name.clone())));
         match report.next {
             // A journal never leads back.
             Some(next) if next > at => (at, from) = (next, name),
-            _ => return missing,
+            _ => {
+                let end = report.revisions.filter(|_| report.is_whole);
+                gaps.extend(end.into_iter().flat_map(|(_, last)| beyond(reports, last)));
+                return gaps;
+            }
         }
     }
+}
+
+fn is_of_rules(name: &FileName) -> bool {
+    name.kind() != FileKind::Learned
+}
+
+/// Files that begin after the last revision that is reached. A writer that was killed may leave the next journal, not
+/// yet named, at that revision, and the file of a list at the one after.
+fn beyond(reports: &BTreeMap<FileName, Report>, last: u64) -> impl Iterator<Item = Gap> + '_ {
+    let is_beyond = move |name: &&FileName| match name {
+        FileName::Journal(revision) => *revision > last,
+        FileName::List(revision) => revision.saturating_sub(1) > last,
+        FileName::Snapshot | FileName::Learned(_) => false,
+    };
+    reports.keys().filter(is_beyond).cloned().map(Gap::Unreached)
 }
 
 fn counted(count: u64, what: &str) -> String {
