@@ -132,7 +132,7 @@ fn a_directory_without_permission_is_refused() {
     let program = reachable.path().join("edge-manager");
     fs::copy(env!("CARGO_BIN_EXE_edge-manager"), &program).unwrap();
     fs::set_permissions(reachable.path(), Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(directory.path(), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o000)).unwrap();
     let is_root = fs::metadata(&program).unwrap().uid() == 0;
     for command in ["verify", "dump"] {
         let mut manager = Command::new(&program);
