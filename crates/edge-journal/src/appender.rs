@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use rustix::fs::ftruncate;
+use rustix::fs::{fstat, ftruncate};
 
 /// Appends to a file that nobody else writes: all of a record or nothing.
 #[derive(Debug)]
@@ -21,23 +21,42 @@ impl Appender {
         Self { file, bytes, is_torn: false }
     }
 
-    /// Appends by one `write(2)`.
+    /// Appends by one `write(2)`. Where that takes a part only, a second one takes the rest or has the cause.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.is_torn {
             return Err(io::Error::other("the journal ends within a record"));
         }
-        let written = loop {
-            match self.file.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
+        let written = self.write(bytes)?;
+        let rest = bytes.get(written..).unwrap_or_default();
+        let failure = if rest.is_empty() {
+            None
+        } else {
+            match self.write(rest) {
+                Ok(written) if written == rest.len() => None,
+                Ok(_) => Some(io::Error::other("the disk took a part of the record only")),
+                Err(error) => Some(error),
             }
         };
-        if written == bytes.len() {
-            self.bytes = self.bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
-            return Ok(());
+        if let Some(failure) = failure {
+            self.is_torn = ftruncate(&self.file, self.bytes).is_err();
+            return Err(failure);
         }
-        self.is_torn = ftruncate(&self.file, self.bytes).is_err();
-        Err(io::Error::new(io::ErrorKind::StorageFull, "the disk took a part of the record only"))
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether the file is as long as what was written to it.
+    pub(crate) fn has_its_length(&self) -> bool {
+        fstat(&self.file).is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(self.bytes))
     }
 
     /// How long the file is, bytes.

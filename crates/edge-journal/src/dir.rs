@@ -215,13 +215,14 @@ fn split_at_existing(path: &Path) -> io::Result<(PathBuf, Vec<OsString>)> {
 /// would wait.
 pub(crate) fn open_regular(parent: &OwnedFd, name: &str, access: OFlags, mode: Mode) -> io::Result<File> {
     let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = openat(parent, name, flags, mode)?;
+    let not_ours = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+    let fd = openat(parent, name, flags, mode).map_err(|error| match error {
+        // By `O_NOFOLLOW`, open(2).
+        rustix::io::Errno::LOOP => not_ours("a symbolic link"),
+        other => other.into(),
+    })?;
     let file_type = FileType::from_raw_mode(fstat(&fd)?.st_mode);
-    if file_type == FileType::RegularFile {
-        Ok(File::from(fd))
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
-    }
+    if file_type == FileType::RegularFile { Ok(File::from(fd)) } else { Err(not_ours("not a regular file")) }
 }
 
 /// Removes `name` from `parent`; that it is not there is no error.

@@ -105,6 +105,12 @@ impl LearnedJournal {
     pub fn is_present(&self, dir: &StateDir) -> bool {
         dir.identity(&self.name).is_ok_and(|found| found == Some(self.identity))
     }
+
+    /// Whether the file is as long as what was appended: not if somebody cut it, or wrote to it. What other
+    /// threads append meanwhile is no difference.
+    pub fn is_untouched(&self) -> bool {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).has_its_length()
+    }
 }
 
 /// Removes the learned journal of a dead worker.

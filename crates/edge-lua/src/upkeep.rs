@@ -84,14 +84,22 @@ fn work(engine: &Engine, budget: Budget) -> Turn {
     turn
 }
 
-/// Applies what waits, reads on in the state directory, and answers with the manager's revision then in force.
+/// Applies what waits, reads on in the state directory, and answers with the manager's revision then in force; who asks
+/// must not take it for that where more is waiting, nor where rules of it are missing.
 pub(crate) fn sync(engine: &Engine) -> String {
     engine.filter.upkeep(clock::now_s(), 0);
     let (revision, more) = match &engine.state {
         Some(state) => state.sync(&engine.filter, clock::now_ms(), Budget::of(TURN)),
         None => (0, false),
     };
-    format!("revision {revision}{}", if more { ", more is waiting" } else { "" })
+    let rest = if more {
+        ", more is waiting"
+    } else if engine.state.as_ref().is_some_and(|state| state.report().incomplete) {
+        ", incomplete: rules.snapshot cannot be read"
+    } else {
+        ""
+    };
+    format!("revision {revision}{rest}")
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ fn a_full_disk_gets_room_again() {
                 assert!(refuses(&edge, path));
             }
             assert_in_memory_only(&edge);
+            assert_eq!(lines(&edge, "No space left on device"), 1, "{}", edge.haproxy().log());
             filler.set_len(0).unwrap();
             let taught: Vec<&str> = full.iter().map(String::as_str).chain(["/before"]).collect();
             assert_recovers(&mut edge, &taught);

@@ -1,5 +1,6 @@
 //! Rules that a manager writes, while HAProxy runs and before.
 
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -12,6 +13,7 @@ in_every_mode!(
     a_list_is_replaced_at_once,
     rules_are_there_after_a_restart,
     a_rotation_is_followed,
+    a_damaged_snapshot_is_not_answered_as_its_revision,
     rules_and_lessons_meet,
 );
 
@@ -106,6 +108,29 @@ fn a_rotation_is_followed(mode: Mode) {
         assert!(is_blocked(&edge, addr), "{addr}");
     }
     assert_eq!(edge.metrics().sum("edge_filter_state_problems_total", &[]), 0.0);
+}
+
+fn a_damaged_snapshot_is_not_answered_as_its_revision(mode: Mode) {
+    let (_backend, home, mut edge) = start(mode);
+    let mut manager = manager(&home);
+    let rule = blocked("198.51.100.7");
+    let revision = manager.put(&rule).unwrap();
+    manager.rotate(&["ours"], [&rule].into_iter()).unwrap();
+    sync(&edge, revision);
+    edge.crash();
+    let snapshot = home.path().join("rules.snapshot");
+    let mut bytes = fs::read(&snapshot).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&snapshot, bytes).unwrap();
+    edge.start_again();
+    let wanted = format!("revision {revision}, incomplete: rules.snapshot cannot be read");
+    eventually(&wanted, || (edge.cli("edge sync").trim() == wanted).then_some(()));
+    let status = edge.cli("show edge status");
+    assert!(status.contains("\"incomplete\": true"), "{status}");
+    let revision = manager.put(&rule).unwrap();
+    manager.rotate(&["ours"], [&rule].into_iter()).unwrap();
+    sync(&edge, revision);
+    assert!(is_blocked(&edge, "198.51.100.7"));
 }
 
 fn rules_and_lessons_meet(mode: Mode) {

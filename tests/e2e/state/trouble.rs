@@ -1,6 +1,6 @@
 //! Something is wrong with the directory: HAProxy serves on, says so once, and recovers by itself.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use edge_e2e::{Backend, Edge, Mode, StateHome, eventually, in_every_mode};
@@ -11,6 +11,7 @@ in_every_mode!(
     a_directory_may_come_later,
     a_directory_that_is_replaced_is_found,
     a_removed_journal_is_written_anew,
+    a_journal_that_somebody_cut_is_written_anew,
     bad_files_are_passed_over,
     a_damaged_journal_is_read_up_to_there,
     a_torn_tail_is_cut,
@@ -61,6 +62,19 @@ fn a_removed_journal_is_written_anew(mode: Mode) {
     assert!(refuses(&edge, "/yeet"));
 }
 
+fn a_journal_that_somebody_cut_is_written_anew(mode: Mode) {
+    let (backend, home, mut edge) = start(mode);
+    teach(&backend, &edge, "/before");
+    let journal = &home.learned()[0];
+    File::options().write(true).open(home.path().join(journal)).unwrap().set_len(0).unwrap();
+    teach(&backend, &edge, "/after");
+    eventually("it is told", || (lines(&edge, "is written again") == 1).then_some(()));
+    assert_eq!(lines(&edge, &format!("{journal}: somebody changed it")), 1, "{}", edge.haproxy().log());
+    assert_eq!(home.learned().len(), 1);
+    edge.crash_and_restart();
+    assert!(refuses(&edge, "/before") && refuses(&edge, "/after"));
+}
+
 /// What was in a directory before the module of today.
 fn bad_files_are_passed_over(mode: Mode) {
     let (backend, home, mut edge) = start(mode);
@@ -89,6 +103,8 @@ fn bad_files_are_passed_over(mode: Mode) {
         edge.cli("show edge status")
     );
     assert!(learned.join("foreign.journal").exists(), "what is not ours stays");
+    fs::remove_file(learned.join("foreign.journal")).unwrap();
+    eventually("it is told", || (lines(&edge, "learned/foreign.journal: is gone") == 1).then_some(()));
 }
 
 fn a_damaged_journal_is_read_up_to_there(mode: Mode) {

@@ -92,6 +92,36 @@ fn a_worker_sees_that_its_journal_is_gone() {
 }
 
 #[test]
+fn a_worker_sees_that_its_journal_was_changed() {
+    let (directory, dir) = directory();
+    let path = directory.path().join("learned/1.journal");
+    let journal = LearnedJournal::create(&dir, "1", 1).unwrap();
+    journal.append(2, &lesson()).unwrap();
+    assert!(journal.is_untouched());
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(journal.len() + 1).unwrap();
+    assert!(!journal.is_untouched());
+    file.set_len(0).unwrap();
+    assert!(!journal.is_untouched());
+    journal.append(3, &lesson()).unwrap();
+    assert!(journal.is_present(&dir) && !journal.is_untouched(), "nor once more was appended");
+}
+
+#[test]
+fn what_other_threads_append_is_no_change() {
+    let (_directory, dir) = directory();
+    let journal = LearnedJournal::create(&dir, "1", 1).unwrap();
+    std::thread::scope(|scope| {
+        let appends = || (0..2000).for_each(|stamp_ms| journal.append(stamp_ms, &lesson()).unwrap());
+        let threads = [scope.spawn(appends), scope.spawn(appends)];
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            assert!(journal.is_untouched());
+        }
+    });
+    assert!(journal.is_untouched());
+}
+
+#[test]
 fn what_cannot_be_read_is_not_appended() {
     let (_directory, dir) = directory();
     let journal = LearnedJournal::create(&dir, "1", 1).unwrap();
@@ -140,7 +170,9 @@ fn a_record_that_the_disk_takes_half_is_taken_back() {
     journal.append(2, &large()).unwrap();
     let before = journal.len();
     let error = journal.append(3, &large()).unwrap_err();
-    assert_eq!((error.kind(), journal.len()), (io::ErrorKind::StorageFull, before));
+    let cause = rustix::io::Errno::FBIG.raw_os_error();
+    assert_eq!((error.raw_os_error(), journal.len()), (Some(cause), before), "what stopped it");
+    assert!(journal.is_untouched());
     // A smaller one finds room.
     journal.append(1000, &lesson()).unwrap();
 }

@@ -20,7 +20,7 @@ pub(crate) struct Chain {
     journal: Option<Records>,
     work: Option<Work>,
     broken: Option<Broken>,
-    /// A part of the snapshot could not be read at the start: any other one is better.
+    /// The snapshot could not be read at the start, or not all of it: any other one is better.
     is_incomplete: bool,
     /// The snapshot that was found bad.
     bad_snapshot: Option<Identity>,
@@ -69,6 +69,11 @@ impl Chain {
     /// The revision of the manager's rules that is in force once the edit has ended.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Whether rules of that revision are missing.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.is_incomplete
     }
 
     /// The file that is read at the moment.
@@ -225,7 +230,14 @@ impl Chain {
             Ok(snapshot) => snapshot,
             Err(ReadError::NotFound { .. }) => {
                 // Whatever was in its place is gone, and was never in force.
-                self.is_incomplete &= self.revision > 0;
+                if self.revision == 0 && (is_start || self.is_incomplete) {
+                    self.is_incomplete = has_lost_its_beginning(way.dir);
+                    if self.is_incomplete {
+                        let problem = "rules.snapshot: not found, nor rules.journal.0, though what came after \
+                                       them is there: rules of the manager are missing";
+                        way.health.fails(Part::Rules, problem.to_owned());
+                    }
+                }
                 None
             }
             Err(e) => {
@@ -351,6 +363,14 @@ impl Chain {
             });
         }
     }
+}
+
+/// Whether there are files of the manager, and none that they begin with. A manager makes those first and removes
+/// the journal last, when there is a snapshot.
+fn has_lost_its_beginning(dir: &StateDir) -> bool {
+    let files = dir.rules_files().map(|listing| listing.files).unwrap_or_default();
+    let is_beginning = |file: &FileName| matches!(file, FileName::Snapshot | FileName::Journal(0));
+    !files.is_empty() && !files.iter().any(is_beginning)
 }
 
 /// Which file has this name, and how long it is.

@@ -207,7 +207,8 @@ impl Compactor {
         site.workers.inherited(&inherits);
         site.workers.remove_inherited(site.dir, site.health);
         site.health.works(&Part::OwnJournal, || {
-            format!("what is learned is written again; {records} records were copied from memory")
+            let were = if records == 1 { "record was" } else { "records were" };
+            format!("what is learned is written again; {records} {were} copied from memory")
         });
     }
 
@@ -232,7 +233,6 @@ impl Compactor {
         }
         // The directory may be another by now.
         let _ = site.dir.reopen();
-        let dir = site.dir.path().display();
-        site.health.fails(Part::OwnJournal, format!("what is learned is in memory only: {dir}: {failure}"));
+        site.health.fails(Part::OwnJournal, format!("what is learned is in memory only: {failure}"));
     }
 }

@@ -1,5 +1,6 @@
 //! What one thread at a time works with.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -47,9 +48,9 @@ impl Place<'_> {
 }
 
 impl Desk {
-    pub(crate) fn new(max_journal_bytes: u64, lists_of_settings: Vec<Arc<str>>) -> Self {
+    pub(crate) fn new(dir: &Path, max_journal_bytes: u64, lists_of_settings: Vec<Arc<str>>) -> Self {
         Self {
-            health: Health::default(),
+            health: Health::of(dir),
             chain: Chain::new(lists_of_settings),
             workers: Workers::default(),
             lessons: Lessons::default(),
@@ -104,27 +105,35 @@ impl Desk {
         }
         self.look_at_journals(place);
         self.workers.remove_inherited(&place.state.dir, &mut self.health);
-        if let Some(journal) =
-            place.state.own.current().filter(|journal| !journal.is_present(&place.state.dir))
-        {
-            let failure = format!("{}: somebody removed it", journal.name());
-            drop(journal);
-            self.with_site(place, |compactor, site| compactor.fail(site, failure));
-        }
+        self.look_at_own_journal(place);
+    }
+
+    /// What somebody removed from it, or put into it, is made good by a new one.
+    fn look_at_own_journal(&mut self, place: &Place<'_>) {
+        let Some(journal) = place.state.own.current() else { return };
+        let what = if !journal.is_present(&place.state.dir) {
+            "removed"
+        } else if !journal.is_untouched() {
+            "changed"
+        } else {
+            return;
+        };
+        let failure = format!("{}: somebody {what} it", journal.name());
+        drop(journal);
+        self.with_site(place, |compactor, site| compactor.fail(site, failure));
     }
 
     /// Whether the directory is there; one that appeared, or replaced the one in use, is taken.
     fn is_present(&mut self, place: &Place<'_>) -> bool {
         let dir = &place.state.dir;
-        let path = dir.path().display();
         if !dir.is_present()
             && let Err(e) = dir.reopen()
         {
-            let problem = format!("EDGE_STATE_DIR: {path}: {e}: nothing that is learned outlives HAProxy");
+            let problem = format!("{e}: nothing that is learned outlives HAProxy");
             self.health.fails(Part::Directory, problem);
             return false;
         }
-        self.health.works(&Part::Directory, || format!("EDGE_STATE_DIR: {path}: is there now"));
+        self.health.works(&Part::Directory, || "is there now".to_owned());
         true
     }
 
@@ -209,6 +218,7 @@ impl Desk {
             path: state.dir.path().display().to_string(),
             present: !self.health.is_failing(&Part::Directory),
             revision: self.chain.revision(),
+            incomplete: self.chain.is_incomplete(),
             follows: self.chain.file().map(ToString::to_string),
             journal: journal
                 .map(|journal| Journal { name: journal.name().to_string(), bytes: journal.len() }),

@@ -1,8 +1,12 @@
 //! What does not work at the moment: one line when it begins, one when it is over, the rest in the status.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use edge_journal::FileName;
+
+/// Before every line: several instances may have one log.
+const SETTING: &str = "EDGE_STATE_DIR";
 
 /// Lines that wait for the log; more are only counted.
 const MAX_LINES: usize = 64;
@@ -25,15 +29,23 @@ pub(crate) enum Part {
 /// The problems of the moment, and the lines that the log has to get.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
+    /// What every line begins with: the setting, and the directory.
+    place: String,
     problems: BTreeMap<Part, String>,
     lines: Vec<String>,
     begun: u64,
 }
 
 impl Health {
+    /// Of this state directory.
+    pub(crate) fn of(dir: &Path) -> Self {
+        Self { place: format!("{SETTING}: {}", dir.display()), ..Self::default() }
+    }
+
     /// This does not work, in words that name the file. A line for the log, unless it had one and did not work since.
     pub(crate) fn fails(&mut self, part: Part, problem: String) {
-        if self.problems.insert(part, problem.clone()).is_none() {
+        let line = self.placed(&problem);
+        if self.problems.insert(part, line).is_none() {
             self.begun += 1;
             self.say(problem);
         }
@@ -46,16 +58,20 @@ impl Health {
         }
     }
 
-    /// This part is gone, and its problem with it.
-    pub(crate) fn gone(&mut self, part: &Part) {
-        self.problems.remove(part);
+    /// This file is gone, and its problem with it.
+    pub(crate) fn gone(&mut self, file: &FileName) {
+        self.works(&Part::File(file.clone()), || format!("{file}: is gone"));
     }
 
     /// A line for the log about something that is over already.
     pub(crate) fn say(&mut self, line: String) {
         if self.lines.len() < MAX_LINES {
-            self.lines.push(line);
+            self.lines.push(self.placed(&line));
         }
+    }
+
+    fn placed(&self, line: &str) -> String {
+        format!("{}: {line}", self.place)
     }
 
     pub(crate) fn is_failing(&self, part: &Part) -> bool {
@@ -84,17 +100,35 @@ mod tests {
 
     #[test]
     fn a_problem_has_one_line_at_its_beginning_and_one_at_its_end() {
-        let mut health = Health::default();
+        let mut health = Health::of(Path::new("/d"));
         for _ in 0..3 {
             health.fails(Part::OwnJournal, "disk full".into());
         }
         health.fails(Part::OwnJournal, "disk still full".into());
-        assert_eq!(health.problems().collect::<Vec<_>>(), ["disk still full"], "the cause of the moment");
+        assert_eq!(
+            health.problems().collect::<Vec<_>>(),
+            ["EDGE_STATE_DIR: /d: disk still full"],
+            "the cause of the moment"
+        );
         for _ in 0..3 {
             health.works(&Part::OwnJournal, || "it works again".into());
         }
-        assert_eq!(health.take_lines(), ["disk full", "it works again"]);
+        assert_eq!(
+            health.take_lines(),
+            ["EDGE_STATE_DIR: /d: disk full", "EDGE_STATE_DIR: /d: it works again"]
+        );
         assert_eq!((health.take_lines().len(), health.problems().count(), health.begun()), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_bad_file_that_goes_away_has_a_line_at_its_end() {
+        let mut health = Health::of(Path::new("/d"));
+        health.gone(&FileName::Journal(1));
+        health.fails(Part::File(FileName::Journal(2)), "bad".into());
+        health.gone(&FileName::Journal(2));
+        health.gone(&FileName::Journal(2));
+        let lines = health.take_lines();
+        assert_eq!(lines, ["EDGE_STATE_DIR: /d: bad", "EDGE_STATE_DIR: /d: rules.journal.2: is gone"]);
     }
 
     #[test]

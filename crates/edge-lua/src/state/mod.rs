@@ -88,7 +88,7 @@ impl State {
             own: OwnJournal::default(),
             taken_back,
             to_remember,
-            desk: Mutex::new(Desk::new(settings.max_journal_bytes, lists_of_settings)),
+            desk: Mutex::new(Desk::new(&settings.dir, settings.max_journal_bytes, lists_of_settings)),
             revision: AtomicU64::new(0),
             report: ArcSwap::default(),
         };

@@ -39,7 +39,7 @@ impl OwnJournal {
         };
         match journal.append(stamp_ms, operation) {
             Ok(()) => _ = self.appended.fetch_add(1, Ordering::Relaxed),
-            Err(e) => self.give_up(journal, format!("cannot write to learned/{}: {e}", journal.name())),
+            Err(e) => self.give_up(journal, format!("cannot write to {}: {e}", journal.name())),
         }
     }
 

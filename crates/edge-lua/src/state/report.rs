@@ -11,6 +11,8 @@ pub(crate) struct Report {
     pub(crate) present: bool,
     /// The manager's revision in force.
     pub(crate) revision: u64,
+    /// Rules of that revision are missing, because the snapshot could not be read at the start.
+    pub(crate) incomplete: bool,
     /// The file of the manager that is read at the moment.
     pub(crate) follows: Option<String>,
     /// This worker's own journal.

@@ -38,7 +38,7 @@ impl Workers {
             other.is_dead |= !other.is_there;
             let stays = other.is_there || other.records.is_some() && !other.is_read;
             if !stays {
-                health.gone(&Part::File(name.clone()));
+                health.gone(name);
             }
             stays
         });
@@ -87,7 +87,7 @@ impl Workers {
                     true
                 }
                 Ok(()) | Err(_) => {
-                    health.gone(&part);
+                    health.gone(name);
                     false
                 }
             }

@@ -199,3 +199,45 @@ fn lists_of_settings_stay_when_a_snapshot_is_taken() {
         one.lines
     );
 }
+
+#[test]
+fn a_damaged_snapshot_is_no_full_revision_until_there_is_another() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1");
+    writer.rotate([listed("192.0.2.1")], &["ours".into()], 0, START_MS).unwrap();
+    let snapshot = dir.join("rules.snapshot");
+    let mut bytes = fs::read(&snapshot).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&snapshot, bytes).unwrap();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().turn();
+    assert!(one.state.report().incomplete);
+    put(&mut writer, "192.0.2.2");
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.2") && one.state.report().incomplete, "changes do not bring what is missing");
+    let rules = [listed("192.0.2.1"), listed("192.0.2.2")];
+    writer.rotate(rules, &["ours".into()], 0, START_MS).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.1") && !one.state.report().incomplete, "{:?}", one.lines);
+    assert_eq!((one.said("rules.snapshot: "), one.said("followed again")), (1, 1), "{:?}", one.lines);
+}
+
+#[test]
+fn rules_whose_beginning_was_removed_are_missed() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    writer.replace_list("ours", [listed("192.0.2.1")], START_MS).unwrap();
+    let journal = dir.join("rules.journal.0");
+    let bytes = fs::read(&journal).unwrap();
+    fs::remove_file(&journal).unwrap();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().turn();
+    assert_eq!(one.said("rules of the manager are missing"), 1, "{:?}", one.lines);
+    assert!(one.state.report().incomplete);
+    fs::write(&journal, bytes).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.1") && !one.state.report().incomplete);
+    assert_eq!((one.said("followed again"), one.lines.len()), (1, 2), "{:?}", one.lines);
+}
