@@ -14,6 +14,10 @@ const LOOK_EVERY: usize = 5;
 /// Between two requests of a client: the load is constant, and leaves some of the machine to the reloads.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// HAProxy itself now and then loses a connection to a listener that changes hands, so of two like it either may be the one
+/// that lost more. Fifty reloads that each cost a request are far beyond this.
+const NOISE: u64 = 5;
+
 /// Lessons come all the time, so memory may grow by what these need: at most a KiB each.
 const GROWTH_KIB: u64 = 512;
 
@@ -81,7 +85,10 @@ fn reloads_cost_no_request_no_rule_and_no_memory() {
     let held = &held[1..];
     tell(format_args!("  after {} reloads: {:?}", 2 * LOOK_EVERY, held[0]));
     tell(format_args!("  after {RELOADS} reloads: {:?}", held[held.len() - 1]));
-    assert!(with <= without, "{with} requests failed, {without} of plain HAProxy");
+    assert!(
+        with <= without + NOISE,
+        "{with} requests failed, {without} of plain HAProxy; a difference of {NOISE} is noise"
+    );
     assert_no_growth(held);
     let missing = || {
         let listed = filtered.cli("show edge rules resource");

@@ -4,26 +4,27 @@ use std::io;
 use std::path::PathBuf;
 use std::thread;
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::Uid;
 
-use crate::StateHome;
+use crate::{StateHome, tell};
 
 /// Runs `test` in a thread with a mount namespace of its own. What is mounted there is seen by the processes started
-/// there alone, and is gone with the last of them, however they end. Where the tests do not run as root, nothing can be
-/// mounted, and nothing is run.
+/// there alone, and is gone with the last of them, however they end. Who may not mount, as root of a container without
+/// `CAP_SYS_ADMIN` may not, tests nothing, and is told so.
 ///
 /// # Panics
 /// `test` does, or the kernel has no such namespaces.
 pub fn with_private_mounts(test: impl FnOnce() + Send) {
-    if !Uid::effective().is_root() {
-        println!("not root: nothing is mounted, nothing tested");
-        return;
-    }
     thread::scope(|scope| {
         let private = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+            match unshare(CloneFlags::CLONE_NEWNS) {
+                Err(Errno::EPERM) => {
+                    return tell("no private mounts without CAP_SYS_ADMIN: nothing is tested");
+                }
+                other => other.expect("a mount namespace"),
+            }
             let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
             mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).expect("private mounts");
             test();

@@ -1,8 +1,6 @@
 //! The module in the real HAProxy under valgrind: everything it does once, and no memory error, no leak.
 
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use edge_e2e::{
     Answer, Backend, Edge, ListedRule, Memcheck, Mode, Request, RulesProcess, StateHome, eventually,
@@ -47,6 +45,7 @@ fn finds_nothing(mode: Mode, reloads: usize) {
     lessons(&edge, &backend);
     reports(&edge);
     changes(&edge, &mut manager);
+    upkeep(&edge, &backend);
     for _ in 0..reloads {
         edge.reload();
         assert!(edge.refuses(&Request::get("/taught")), "a lesson outlives the reload");
@@ -130,8 +129,14 @@ fn changes(edge: &Edge, manager: &mut RulesProcess) {
     manager.remove("block", "203.0.113.201").unwrap();
     sync(edge, manager);
     assert!(!refuses("203.0.113.201"));
-    // Two turns of upkeep at least, with nothing to do.
-    thread::sleep(Duration::from_millis(300));
+}
+
+/// A turn of upkeep after all that: the only one to remove a rule that has ended.
+fn upkeep(edge: &Edge, backend: &Backend) {
+    let before = edge.metrics().learned_rules();
+    backend.answer("/ending", Answer::teaching("false; ttl=1"));
+    edge.send(&Request::get("/ending"));
+    eventually("a turn that removes it", || (edge.metrics().learned_rules() <= before).then_some(()));
 }
 
 fn sync(edge: &Edge, manager: &RulesProcess) {

@@ -36,7 +36,7 @@ impl LearnedJournal {
         let name = FileName::learned(worker)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a worker's name"))?;
         let parent = dir.learned_or_new()?;
-        remove_unfinished(&parent)?;
+        remove_unfinished(&parent);
         let finished = name.in_its_directory();
         let unfinished = format!("{finished}{UNFINISHED}");
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
@@ -126,16 +126,14 @@ pub fn remove_learned(dir: &StateDir, name: &FileName) -> io::Result<()> {
 }
 
 /// What workers left that died while they made their journal. Whoever is making one just now and has not locked
-/// it yet finds it gone when it gives it its name, and says so.
-fn remove_unfinished(learned: &OwnedFd) -> io::Result<()> {
-    let (names, _) = names(learned)?;
-    for name in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
-        match remove_if_dead(learned, name) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-            _ => {}
-        }
+/// it yet finds it gone when it gives it its name, and says so. Of names that are not ours nothing is touched, and
+/// what cannot be removed is in nobody's way.
+fn remove_unfinished(learned: &OwnedFd) {
+    let is_ours = |name: &&String| name.strip_suffix(UNFINISHED).and_then(FileName::parse_learned).is_some();
+    let (names, _) = names(learned).unwrap_or_default();
+    for name in names.iter().filter(is_ours) {
+        let _ = remove_if_dead(learned, name);
     }
-    Ok(())
 }
 
 fn remove_if_dead(parent: &OwnedFd, name: &str) -> io::Result<()> {

@@ -10,6 +10,8 @@ mod engine;
 mod explain;
 mod exposition;
 mod guard;
+#[cfg(test)]
+mod heap;
 mod hooks;
 mod learn;
 mod lists;

@@ -23,7 +23,6 @@ pub(super) fn operation_from_wire(change: Change<'_>) -> Result<Operation, Inval
     match change {
         Change::One(step) => step_from_wire(step),
         Change::Batch(steps) => {
-            at_most(steps.len(), MAX_OPERATIONS, "operations of a batch")?;
             steps.into_iter().map(step_from_wire).collect::<Result<_, _>>().map(Operation::Batch)
         }
     }

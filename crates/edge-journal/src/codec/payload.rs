@@ -67,7 +67,6 @@ fn one_line(text: &str) -> String {
 
 fn head_from_wire(head: wire::Head<'_>) -> Result<Head, Invalid> {
     let wire::Head { revision, stamp_ms, learned_until_ms, lists } = head;
-    at_most(lists.len(), MAX_LISTS, "lists")?;
     let lists = lists.into_iter().map(|name| list_name(name).map(Arc::from)).collect::<Result<_, _>>()?;
     Ok(Head { revision, stamp_ms, learned_until_ms, lists })
 }
@@ -153,4 +152,30 @@ pub fn encode_file<'a>(
         }?;
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::bounds::{MAX_OPERATIONS, MAX_RULES_PER_CHUNK};
+
+    #[test]
+    fn a_claim_of_too_many_elements_is_refused_before_they_are_read() {
+        let batch = wire::Change::Batch(Vec::new());
+        let chunk = wire::Chunk { terms: Vec::new(), rules: Vec::new() };
+        let head = wire::Head { revision: 0, stamp_ms: 0, learned_until_ms: 0, lists: Vec::new() };
+        // Each ends with how many elements it has, which is one byte for none.
+        for (record, max) in [
+            (wire::Record::Change { revision: 0, stamp_ms: 0, change: batch }, MAX_OPERATIONS),
+            (wire::Record::Rules(chunk), MAX_RULES_PER_CHUNK),
+            (wire::Record::Head(head), MAX_LISTS),
+        ] {
+            let mut payload = format().serialize(&record).unwrap();
+            assert_eq!(payload.pop(), Some(0));
+            payload.extend(format().serialize(&(max as u64 + 1)).unwrap());
+            let refusal = decode(&payload).unwrap_err().to_string();
+            let expected = format!("invalid length {}, expected at most {max} elements", max + 1);
+            assert!(refusal.ends_with(&expected), "{refusal}");
+        }
+    }
 }

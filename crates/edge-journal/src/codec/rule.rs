@@ -61,7 +61,6 @@ pub(super) fn chunk_to_wire(rules: &[Rule]) -> Result<wire::Chunk<'_>, Invalid> 
 }
 
 pub(super) fn chunk_from_wire(chunk: wire::Chunk<'_>) -> Result<Vec<Rule>, Invalid> {
-    at_most(chunk.rules.len(), MAX_RULES_PER_CHUNK, "rules of a record")?;
     at_most(chunk.terms.len(), chunk.rules.len(), "terms for the rules of a record")?;
     let terms = chunk.terms.into_iter().map(terms_from_wire).collect::<Result<Vec<_>, _>>()?;
     let rule = |rule: wire::ChunkRule<'_>| {

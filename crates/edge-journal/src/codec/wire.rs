@@ -1,7 +1,13 @@
 //! The types as they are written, for ever: variants and fields are never reordered, removed or changed, only a
 //! new version of the format may have others. bincode writes a variant by its number and a struct as its fields.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::bounds::{MAX_LISTS, MAX_OPERATIONS, MAX_RULES_PER_CHUNK};
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum Record<'a> {
@@ -38,7 +44,7 @@ pub(super) struct Head<'a> {
     pub(super) revision: u64,
     pub(super) stamp_ms: u64,
     pub(super) learned_until_ms: u64,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "at_most::<_, _, MAX_LISTS>")]
     pub(super) lists: Vec<&'a str>,
 }
 
@@ -51,8 +57,9 @@ pub(super) enum Net {
 /// Rules, with what they have in common written once.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Chunk<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "at_most::<_, _, MAX_RULES_PER_CHUNK>")]
     pub(super) terms: Vec<Terms<'a>>,
+    #[serde(borrow, deserialize_with = "at_most::<_, _, MAX_RULES_PER_CHUNK>")]
     pub(super) rules: Vec<ChunkRule<'a>>,
 }
 
@@ -147,7 +154,7 @@ pub(super) enum Client {
 pub(super) enum Change<'a> {
     #[serde(borrow)]
     One(Step<'a>),
-    Batch(Vec<Step<'a>>),
+    Batch(#[serde(borrow, deserialize_with = "at_most::<_, _, MAX_OPERATIONS>")] Vec<Step<'a>>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,4 +165,39 @@ pub(super) enum Step<'a> {
     Forget(Target<'a>),
     ForgetResource(Resource<'a>),
     Replace(&'a str, Chunk<'a>),
+}
+
+/// A sequence of `MAX` at most. In memory its elements may be many times as large as they are in a frame, so one that
+/// claims more is refused before any of them is read.
+fn at_most<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_seq(AtMost::<T, MAX>(PhantomData))
+}
+
+struct AtMost<T, const MAX: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for AtMost<T, MAX> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {MAX} elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+        // bincode knows how many there are; another format would be held to the bound below.
+        if let Some(claimed) = elements.size_hint().filter(|claimed| *claimed > MAX) {
+            return Err(A::Error::invalid_length(claimed, &self));
+        }
+        let mut read = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            if read.len() == MAX {
+                return Err(A::Error::invalid_length(MAX + 1, &self));
+            }
+            read.push(element);
+        }
+        Ok(read)
+    }
 }

@@ -81,6 +81,22 @@ fn what_was_not_finished_is_removed_by_the_next_worker() {
 }
 
 #[test]
+fn what_is_not_ours_is_left_alone_and_stops_nothing() {
+    let (directory, dir) = directory();
+    drop(LearnedJournal::create(&dir, "1", 1).unwrap());
+    let learned = directory.path().join("learned");
+    fs::write(learned.join("notes.new"), "an operator's").unwrap();
+    fs::create_dir(learned.join("x.new")).unwrap();
+    fs::create_dir(learned.join("2.journal.new")).unwrap();
+    std::os::unix::fs::symlink("notes.new", learned.join("3.journal.new")).unwrap();
+    let before = names(&learned);
+    let _fourth = LearnedJournal::create(&dir, "4", 1).unwrap();
+    let mut after = names(&learned);
+    after.retain(|name| name != "4.journal");
+    assert_eq!(after, before);
+}
+
+#[test]
 fn a_worker_sees_that_its_journal_is_gone() {
     let (directory, dir) = directory();
     let journal = LearnedJournal::create(&dir, "1", 1).unwrap();

@@ -82,6 +82,8 @@ impl Workers {
             }
             let part = Part::File(name.clone());
             match remove_learned(dir, name) {
+                // Another worker looks just now whether its writer lives: later.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     health.fails(part, format!("{name}: was taken over, but cannot be removed: {e}"));
                     true

@@ -39,6 +39,24 @@ fn a_copy_longer_than_the_limit_is_not_copied_again_at_once() {
 }
 
 #[test]
+fn a_journal_of_the_dead_that_another_worker_looks_at_is_removed_later_without_a_word() {
+    let (_home, dir) = home();
+    let mut dead = Worker::start(&dir, START_MS);
+    dead.turn().learn("/yeet", 600);
+    let of_dead = journals(&dir).remove(0);
+    drop(dead);
+    let look = fs::File::open(&of_dead).unwrap();
+    look.lock_shared().unwrap();
+    let mut one = Worker::start(&dir, START_MS + 1000);
+    one.turn().turn();
+    assert!(of_dead.exists());
+    assert_eq!(one.lines, [""; 0]);
+    drop(look);
+    one.turn().turn();
+    assert!(!of_dead.exists());
+}
+
+#[test]
 fn at_no_moment_of_a_compaction_would_a_kill_lose_a_lesson() {
     let (_home, dir) = home();
     let mut one = Worker::with(&dir, Settings::default(), 1 << 20, START_MS);
