@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::vec;
 
+use crossbeam_channel::Receiver;
 use edge_filter::{Filter, Operation, Origin, Rule};
 use edge_journal::{FileName, LearnedJournal, StateDir, remove_learned};
 use serde::Serialize;
 
 use super::budget::Budget;
 use super::health::{Health, Part};
+use super::merge::{Lessons, Merge};
 use super::own::OwnJournal;
 use super::stamps::Stamps;
-use super::taken_back::{Taken, TakenBack};
+use super::taken_back::Taken;
 use super::workers::Workers;
 
 /// Between two tries, and between two inheritances, milliseconds.
@@ -62,7 +64,8 @@ pub(crate) struct Site<'a> {
     pub(crate) dir: &'a StateDir,
     pub(crate) own: &'a OwnJournal,
     pub(crate) filter: &'a Filter,
-    pub(crate) taken_back: &'a TakenBack,
+    pub(crate) lessons: &'a mut Lessons,
+    pub(crate) to_remember: &'a Receiver<(Taken, u64)>,
     pub(crate) workers: &'a mut Workers,
     pub(crate) health: &'a mut Health,
     pub(crate) now_ms: u64,
@@ -143,7 +146,7 @@ impl Compactor {
     }
 
     /// Whether all is copied.
-    fn copy(&mut self, site: &Site<'_>, budget: Budget) -> Result<bool, String> {
+    fn copy(&mut self, site: &mut Site<'_>, budget: Budget) -> Result<bool, String> {
         let Some(running) = &mut self.running else { return Ok(true) };
         let copying = match &mut running.copying {
             Some(copying) => copying,
@@ -153,13 +156,18 @@ impl Compactor {
                     return Ok(false);
                 }
                 let now_s = u32::try_from(site.now_ms / 1000).unwrap_or(u32::MAX);
-                // What was submitted may wait for another thread still.
                 let Some(mut edit) = site.filter.edit(now_s) else { return Ok(false) };
+                // What was submitted may wait for another thread still; and what they took back, to be remembered.
                 edit.settle();
-                drop(edit);
+                let max_ttl_s = site.filter.settings().max_ttl_s;
+                let mut merge = Merge { edit, lessons: site.lessons, stamps: site.stamps, max_ttl_s };
+                if !merge.remember(site.to_remember, budget) {
+                    return Ok(false);
+                }
                 none.insert(Copying {
-                    taken_back: site.taken_back.all().into_iter(),
-                    rules: Box::new(site.filter.snapshot().learned()),
+                    // A lesson may be in the draft alone: readers still see what keeps it from them.
+                    rules: Box::new(merge.edit.learned()),
+                    taken_back: merge.lessons.taken_back.all().into_iter(),
                 })
             }
         };

@@ -1,9 +1,11 @@
 //! Changes of other processes on their way into the filter.
 
+use crossbeam_channel::Receiver;
 use edge_filter::{Edit, Operation, Origin, Rule, Target};
 
+use super::budget::Budget;
 use super::stamps::Stamps;
-use super::taken_back::{MAX_TAKEN_BACK, Taken, TakenBack};
+use super::taken_back::{Taken, TakenBack};
 
 /// What was learned and taken back, wherever it was read: **the last stamp wins**, for each target. So the order in which
 /// journals are read does not matter, nor how often a record is, and the start, the following of journals and the
@@ -25,7 +27,7 @@ impl Lessons {
     /// Lets go of what nothing in force can be older than.
     pub(crate) fn trim(&mut self, now_ms: u64, max_ttl_s: u32) {
         let oldest_ms = now_ms.saturating_sub(u64::from(max_ttl_s) * 1000 + 1000);
-        self.taken_back.trim(oldest_ms, MAX_TAKEN_BACK);
+        self.taken_back.trim(oldest_ms);
     }
 }
 
@@ -38,6 +40,18 @@ pub(crate) struct Merge<'a> {
 }
 
 impl Merge<'_> {
+    /// What threads of this worker took back; whether that was all. An older lesson that was read from another journal
+    /// meanwhile goes as well.
+    pub(crate) fn remember(&mut self, taken_back: &Receiver<(Taken, u64)>, budget: Budget) -> bool {
+        while let Ok((taken, stamp_ms)) = taken_back.try_recv() {
+            self.take_back(stamp_ms, taken.operation());
+            if budget.is_spent() {
+                return taken_back.is_empty();
+            }
+        }
+        true
+    }
+
     /// A record of a learned journal.
     pub(crate) fn lesson(&mut self, stamp_ms: u64, operation: Operation) {
         self.stamps.seen(stamp_ms);

@@ -32,11 +32,7 @@ pub(crate) use report::Report;
 use desk::{Desk, Place};
 use own::OwnJournal;
 use stamps::Stamps;
-use taken_back::Taken;
-
-/// What threads took back between two turns. Beyond it is written, but not remembered: it would take as many in a tenth
-/// of a second.
-const MAX_WAITING: usize = 4096;
+use taken_back::{MAX_TAKEN_BACK, Taken};
 
 /// What an operator sets about the state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +48,8 @@ pub(crate) struct State {
     dir: StateDir,
     stamps: Stamps,
     own: OwnJournal,
-    /// What threads took back, for the desk to remember.
+    /// What threads took back, for the desk to remember: as many as it keeps. Beyond, the oldest give way as they do
+    /// there.
     taken_back: Sender<(Taken, u64)>,
     to_remember: Receiver<(Taken, u64)>,
     desk: Mutex<Desk>,
@@ -81,7 +78,7 @@ impl State {
         lists_of_settings: Vec<Arc<str>>,
         now_ms: u64,
     ) -> std::io::Result<(Self, Vec<String>)> {
-        let (taken_back, to_remember) = crossbeam_channel::bounded(MAX_WAITING);
+        let (taken_back, to_remember) = crossbeam_channel::unbounded();
         let state = Self {
             dir: StateDir::open(&settings.dir)?,
             stamps: Stamps::default(),
@@ -104,10 +101,17 @@ impl State {
     /// Writes a lesson that was submitted to the filter, before its response goes on. Never waits for another thread but
     /// for its write to the same file.
     pub(crate) fn learned(&self, stamp_ms: u64, operation: &Operation) {
-        self.own.append(stamp_ms, operation);
+        // Told to the desk first: a compaction that waits for this append then remembers it, and writes it again.
         if let Some(taken) = Taken::of(operation) {
-            let _ = self.taken_back.try_send((taken, stamp_ms));
+            self.took_back(taken, stamp_ms);
         }
+        self.own.append(stamp_ms, operation);
+    }
+
+    fn took_back(&self, taken: Taken, stamp_ms: u64) {
+        while self.to_remember.len() >= MAX_TAKEN_BACK && self.to_remember.try_recv().is_ok() {}
+        // The other end is this one's own.
+        let _ = self.taken_back.send((taken, stamp_ms));
     }
 
     /// A slice of everything: reads on, writes what has to be. Does nothing while another thread is at it.

@@ -138,3 +138,39 @@ fn a_journal_that_another_worker_has_replaced_is_let_go() {
     let after = (journals(&dir).len(), other.state.report().last_compaction.clone());
     assert_eq!(after, before, "nobody died, so nobody is inherited from");
 }
+
+#[test]
+fn what_was_taken_back_stays_so_when_an_older_lesson_is_read_at_once() {
+    let (_home, dir) = home();
+    let mut other = Worker::start(&dir, START_MS);
+    other.turn();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().turn();
+    other.learn("/yeet", 600);
+    one.now_ms = other.now_ms + 50;
+    one.take_back("/yeet");
+    one.state.sync(&one.filter, one.now_ms, Budget::UNLIMITED);
+    assert!(!one.refuses("/yeet"));
+    // The other way round: it was read between the submission and its being remembered.
+    other.now_ms = one.now_ms;
+    other.learn("/yolo", 600);
+    let stamp_ms = one.state.stamp_ms(one.now_ms + 50);
+    let operation = Operation::ForgetResource(resource("/yolo"));
+    one.filter.submit(operation.clone(), one.now_s()).unwrap();
+    one.state.sync(&one.filter, one.now_ms, Budget::UNLIMITED);
+    assert!(one.refuses("/yolo"), "it is read now");
+    one.state.learned(stamp_ms, &operation);
+    one.state.sync(&one.filter, one.now_ms, Budget::UNLIMITED);
+    assert!(!one.refuses("/yolo"));
+}
+
+#[test]
+fn more_taken_back_than_is_remembered_keeps_the_latest() {
+    let (_home, dir) = home();
+    let one = Worker::start(&dir, START_MS);
+    for n in 0..=MAX_TAKEN_BACK as u64 {
+        one.state.took_back(Taken::Resource(resource(&format!("/{n}"))), START_MS + n);
+    }
+    let waiting: Vec<u64> = one.state.to_remember.try_iter().map(|(_, stamp_ms)| stamp_ms).collect();
+    assert_eq!((waiting.len(), waiting[0]), (MAX_TAKEN_BACK, START_MS + 1));
+}

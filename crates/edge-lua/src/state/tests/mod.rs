@@ -14,6 +14,7 @@ use edge_filter::{
 };
 use tempfile::TempDir;
 
+use super::taken_back::{MAX_TAKEN_BACK, Taken};
 use super::{Budget, State, StateSettings};
 
 const START_MS: u64 = 1_700_000_000_000;
