@@ -148,7 +148,8 @@ impl Desk {
         let Some(edit) = place.filter.edit(place.now_s()) else { return true };
         let state = place.state;
         let lessons = &mut self.lessons;
-        let mut merge = Merge { edit, lessons, stamps: &state.stamps, max_ttl_s: place.max_ttl_s() };
+        let (stamps, max_ttl_s, now_ms) = (&state.stamps, place.max_ttl_s(), place.now_ms);
+        let mut merge = Merge { edit, lessons, stamps, max_ttl_s, now_ms };
         // First of all: what this worker took back outlives older lessons of others.
         if !merge.remember(&state.to_remember, budget) {
             return true;

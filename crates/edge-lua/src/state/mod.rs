@@ -57,6 +57,9 @@ pub(crate) struct State {
     report: ArcSwap<Report>,
 }
 
+/// A longer lesson that a shorter one replaces.
+pub(crate) struct TakesBack(Taken, u64);
+
 /// What a slice of work came to.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
@@ -98,9 +101,19 @@ impl State {
         self.stamps.next(now_ms)
     }
 
+    /// What a lesson takes back besides, from the rules before it is submitted.
+    pub(crate) fn takes_back(filter: &Filter, operation: &Operation) -> Option<TakesBack> {
+        let Operation::Put(rule) = operation else { return None };
+        let before = filter.snapshot().rule(&rule.target)?;
+        merge::shortened(&before, rule).map(|(taken, stamp_ms)| TakesBack(taken, stamp_ms))
+    }
+
     /// Writes a lesson that was submitted to the filter, before its response goes on. Never waits for another thread but
     /// for its write to the same file.
-    pub(crate) fn learned(&self, stamp_ms: u64, operation: &Operation) {
+    pub(crate) fn learned(&self, stamp_ms: u64, operation: &Operation, besides: Option<TakesBack>) {
+        if let Some(TakesBack(taken, stamp_ms)) = besides {
+            self.took_back(taken, stamp_ms);
+        }
         // Told to the desk first: a compaction that waits for this append then remembers it, and writes it again.
         if let Some(taken) = Taken::of(operation) {
             self.took_back(taken, stamp_ms);

@@ -78,6 +78,11 @@ impl TakenBack {
                 || matches!(target, Target::Resource(resource, _) if of(&Taken::Resource(resource.clone()))))
     }
 
+    /// When this was taken back.
+    pub(crate) fn when(&self, taken: &Taken) -> Option<u64> {
+        self.places.get(taken).map(|place| place.0)
+    }
+
     /// Lets go of what was taken back before `oldest_ms`.
     pub(crate) fn trim(&mut self, oldest_ms: u64) {
         while let Some(first) = self.in_order.first_entry()

@@ -180,3 +180,24 @@ fn a_lesson_that_a_draft_hides_is_copied() {
     drop(one);
     assert!(Worker::start(&dir, now_ms + 1000).refuses("/yeet"));
 }
+
+#[test]
+fn a_journal_stays_in_use_while_no_other_one_can_be_made() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let first = one.state.own.current().unwrap().name().clone();
+    // No journal can be made under this name.
+    fs::rename(dir.join("learned"), dir.join("moved")).unwrap();
+    fs::write(dir.join("learned"), "in the way").unwrap();
+    one.state.own.miss();
+    let place = one.state.place(&one.filter, one.now_ms + 100);
+    one.state.desk.lock().write(&place, Budget::UNLIMITED);
+    fs::remove_file(dir.join("learned")).unwrap();
+    fs::rename(dir.join("moved"), dir.join("learned")).unwrap();
+    assert_eq!(one.state.own.current().map(|journal| journal.name().clone()), Some(first));
+    one.learn("/yeet", 600);
+    assert!(Worker::start(&dir, one.now_ms).refuses("/yeet"));
+    one.turn().turn();
+    assert_eq!((journals(&dir).len(), one.state.report().problems.len()), (1, 0), "{:?}", one.lines);
+}
