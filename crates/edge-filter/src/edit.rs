@@ -91,6 +91,12 @@ impl Edit<'_> {
         self.rules.end_draft();
     }
 
+    /// All learned rules as all changes so far have left them, those of the draft too, as
+    /// [`Snapshot::learned`](crate::Snapshot::learned) gives them. The walk may outlive the edit.
+    pub fn learned(&mut self) -> impl Iterator<Item = Option<Rule>> + Send + use<> {
+        self.rules.learned()
+    }
+
     /// Whether there is a draft that was not published.
     pub fn has_draft(&self) -> bool {
         self.rules.has_draft()

@@ -16,6 +16,12 @@ use crate::{FileKind, FileName, Head, Identity, StateDir};
 /// A learned journal that is being made has its name with this behind it.
 const UNFINISHED: &str = ".new";
 
+/// A learned journal that was set aside has its name with this behind it.
+const ASIDE: &str = ".damaged";
+
+/// Journals set aside that are kept.
+const MAX_ASIDE: usize = 16;
+
 /// A worker's own learned journal. Its lock is held until it is dropped, so that others see that the worker lives.
 #[derive(Debug)]
 pub struct LearnedJournal {
@@ -123,6 +129,32 @@ pub fn remove_learned(dir: &StateDir, name: &FileName) -> io::Result<()> {
         other => other?,
     };
     remove_if_dead(&parent, &name.in_its_directory())
+}
+
+/// Gives the damaged learned journal of a dead worker a name that no reader looks at, so that somebody can find out
+/// what happened. Of those, the latest 16 are kept.
+///
+/// # Errors
+/// As [`remove_learned`].
+pub fn set_learned_aside(dir: &StateDir, name: &FileName) -> io::Result<()> {
+    let parent = dir.learned()?;
+    let file_name = name.in_its_directory();
+    let file = open_regular(&parent, &file_name, OFlags::RDONLY, Mode::empty())?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    rustix::fs::renameat(&parent, &file_name, &parent, format!("{file_name}{ASIDE}"))?;
+    // Names of workers begin with the time. What cannot be removed now is when the next one is set aside.
+    let is_ours = |name: &str| name.strip_suffix(ASIDE).and_then(FileName::parse_learned).is_some();
+    let mut aside: Vec<_> = names(&parent)
+        .map(|(names, _)| names)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|name| is_ours(name))
+        .collect();
+    aside.sort_unstable_by(|one, other| other.cmp(one));
+    for name in aside.iter().skip(MAX_ASIDE) {
+        let _ = remove(&parent, name);
+    }
+    Ok(())
 }
 
 /// What workers left that died while they made their journal. Whoever is making one just now and has not locked

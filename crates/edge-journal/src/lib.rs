@@ -42,7 +42,7 @@ pub use codec::{
 pub use dir::{Identity, Listing, MAX_LEARNED_JOURNALS, StateDir};
 pub use error::{Damage, ReadError};
 pub use file_name::{FileKind, FileName, Worker};
-pub use learned::{LearnedJournal, remove_learned};
+pub use learned::{LearnedJournal, remove_learned, set_learned_aside};
 pub use record::{Head, Record};
 pub use records::{Next, Records, Source};
 pub use rules_writer::{RulesWriter, WriteError};

@@ -111,7 +111,10 @@ impl School {
             (Operation::Put(_), true) => &self.clipped,
             _ => &self.taken_back,
         };
-        let kept = state.map(|state| (state, taught.operation.clone()));
+        let kept = state.map(|state| {
+            let takes_back = State::takes_back(filter, &taught.operation);
+            (state, taught.operation.clone(), takes_back)
+        });
         if filter.submit(taught.operation, now_s).is_err() {
             self.queue_full.fetch_add(1, Relaxed);
             let line = "the queue of changes is full: what a backend taught was lost";
@@ -119,8 +122,8 @@ impl School {
         }
         // After the submission, so that whoever copies the rules in force finds it among them, and before the response
         // goes on: see `state::own`.
-        if let Some(((state, stamp_ms), operation)) = kept {
-            state.learned(stamp_ms, &operation);
+        if let Some(((state, stamp_ms), operation, takes_back)) = kept {
+            state.learned(stamp_ms, &operation, takes_back);
         }
         result.fetch_add(1, Relaxed);
         None

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Rules;
 use crate::snapshot::{LEARNED, Snapshot};
 use crate::{Edit, List, Resource, Rule, Target};
 
@@ -30,6 +31,16 @@ impl Edit<'_> {
                 Some((Target::Resource(resource.clone(), conditions), provenance.learned_at_ms))
             })
             .collect()
+    }
+}
+
+impl Rules {
+    /// All learned rules, those of the draft too.
+    pub(crate) fn learned(&mut self) -> impl Iterator<Item = Option<Rule>> + Send + use<> {
+        let snapshot = Arc::new(self.next.clone());
+        // Freed in pieces once the walk is over, not by who ends it.
+        self.retire(snapshot.clone());
+        snapshot.learned()
     }
 }
 
@@ -130,5 +141,16 @@ mod tests {
         assert_eq!(on_yeet, [7, 8]);
         assert!(edit.learned_on(&resource("/listed")).is_empty());
         assert!(edit.rule(&listed().target).is_some());
+    }
+
+    #[test]
+    fn a_lesson_that_only_the_draft_has_is_among_the_learned_rules() {
+        let filter = Filter::new(Settings::default());
+        let listed = on("/yeet", false, Origin::List("ours".into()));
+        filter.submit(Operation::Put(listed.clone()), NOW_S).unwrap();
+        filter.edit(NOW_S).unwrap().draft(Operation::Remove(listed.target));
+        filter.submit(Operation::Put(learned("/yeet", false, 7)), NOW_S).unwrap();
+        assert_eq!(filter.snapshot().learned().flatten().count(), 0, "readers see the list");
+        assert_eq!(filter.edit(NOW_S).unwrap().learned().flatten().count(), 1);
     }
 }

@@ -5,19 +5,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::vec;
 
+use crossbeam_channel::Receiver;
 use edge_filter::{Filter, Operation, Origin, Rule};
 use edge_journal::{FileName, LearnedJournal, StateDir, remove_learned};
 use serde::Serialize;
 
 use super::budget::Budget;
 use super::health::{Health, Part};
+use super::merge::{Lessons, Merge};
 use super::own::OwnJournal;
 use super::stamps::Stamps;
-use super::taken_back::{Taken, TakenBack};
+use super::taken_back::Taken;
 use super::workers::Workers;
 
 /// Between two tries, and between two inheritances, milliseconds.
 const PAUSE_MS: u64 = 1000;
+
+/// Journals whose copies failed that are kept, since lessons went to them: a disk that fails every second time would make
+/// one a second.
+const MAX_REPLACED: usize = 64;
 
 /// Journals that this process has begun.
 static MADE: AtomicU64 = AtomicU64::new(1);
@@ -46,8 +52,8 @@ struct Compaction {
     into: Arc<LearnedJournal>,
     /// What it replaces besides this worker's own.
     inherits: Vec<FileName>,
-    /// Nothing was written before either: what fails then leaves nothing behind.
-    repairs: bool,
+    /// Lessons that were appended before it began.
+    appended: u64,
     copying: Option<Copying>,
     records: u64,
 }
@@ -62,7 +68,8 @@ pub(crate) struct Site<'a> {
     pub(crate) dir: &'a StateDir,
     pub(crate) own: &'a OwnJournal,
     pub(crate) filter: &'a Filter,
-    pub(crate) taken_back: &'a TakenBack,
+    pub(crate) lessons: &'a mut Lessons,
+    pub(crate) to_remember: &'a Receiver<(Taken, u64)>,
     pub(crate) workers: &'a mut Workers,
     pub(crate) health: &'a mut Health,
     pub(crate) now_ms: u64,
@@ -107,9 +114,10 @@ impl Compactor {
     }
 
     fn is_due(&self, site: &Site<'_>) -> bool {
-        let Some(current) = site.own.current() else {
-            return !site.health.is_failing(&Part::OwnJournal) || self.has_paused(site);
-        };
+        if site.health.is_failing(&Part::OwnJournal) && !self.has_paused(site) {
+            return false;
+        }
+        let Some(current) = site.own.current() else { return true };
         // A copy that needs more than the limit would be due again at once.
         let needed = self.last.as_ref().map_or(0, |last| last.bytes * 2);
         site.own.has_missed()
@@ -125,25 +133,34 @@ impl Compactor {
         // No two processes have the same number at the same time, where they see each other's.
         let number = MADE.fetch_add(1, Relaxed);
         let worker = format!("{}-{}-{number}", site.now_ms, std::process::id());
-        let repairs = site.health.is_failing(&Part::OwnJournal);
+        let appended = site.own.appended();
         match LearnedJournal::create(site.dir, &worker, site.stamps.next(site.now_ms)) {
             Ok(journal) => {
                 let into = Arc::new(journal);
                 self.replaced.extend(site.own.replace(Some(into.clone())));
                 site.own.forget_missed();
                 let inherits = site.workers.inheritance();
-                self.running = Some(Compaction { into, inherits, repairs, copying: None, records: 0 });
+                self.running = Some(Compaction { into, inherits, appended, copying: None, records: 0 });
                 true
             }
             Err(e) => {
-                self.fail(site, format!("cannot make learned/{worker}.journal: {e}"));
+                let failure = format!("cannot make learned/{worker}.journal: {e}");
+                match site.own.current() {
+                    // As good as before.
+                    Some(current) => {
+                        self.ended_ms = site.now_ms;
+                        let name = current.name();
+                        site.health.fails(Part::OwnJournal, format!("{failure}; {name} is written to still"));
+                    }
+                    None => self.fail(site, failure),
+                }
                 false
             }
         }
     }
 
     /// Whether all is copied.
-    fn copy(&mut self, site: &Site<'_>, budget: Budget) -> Result<bool, String> {
+    fn copy(&mut self, site: &mut Site<'_>, budget: Budget) -> Result<bool, String> {
         let Some(running) = &mut self.running else { return Ok(true) };
         let copying = match &mut running.copying {
             Some(copying) => copying,
@@ -153,13 +170,18 @@ impl Compactor {
                     return Ok(false);
                 }
                 let now_s = u32::try_from(site.now_ms / 1000).unwrap_or(u32::MAX);
-                // What was submitted may wait for another thread still.
                 let Some(mut edit) = site.filter.edit(now_s) else { return Ok(false) };
+                // What was submitted may wait for another thread still; and what they took back, to be remembered.
                 edit.settle();
-                drop(edit);
+                let (max_ttl_s, now_ms) = (site.filter.settings().max_ttl_s, site.now_ms);
+                let mut merge = Merge { edit, lessons: site.lessons, stamps: site.stamps, max_ttl_s, now_ms };
+                if !merge.remember(site.to_remember, budget) {
+                    return Ok(false);
+                }
                 none.insert(Copying {
-                    taken_back: site.taken_back.all().into_iter(),
-                    rules: Box::new(site.filter.snapshot().learned()),
+                    // A lesson may be in the draft alone: readers still see what keeps it from them.
+                    rules: Box::new(merge.edit.learned()),
+                    taken_back: merge.lessons.taken_back.all().into_iter(),
                 })
             }
         };
@@ -218,18 +240,20 @@ impl Compactor {
         self.ended_ms = site.now_ms;
         let current = site.own.replace(None);
         let unfinished = self.running.take();
-        let repairs = unfinished.as_ref().is_some_and(|compaction| compaction.repairs);
-        for journal in current.into_iter().chain(unfinished.map(|compaction| compaction.into)) {
-            if self.replaced.iter().any(|other| Arc::ptr_eq(other, &journal)) {
-                continue;
-            }
-            if repairs {
-                let name = journal.name().clone();
-                drop(journal);
-                let _ = remove_learned(site.dir, &name);
+        if let Some(Compaction { into, appended, .. }) = unfinished {
+            drop(current);
+            // What no other thread holds any more was counted.
+            let is_needed = Arc::strong_count(&into) > 1 || site.own.appended() > appended;
+            if is_needed && self.replaced.len() < MAX_REPLACED {
+                self.replaced.push(into);
             } else {
-                self.replaced.push(journal);
+                // Copies of what is in the journals before.
+                let name = into.name().clone();
+                drop(into);
+                let _ = remove_learned(site.dir, &name);
             }
+        } else {
+            self.replaced.extend(current);
         }
         // The directory may be another by now.
         let _ = site.dir.reopen();

@@ -69,7 +69,6 @@ impl Desk {
 
     /// A slice of work.
     pub(crate) fn turn(&mut self, place: &Place<'_>, budget: Budget) -> Turn {
-        self.note_taken_back(place);
         let looks = place.now_ms.abs_diff(self.looked_ms) >= LOOK_EVERY_MS;
         if looks {
             self.looked_ms = place.now_ms;
@@ -90,12 +89,6 @@ impl Desk {
         let more = self.read(place, budget, true, false);
         self.tell(place);
         more
-    }
-
-    fn note_taken_back(&mut self, place: &Place<'_>) {
-        for (taken, stamp_ms) in place.state.to_remember.try_iter().take(super::MAX_WAITING) {
-            self.lessons.taken_back.note(taken, stamp_ms);
-        }
     }
 
     fn look(&mut self, place: &Place<'_>) {
@@ -164,7 +157,12 @@ impl Desk {
         let Some(edit) = place.filter.edit(place.now_s()) else { return true };
         let state = place.state;
         let lessons = &mut self.lessons;
-        let mut merge = Merge { edit, lessons, stamps: &state.stamps, max_ttl_s: place.max_ttl_s() };
+        let (stamps, max_ttl_s, now_ms) = (&state.stamps, place.max_ttl_s(), place.now_ms);
+        let mut merge = Merge { edit, lessons, stamps, max_ttl_s, now_ms };
+        // First of all: what this worker took back outlives older lessons of others.
+        if !merge.remember(&state.to_remember, budget) {
+            return true;
+        }
         let health = &mut self.health;
         let mut way = Way { dir: &state.dir, merge: &mut merge, health, budget: budget.share() };
         if is_start {
@@ -174,7 +172,7 @@ impl Desk {
         self.workers.follow(&mut merge, &mut self.health, budget) || more
     }
 
-    fn write(&mut self, place: &Place<'_>, budget: Budget) -> bool {
+    pub(super) fn write(&mut self, place: &Place<'_>, budget: Budget) -> bool {
         if self.health.is_failing(&Part::Directory) {
             return false;
         }
@@ -187,7 +185,8 @@ impl Desk {
             dir: &state.dir,
             own: &state.own,
             filter: place.filter,
-            taken_back: &self.lessons.taken_back,
+            lessons: &mut self.lessons,
+            to_remember: &state.to_remember,
             workers: &mut self.workers,
             health: &mut self.health,
             now_ms: place.now_ms,

@@ -1,9 +1,11 @@
 //! Changes of other processes on their way into the filter.
 
-use edge_filter::{Edit, Operation, Origin, Rule, Target};
+use crossbeam_channel::Receiver;
+use edge_filter::{Edit, Operation, Origin, Rule};
 
+use super::budget::Budget;
 use super::stamps::Stamps;
-use super::taken_back::{MAX_TAKEN_BACK, Taken, TakenBack};
+use super::taken_back::{Taken, TakenBack};
 
 /// What was learned and taken back, wherever it was read: **the last stamp wins**, for each target. So the order in which
 /// journals are read does not matter, nor how often a record is, and the start, the following of journals and the
@@ -11,6 +13,8 @@ use super::taken_back::{MAX_TAKEN_BACK, Taken, TakenBack};
 #[derive(Default)]
 pub(crate) struct Lessons {
     pub(crate) taken_back: TakenBack,
+    /// Lessons that had ended when they were read. An older one about the same that ends later must not come back.
+    ended: TakenBack,
     /// Lessons before this stamp are in the manager's snapshot, or were removed since.
     learned_until_ms: u64,
 }
@@ -25,7 +29,8 @@ impl Lessons {
     /// Lets go of what nothing in force can be older than.
     pub(crate) fn trim(&mut self, now_ms: u64, max_ttl_s: u32) {
         let oldest_ms = now_ms.saturating_sub(u64::from(max_ttl_s) * 1000 + 1000);
-        self.taken_back.trim(oldest_ms, MAX_TAKEN_BACK);
+        self.taken_back.trim(oldest_ms);
+        self.ended.trim(oldest_ms);
     }
 }
 
@@ -35,9 +40,22 @@ pub(crate) struct Merge<'a> {
     pub(crate) lessons: &'a mut Lessons,
     pub(crate) stamps: &'a Stamps,
     pub(crate) max_ttl_s: u32,
+    pub(crate) now_ms: u64,
 }
 
 impl Merge<'_> {
+    /// What threads of this worker took back; whether that was all. An older lesson that was read from another journal
+    /// meanwhile goes as well.
+    pub(crate) fn remember(&mut self, taken_back: &Receiver<(Taken, u64)>, budget: Budget) -> bool {
+        while let Ok((taken, stamp_ms)) = taken_back.try_recv() {
+            self.take_back(stamp_ms, taken.operation());
+            if budget.is_spent() {
+                return taken_back.is_empty();
+            }
+        }
+        true
+    }
+
     /// A record of a learned journal.
     pub(crate) fn lesson(&mut self, stamp_ms: u64, operation: Operation) {
         self.stamps.seen(stamp_ms);
@@ -75,21 +93,32 @@ impl Merge<'_> {
     fn learned(&mut self, mut rule: Rule) {
         let Some(stamp_ms) = learned_at_ms(&rule) else { return };
         self.stamps.seen(stamp_ms);
-        if self.lessons.taken_back.covers(&rule.target, stamp_ms) || self.knows_later(&rule.target, stamp_ms)
-        {
+        if self.lessons.taken_back.covers(&rule.target, stamp_ms) {
             return;
         }
-        // The limit of today holds for the lessons of yesterday too, and what was taken back longer ago than this
-        // needs no remembering.
-        let longest_s = stamp_ms.div_ceil(1000).saturating_add(self.max_ttl_s.into());
+        // The limit of today holds for the lessons of yesterday too, and for those of a clock that is ahead; and what
+        // was taken back longer ago than this needs no remembering.
+        let longest_s = stamp_ms.min(self.now_ms).div_ceil(1000).saturating_add(self.max_ttl_s.into());
         rule.expires_at_s = rule.expires_at_s.min(u32::try_from(longest_s).unwrap_or(u32::MAX));
+        if u64::from(rule.expires_at_s) * 1000 <= self.now_ms {
+            self.lessons.ended.note(Taken::Target(rule.target.clone()), stamp_ms.saturating_sub(1));
+        } else if self.lessons.ended.covers(&rule.target, stamp_ms) {
+            let taken = Taken::Target(rule.target);
+            let ended_ms = self.lessons.ended.when(&taken).unwrap_or(stamp_ms);
+            return self.lessons.taken_back.note(taken, ended_ms);
+        }
+        if let Some(known) = self.edit.rule(&rule.target) {
+            // What is listed stays, whenever it was learned.
+            let Some(known_ms) = learned_at_ms(&known) else { return };
+            let (before, after) = if known_ms >= stamp_ms { (&rule, &known) } else { (&known, &rule) };
+            if let Some((taken, before_ms)) = shortened(before, after) {
+                self.lessons.taken_back.note(taken, before_ms);
+            }
+            if known_ms >= stamp_ms {
+                return;
+            }
+        }
         self.edit.apply(Operation::Put(rule));
-    }
-
-    fn knows_later(&self, target: &Target, stamp_ms: u64) -> bool {
-        let known = self.edit.rule(target);
-        // What is listed stays, whenever it was learned.
-        known.is_some_and(|known| learned_at_ms(&known).is_none_or(|known_ms| known_ms >= stamp_ms))
     }
 
     fn take_back(&mut self, stamp_ms: u64, operation: Operation) {
@@ -112,6 +141,15 @@ impl Merge<'_> {
         }
         self.lessons.taken_back.note(taken, stamp_ms);
     }
+}
+
+/// What has to be taken back so that a lesson which ends earlier than the one before holds beyond its end: the record of the
+/// one before may be in another journal.
+pub(crate) fn shortened(before: &Rule, after: &Rule) -> Option<(Taken, u64)> {
+    learned_at_ms(before)?;
+    let after_ms = learned_at_ms(after)?;
+    let is_shorter = after.expires_at_s < before.expires_at_s;
+    is_shorter.then(|| (Taken::Target(after.target.clone()), after_ms.saturating_sub(1)))
 }
 
 fn learned_at_ms(rule: &Rule) -> Option<u64> {

@@ -32,11 +32,7 @@ pub(crate) use report::Report;
 use desk::{Desk, Place};
 use own::OwnJournal;
 use stamps::Stamps;
-use taken_back::Taken;
-
-/// What threads took back between two turns. Beyond it is written, but not remembered: it would take as many in a tenth
-/// of a second.
-const MAX_WAITING: usize = 4096;
+use taken_back::{MAX_TAKEN_BACK, Taken};
 
 /// What an operator sets about the state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +48,17 @@ pub(crate) struct State {
     dir: StateDir,
     stamps: Stamps,
     own: OwnJournal,
-    /// What threads took back, for the desk to remember.
+    /// What threads took back, for the desk to remember: as many as it keeps. Beyond, the oldest give way as they do
+    /// there.
     taken_back: Sender<(Taken, u64)>,
     to_remember: Receiver<(Taken, u64)>,
     desk: Mutex<Desk>,
     revision: AtomicU64,
     report: ArcSwap<Report>,
 }
+
+/// A longer lesson that a shorter one replaces.
+pub(crate) struct TakesBack(Taken, u64);
 
 /// What a slice of work came to.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ impl State {
         lists_of_settings: Vec<Arc<str>>,
         now_ms: u64,
     ) -> std::io::Result<(Self, Vec<String>)> {
-        let (taken_back, to_remember) = crossbeam_channel::bounded(MAX_WAITING);
+        let (taken_back, to_remember) = crossbeam_channel::unbounded();
         let state = Self {
             dir: StateDir::open(&settings.dir)?,
             stamps: Stamps::default(),
@@ -101,13 +101,30 @@ impl State {
         self.stamps.next(now_ms)
     }
 
+    /// What a lesson takes back besides, from the rules before it is submitted.
+    pub(crate) fn takes_back(filter: &Filter, operation: &Operation) -> Option<TakesBack> {
+        let Operation::Put(rule) = operation else { return None };
+        let before = filter.snapshot().rule(&rule.target)?;
+        merge::shortened(&before, rule).map(|(taken, stamp_ms)| TakesBack(taken, stamp_ms))
+    }
+
     /// Writes a lesson that was submitted to the filter, before its response goes on. Never waits for another thread but
     /// for its write to the same file.
-    pub(crate) fn learned(&self, stamp_ms: u64, operation: &Operation) {
-        self.own.append(stamp_ms, operation);
-        if let Some(taken) = Taken::of(operation) {
-            let _ = self.taken_back.try_send((taken, stamp_ms));
+    pub(crate) fn learned(&self, stamp_ms: u64, operation: &Operation, besides: Option<TakesBack>) {
+        if let Some(TakesBack(taken, stamp_ms)) = besides {
+            self.took_back(taken, stamp_ms);
         }
+        // Told to the desk first: a compaction that waits for this append then remembers it, and writes it again.
+        if let Some(taken) = Taken::of(operation) {
+            self.took_back(taken, stamp_ms);
+        }
+        self.own.append(stamp_ms, operation);
+    }
+
+    fn took_back(&self, taken: Taken, stamp_ms: u64) {
+        while self.to_remember.len() >= MAX_TAKEN_BACK && self.to_remember.try_recv().is_ok() {}
+        // The other end is this one's own.
+        let _ = self.taken_back.send((taken, stamp_ms));
     }
 
     /// A slice of everything: reads on, writes what has to be. Does nothing while another thread is at it.

@@ -48,7 +48,7 @@ pub(crate) struct TakenBack {
 }
 
 impl TakenBack {
-    /// Keeps the later stamp.
+    /// Keeps the later stamp; beyond [`MAX_TAKEN_BACK`] the oldest give way.
     pub(crate) fn note(&mut self, taken: Taken, stamp_ms: u64) {
         let taken = match self.places.get_key_value(&taken) {
             Some((_, place)) if place.0 >= stamp_ms => return,
@@ -62,6 +62,11 @@ impl TakenBack {
         let place = (stamp_ms, self.noted);
         self.places.insert(taken.clone(), place);
         self.in_order.insert(place, taken);
+        if self.places.len() > MAX_TAKEN_BACK
+            && let Some((_, oldest)) = self.in_order.pop_first()
+        {
+            self.places.remove(&oldest);
+        }
     }
 
     /// Whether a rule with this target that was learned at `stamp_ms` was taken back then or later.
@@ -73,10 +78,15 @@ impl TakenBack {
                 || matches!(target, Target::Resource(resource, _) if of(&Taken::Resource(resource.clone()))))
     }
 
-    /// Lets go of what was taken back before `oldest_ms`, and of the oldest beyond `max`.
-    pub(crate) fn trim(&mut self, oldest_ms: u64, max: usize) {
+    /// When this was taken back.
+    pub(crate) fn when(&self, taken: &Taken) -> Option<u64> {
+        self.places.get(taken).map(|place| place.0)
+    }
+
+    /// Lets go of what was taken back before `oldest_ms`.
+    pub(crate) fn trim(&mut self, oldest_ms: u64) {
         while let Some(first) = self.in_order.first_entry()
-            && (first.key().0 < oldest_ms || self.places.len() > max)
+            && first.key().0 < oldest_ms
         {
             self.places.remove(&first.remove());
         }
@@ -135,13 +145,21 @@ mod tests {
     #[test]
     fn the_oldest_give_way() {
         let mut taken_back = TakenBack::default();
-        for n in 0..10_u64 {
-            taken_back.note(Taken::Target(client(&format!("192.0.2.{n}"))), 100 - n);
+        let newest = 3 * MAX_TAKEN_BACK as u64;
+        for n in 0..newest {
+            // Neither from the oldest on nor the other way round.
+            let stamp_ms = if n % 2 == 0 { n } else { newest - n };
+            taken_back
+                .note(Taken::Target(client(&std::net::Ipv4Addr::from_bits(n as u32).to_string())), stamp_ms);
+            assert!(taken_back.len() <= MAX_TAKEN_BACK);
         }
-        taken_back.trim(0, 4);
         let stamps: Vec<u64> = taken_back.all().iter().map(|(stamp_ms, _)| *stamp_ms).collect();
-        assert_eq!(stamps, [97, 98, 99, 100]);
-        taken_back.trim(99, 4);
-        assert_eq!((taken_back.len(), taken_back.all().len()), (2, 2));
+        assert_eq!(stamps.len(), MAX_TAKEN_BACK);
+        assert!(
+            stamps.is_sorted() && stamps[0] >= newest - 10_000 && stamps[MAX_TAKEN_BACK - 1] == newest - 1
+        );
+        taken_back.trim(newest - 2);
+        let stamps: Vec<u64> = taken_back.all().iter().map(|(stamp_ms, _)| *stamp_ms).collect();
+        assert_eq!((taken_back.len(), stamps), (2, vec![newest - 2, newest - 1]));
     }
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use edge_journal::{FileName, Next, ReadError, Record, Records, StateDir, remove_learned};
+use edge_journal::{FileName, Next, ReadError, Record, Records, StateDir, remove_learned, set_learned_aside};
 
 use super::budget::Budget;
 use super::health::{Health, Part};
 use super::merge::Merge;
+
+/// Journals that are removed at once at most: each takes some hundredths of a millisecond.
+const REMOVED_AT_ONCE: usize = 16;
 
 /// The journals of other workers.
 #[derive(Default)]
@@ -26,15 +29,20 @@ struct Other {
     is_dead: bool,
     /// All that can be read of it was read.
     is_read: bool,
+    /// It ends in damage: somebody may want to look at it.
+    is_damaged: bool,
+    /// It could not be read: tried again at the next look.
+    waits: bool,
     /// This worker's own journal has all that was read.
     is_inherited: bool,
 }
 
 impl Workers {
-    /// Looks for new journals, and for writers that died.
+    /// Looks for new journals, and for writers that died. `names` are sorted.
     pub(crate) fn look(&mut self, dir: &StateDir, names: &[FileName], health: &mut Health) {
         self.others.retain(|name, other| {
-            other.is_there = names.contains(name);
+            other.is_there = names.binary_search(name).is_ok();
+            other.waits = false;
             other.is_dead |= !other.is_there;
             let stays = other.is_there || other.records.is_some() && !other.is_read;
             if !stays {
@@ -76,12 +84,16 @@ impl Workers {
 
     /// Removes what was taken over. What cannot be removed stays, and is tried again.
     pub(crate) fn remove_inherited(&mut self, dir: &StateDir, health: &mut Health) {
+        let mut left = REMOVED_AT_ONCE;
         self.others.retain(|name, other| {
-            if !other.is_inherited {
+            if !other.is_inherited || left == 0 {
                 return true;
             }
+            left -= 1;
             let part = Part::File(name.clone());
-            match remove_learned(dir, name) {
+            let gone =
+                if other.is_damaged { set_learned_aside(dir, name) } else { remove_learned(dir, name) };
+            match gone {
                 // Another worker looks just now whether its writer lives: later.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => true,
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -123,7 +135,10 @@ impl Other {
         health: &mut Health,
         budget: Budget,
     ) -> bool {
-        let Some(records) = self.records.as_mut().filter(|_| !self.is_read) else { return false };
+        if self.is_read || self.waits {
+            return false;
+        }
+        let Some(records) = &mut self.records else { return false };
         loop {
             if budget.is_spent() {
                 return true;
@@ -136,19 +151,28 @@ impl Other {
                 Ok(Next::End { torn_bytes }) => {
                     // Its writer was seen dead before this end was.
                     self.is_read = self.is_dead;
+                    health.works(&Part::File(name.clone()), || format!("{name}: can be read now"));
                     if self.is_read && torn_bytes > 0 {
                         health.say(format!(
                             "{name}: its writer died in the middle of a record: the last {torn_bytes} bytes are cut"
                         ));
                     }
-                    return false;
+                    self.is_damaged = false;
+                    break;
                 }
                 Err(e) => {
-                    self.is_read = true;
+                    // Its writer may go on behind what cannot be read, and the disk may give it after all.
+                    self.is_damaged = matches!(e, ReadError::Damaged { .. });
+                    self.is_read = self.is_dead && (self.is_damaged || !self.is_there);
+                    self.waits = true;
                     health.fails(Part::File(name.clone()), format!("{e}; what comes before it holds"));
-                    return false;
+                    break;
                 }
             }
         }
+        if self.is_read {
+            self.records = None;
+        }
+        false
     }
 }

@@ -144,3 +144,78 @@ fn failures_leave_no_heap_of_files() {
     one.turn().turn();
     assert_eq!(journals(&dir).len(), 1);
 }
+
+#[test]
+fn what_was_taken_back_while_a_copy_begins_is_copied() {
+    let (_home, dir) = home();
+    let mut other = Worker::start(&dir, START_MS);
+    other.turn().learn("/yeet", 600);
+    let mut one = Worker::start(&dir, START_MS + 100);
+    one.turn().turn();
+    assert!(one.refuses("/yeet"));
+    // A thread that has taken back, and is still writing when the copy begins.
+    let journal = one.state.own.current();
+    one.take_back("/yeet");
+    one.state.own.miss();
+    one.now_ms += 10;
+    assert!(one.state.turn(&one.filter, one.now_ms, Budget::UNLIMITED).is_cut, "it waits for the thread");
+    // Nothing but the copy is done: whatever else reads would remember it.
+    let taken = Taken::Resource(resource("/yolo"));
+    let stamp_ms = one.state.stamp_ms(one.now_ms);
+    one.state.took_back(taken.clone(), stamp_ms);
+    drop(journal);
+    one.state.desk.lock().write(&one.state.place(&one.filter, one.now_ms), Budget::UNLIMITED);
+    let written = edge_journal::StateDir::open(&dir).unwrap();
+    let name = one.state.own.current().unwrap().name().clone();
+    let mut records = edge_journal::Records::open(&written, &name).unwrap();
+    let mut forgotten = Vec::new();
+    while let edge_journal::Next::Record(record) = records.next().unwrap() {
+        if let edge_journal::Record::Change { operation, .. } = record {
+            forgotten.extend(Taken::of(&operation));
+        }
+    }
+    assert!(forgotten.contains(&Taken::Resource(resource("/yeet"))) && forgotten.contains(&taken));
+    drop((one, other));
+    assert!(!Worker::start(&dir, START_MS + 5000).refuses("/yeet"));
+}
+
+#[test]
+fn a_lesson_that_a_draft_hides_is_copied() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let origin = Origin::List("ours".into());
+    let observed = Rule { action: Action::Observe, expires_at_s: NEVER, origin, ..learned("/yeet", 0, 0) };
+    one.filter.submit(Operation::Put(observed.clone()), one.now_s()).unwrap();
+    // A new list, which lacks it, is on its way in.
+    one.filter.edit(one.now_s()).unwrap().draft(Operation::Remove(observed.target));
+    one.learn("/yeet", 3600);
+    one.state.own.miss();
+    one.turn().turn();
+    one.filter.edit(one.now_s()).unwrap().publish_draft();
+    assert!(one.refuses("/yeet"));
+    let now_ms = one.now_ms;
+    drop(one);
+    assert!(Worker::start(&dir, now_ms + 1000).refuses("/yeet"));
+}
+
+#[test]
+fn a_journal_stays_in_use_while_no_other_one_can_be_made() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let first = one.state.own.current().unwrap().name().clone();
+    // No journal can be made under this name.
+    fs::rename(dir.join("learned"), dir.join("moved")).unwrap();
+    fs::write(dir.join("learned"), "in the way").unwrap();
+    one.state.own.miss();
+    let place = one.state.place(&one.filter, one.now_ms + 100);
+    one.state.desk.lock().write(&place, Budget::UNLIMITED);
+    fs::remove_file(dir.join("learned")).unwrap();
+    fs::rename(dir.join("moved"), dir.join("learned")).unwrap();
+    assert_eq!(one.state.own.current().map(|journal| journal.name().clone()), Some(first));
+    one.learn("/yeet", 600);
+    assert!(Worker::start(&dir, one.now_ms).refuses("/yeet"));
+    one.turn().turn();
+    assert_eq!((journals(&dir).len(), one.state.report().problems.len()), (1, 0), "{:?}", one.lines);
+}

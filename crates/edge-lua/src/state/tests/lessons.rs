@@ -138,3 +138,130 @@ fn a_journal_that_another_worker_has_replaced_is_let_go() {
     let after = (journals(&dir).len(), other.state.report().last_compaction.clone());
     assert_eq!(after, before, "nobody died, so nobody is inherited from");
 }
+
+#[test]
+fn what_was_taken_back_stays_so_when_an_older_lesson_is_read_at_once() {
+    let (_home, dir) = home();
+    let mut other = Worker::start(&dir, START_MS);
+    other.turn();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().turn();
+    other.learn("/yeet", 600);
+    one.now_ms = other.now_ms + 50;
+    one.take_back("/yeet");
+    one.state.sync(&one.filter, one.now_ms, Budget::UNLIMITED);
+    assert!(!one.refuses("/yeet"));
+    // The other way round: it was read between the submission and its being remembered.
+    other.now_ms = one.now_ms;
+    other.learn("/yolo", 600);
+    let stamp_ms = one.state.stamp_ms(one.now_ms + 50);
+    let operation = Operation::ForgetResource(resource("/yolo"));
+    one.filter.submit(operation.clone(), one.now_s()).unwrap();
+    one.state.sync(&one.filter, one.now_ms, Budget::UNLIMITED);
+    assert!(one.refuses("/yolo"), "it is read now");
+    one.state.learned(stamp_ms, &operation, None);
+    one.state.sync(&one.filter, one.now_ms, Budget::UNLIMITED);
+    assert!(!one.refuses("/yolo"));
+}
+
+#[test]
+fn more_taken_back_than_is_remembered_keeps_the_latest() {
+    let (_home, dir) = home();
+    let one = Worker::start(&dir, START_MS);
+    for n in 0..=MAX_TAKEN_BACK as u64 {
+        one.state.took_back(Taken::Resource(resource(&format!("/{n}"))), START_MS + n);
+    }
+    let waiting: Vec<u64> = one.state.to_remember.try_iter().map(|(_, stamp_ms)| stamp_ms).collect();
+    assert_eq!((waiting.len(), waiting[0]), (MAX_TAKEN_BACK, START_MS + 1));
+}
+
+#[test]
+fn a_lesson_made_shorter_stays_ended() {
+    for is_copied in [false, true] {
+        let (_home, dir) = home();
+        let mut old = Worker::start(&dir, START_MS);
+        let mut new = Worker::start(&dir, START_MS);
+        for worker in [&mut old, &mut new] {
+            worker.turn();
+        }
+        old.learn("/longer", 80_000);
+        new.learn("/first", 5);
+        new.turn().turn();
+        new.learn("/longer", 5);
+        old.now_ms = new.now_ms;
+        old.turn().learn("/first", 80_000);
+        old.learn("/first", 5);
+        for worker in [&mut old, &mut new] {
+            worker.turn().now_ms = START_MS + 60_000;
+            worker.filter.upkeep(worker.now_s(), 100);
+            worker.turn();
+            assert!(!worker.refuses("/longer") && !worker.refuses("/first"));
+        }
+        if is_copied {
+            // Only the last journal to be copied has a record of the end.
+            new.state.own.miss();
+            new.turn();
+        }
+        drop((old, new));
+        for n in 1..3 {
+            let mut next = Worker::start(&dir, START_MS + 60_000 + n * 5000);
+            assert!(!next.refuses("/longer") && !next.refuses("/first"), "copied: {is_copied}");
+            next.turn().turn();
+        }
+    }
+}
+
+#[test]
+fn a_lesson_that_ended_keeps_an_older_one_out_whichever_is_read_first() {
+    for (first, second) in [("a", "b"), ("b", "a")] {
+        let (_home, dir) = home();
+        let state_dir = edge_journal::StateDir::open(&dir).unwrap();
+        let start_s = (START_MS / 1000) as u32;
+        for (name, stamp_ms, ttl_s) in [(first, START_MS, 80_000), (second, START_MS + 5000, 5)] {
+            let journal = edge_journal::LearnedJournal::create(&state_dir, name, stamp_ms).unwrap();
+            let rule = learned("/yeet", stamp_ms, start_s + 5 + ttl_s);
+            journal.append(stamp_ms, &Operation::Put(rule)).unwrap();
+        }
+        let mut one = Worker::start(&dir, START_MS + 60_000);
+        assert!(!one.refuses("/yeet"), "{first} is the older one");
+        one.turn().turn();
+        assert!(!one.refuses("/yeet"));
+    }
+}
+
+#[test]
+fn what_is_appended_behind_damage_is_neither_given_up_nor_removed() {
+    use std::os::unix::fs::FileExt;
+    let (_home, dir) = home();
+    let mut old = Worker::start(&dir, START_MS);
+    old.turn().learn("/a", 600);
+    let path = journals(&dir).remove(0);
+    let before = std::fs::metadata(&path).unwrap().len();
+    let mut new = Worker::start(&dir, START_MS + 1);
+    new.turn().turn();
+    // A bit that the disk gives wrong once.
+    old.learn("/b", 600);
+    old.learn("/c", 600);
+    let at = before + 40;
+    let good = std::fs::read(&path).unwrap()[at as usize];
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_at(&[good ^ 1], at).unwrap();
+    new.turn().turn();
+    assert_eq!((new.said("damaged at byte"), new.refuses("/b")), (1, false), "{:?}", new.lines);
+    file.write_at(&[good], at).unwrap();
+    new.turn();
+    assert!(new.refuses("/b") && new.refuses("/c"));
+    assert_eq!(new.said("can be read now"), 1, "{:?}", new.lines);
+    // And one that stays wrong, in the journal of a worker that then dies.
+    let before = std::fs::metadata(&path).unwrap().len();
+    old.learn("/d", 600);
+    old.learn("/e", 600);
+    file.write_at(&[0xff], before + 40).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    drop(old);
+    new.turn().turn().turn();
+    assert!(!path.exists());
+    let aside = format!("{}.damaged", path.display());
+    assert_eq!(std::fs::read(aside).unwrap(), bytes, "somebody may look at it");
+    assert!(Worker::start(&dir, new.now_ms).refuses("/c"));
+}

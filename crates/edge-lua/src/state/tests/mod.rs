@@ -14,6 +14,7 @@ use edge_filter::{
 };
 use tempfile::TempDir;
 
+use super::taken_back::{MAX_TAKEN_BACK, Taken};
 use super::{Budget, State, StateSettings};
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -68,8 +69,9 @@ impl Worker {
     }
 
     fn submit(&mut self, stamp_ms: u64, operation: Operation) {
+        let takes_back = State::takes_back(&self.filter, &operation);
         self.filter.submit(operation.clone(), self.now_s()).unwrap();
-        self.state.learned(stamp_ms, &operation);
+        self.state.learned(stamp_ms, &operation, takes_back);
     }
 
     fn refuses(&self, path: &str) -> bool {
