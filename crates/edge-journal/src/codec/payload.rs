@@ -6,7 +6,7 @@ use bincode::Options;
 use edge_filter::{AddressRule, Operation, Rule};
 
 use super::addresses::{Packed, pack, unpack};
-use super::bounds::{self, Invalid, MAX_LISTS, at_most, list_name};
+use super::bounds::{self, Invalid, MAX_LISTS, at_most, list_name, stamp};
 use super::frame::{MAX_FRAME_BYTES, append};
 use super::operation::{operation_from_wire, operation_to_wire};
 use super::preamble::preamble;
@@ -51,10 +51,10 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record, Damage> {
         },
         wire::Record::End { rules } => Record::End { rules },
         wire::Record::Change { revision, stamp_ms, change } => {
-            Record::Change { revision, stamp_ms, operation: operation_from_wire(change)? }
+            Record::Change { revision, stamp_ms: stamp(stamp_ms)?, operation: operation_from_wire(change)? }
         }
         wire::Record::Replace { revision, stamp_ms, list } => {
-            Record::Replace { revision, stamp_ms, list: list_name(list)?.into() }
+            Record::Replace { revision, stamp_ms: stamp(stamp_ms)?, list: list_name(list)?.into() }
         }
         wire::Record::Next { revision } => Record::Next { revision },
     })
@@ -68,6 +68,7 @@ fn one_line(text: &str) -> String {
 fn head_from_wire(head: wire::Head<'_>) -> Result<Head, Invalid> {
     let wire::Head { revision, stamp_ms, learned_until_ms, lists } = head;
     let lists = lists.into_iter().map(|name| list_name(name).map(Arc::from)).collect::<Result<_, _>>()?;
+    let (stamp_ms, learned_until_ms) = (stamp(stamp_ms)?, stamp(learned_until_ms)?);
     Ok(Head { revision, stamp_ms, learned_until_ms, lists })
 }
 
@@ -86,6 +87,7 @@ pub(crate) fn head(out: &mut Vec<u8>, head: &Head) -> Result<(), EncodeError> {
     let Head { revision, stamp_ms, learned_until_ms, ref lists } = *head;
     at_most(lists.len(), MAX_LISTS, "lists")?;
     let lists = lists.iter().map(|name| list_name(name)).collect::<Result<_, _>>()?;
+    let (stamp_ms, learned_until_ms) = (stamp(stamp_ms)?, stamp(learned_until_ms)?);
     encode(out, &wire::Record::Head(wire::Head { revision, stamp_ms, learned_until_ms, lists }))
 }
 
@@ -113,7 +115,8 @@ pub(crate) fn change(
     stamp_ms: u64,
     operation: &Operation,
 ) -> Result<(), EncodeError> {
-    encode(out, &wire::Record::Change { revision, stamp_ms, change: operation_to_wire(operation)? })
+    let (stamp_ms, change) = (stamp(stamp_ms)?, operation_to_wire(operation)?);
+    encode(out, &wire::Record::Change { revision, stamp_ms, change })
 }
 
 pub(crate) fn replace(
@@ -122,7 +125,7 @@ pub(crate) fn replace(
     stamp_ms: u64,
     list: &str,
 ) -> Result<(), EncodeError> {
-    encode(out, &wire::Record::Replace { revision, stamp_ms, list: list_name(list)? })
+    encode(out, &wire::Record::Replace { revision, stamp_ms: stamp(stamp_ms)?, list: list_name(list)? })
 }
 
 pub(crate) fn next(out: &mut Vec<u8>, revision: u64) -> Result<(), EncodeError> {
@@ -157,7 +160,20 @@ pub fn encode_file<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::bounds::{MAX_OPERATIONS, MAX_RULES_PER_CHUNK};
+    use crate::codec::bounds::{MAX_OPERATIONS, MAX_RULES_PER_CHUNK, MAX_STAMP_MS};
+
+    #[test]
+    fn a_stamp_of_a_far_future_is_neither_written_nor_read() {
+        let written = |stamp_ms| replace(&mut Vec::new(), 1, stamp_ms, "list");
+        assert_eq!(written(MAX_STAMP_MS), Ok(()));
+        assert_eq!(written(MAX_STAMP_MS + 1), Err(EncodeError::Invalid(Invalid::Stamp)));
+        let read = |stamp_ms| {
+            let record = wire::Record::Replace { revision: 1, stamp_ms, list: "list" };
+            decode(&format().serialize(&record).unwrap()).map_err(|e| e.to_string())
+        };
+        assert!(read(MAX_STAMP_MS).is_ok());
+        assert!(read(MAX_STAMP_MS + 1).unwrap_err().contains("a stamp after the year 2199"));
+    }
 
     #[test]
     fn a_claim_of_too_many_elements_is_refused_before_they_are_read() {

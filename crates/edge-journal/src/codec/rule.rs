@@ -84,7 +84,7 @@ fn terms_to_wire(rule: &Rule) -> Result<wire::Terms<'_>, Invalid> {
             server: bounds::provenance(&from.server)?,
             unique_id: bounds::provenance(&from.unique_id)?,
             request: bounds::provenance(&from.request)?,
-            learned_at_ms: from.learned_at_ms,
+            learned_at_ms: bounds::stamp(from.learned_at_ms)?,
         },
     };
     Ok(wire::Terms { action: action_to_wire(rule.action), origin, reason: bounds::reason(&rule.reason)? })
@@ -100,7 +100,7 @@ fn terms_from_wire(terms: wire::Terms<'_>) -> Result<Terms, Invalid> {
                 server: text(server)?,
                 unique_id: text(unique_id)?,
                 request: text(request)?,
-                learned_at_ms,
+                learned_at_ms: bounds::stamp(learned_at_ms)?,
             }))
         }
     };

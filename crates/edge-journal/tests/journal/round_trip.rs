@@ -9,7 +9,7 @@ use edge_filter::{
 };
 use edge_journal::{
     EncodeError, FileKind, FileName, Head, Invalid, MAX_LISTS, MAX_OPERATIONS, MAX_REASON_BYTES,
-    MAX_RULES_PER_CHUNK, Record, encode_file,
+    MAX_RULES_PER_CHUNK, MAX_STAMP_MS, Record, encode_file,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -83,7 +83,7 @@ fn target() -> impl Strategy<Value = Target> {
 
 fn origin() -> impl Strategy<Value = Origin> {
     let text = || "[^\\p{Cc}]{0,20}";
-    let provenance = (text(), text(), text(), text(), any::<u64>()).prop_map(
+    let provenance = (text(), text(), text(), text(), 0..=MAX_STAMP_MS).prop_map(
         |(backend, server, unique_id, request, learned_at_ms)| {
             Origin::Learned(Arc::new(Provenance { backend, server, unique_id, request, learned_at_ms }))
         },
@@ -140,7 +140,7 @@ fn round_trip(file: &FileName, records: &[Record]) {
 proptest! {
     #[test]
     fn any_operation_is_read_as_it_was_written(
-        operations in prop::collection::vec((any::<u64>(), operation()), 0..4),
+        operations in prop::collection::vec((0..=MAX_STAMP_MS, operation()), 0..4),
     ) {
         let mut records = vec![Record::Head(Head { stamp_ms: 7, ..Head::default() })];
         records.extend(operations.into_iter().map(|(stamp_ms, operation)| {
