@@ -157,5 +157,4 @@ pub(super) enum Step<'a> {
     Remove(Target<'a>),
     Forget(Target<'a>),
     ForgetResource(Resource<'a>),
-    Replace(&'a str, Chunk<'a>),
 }
