@@ -20,7 +20,8 @@ use crate::{AddressRule, Filter, Operation, Replacement, Rule};
 #[derive(Debug)]
 pub struct Edit<'f> {
     now_s: u32,
-    applied: bool,
+    /// Changes for readers to see when it ends.
+    applied: usize,
     // Fields are dropped in this order: first the lock is given up, then the queue is looked at again.
     rules: MutexGuard<'f, Rules>,
     hand_off: HandOff<'f>,
@@ -43,7 +44,7 @@ impl Filter {
     /// The writer's place at `now_s`; `None` while another thread has it. Never waits.
     pub fn edit(&self, now_s: u32) -> Option<Edit<'_>> {
         let rules = self.rules.try_lock()?;
-        Some(Edit { now_s, applied: false, rules, hand_off: HandOff { filter: self, now_s } })
+        Some(Edit { now_s, applied: 0, rules, hand_off: HandOff { filter: self, now_s } })
     }
 }
 
@@ -52,9 +53,9 @@ impl Edit<'_> {
         &self.rules
     }
 
-    /// What was submitted and not applied yet.
-    pub(crate) fn waiting(&self) -> Vec<Operation> {
-        self.hand_off.filter.waiting().collect()
+    /// The next of the changes that were submitted and not applied yet.
+    pub(crate) fn next_waiting(&self) -> Option<Operation> {
+        self.hand_off.filter.next_waiting()
     }
 
     fn change(&mut self, is_draft: bool, change: impl FnOnce(&mut Rules, Context<'_>)) {
@@ -64,7 +65,7 @@ impl Edit<'_> {
         if is_draft {
             self.rules.begin_draft();
         } else {
-            self.applied = true;
+            self.applied += 1;
         }
         change(&mut self.rules, context);
     }
@@ -87,7 +88,7 @@ impl Edit<'_> {
 
     /// Let readers see all that was drafted when this edit ends. Without a draft it does nothing.
     pub fn publish_draft(&mut self) {
-        self.applied |= self.rules.has_draft();
+        self.applied += usize::from(self.rules.has_draft());
         self.rules.end_draft();
     }
 
@@ -105,8 +106,8 @@ impl Edit<'_> {
 
 impl Drop for Edit<'_> {
     fn drop(&mut self) {
-        if self.applied {
-            self.hand_off.filter.publish(&mut self.rules);
+        if self.applied > 0 {
+            self.hand_off.filter.publish(&mut self.rules, self.applied);
         } else {
             self.hand_off.filter.show_counts(&self.rules);
         }

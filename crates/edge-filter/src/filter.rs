@@ -15,14 +15,17 @@ use crate::{ChangeCounts, Kind, Operation, Reader, Rule, Settings, Snapshot, Ver
 
 /// Operations that may wait for whoever is applying: one for each thread that HAProxy can have by default
 /// (`MAX_THREADS`). Applying them all takes 2 ms at worst.
-const QUEUE: usize = 64;
+pub(crate) const QUEUE: usize = 64;
 
 /// Operations that one call applies, so that no thread works for all the others without end. As many as may
 /// wait: whoever gets the lock applies its own too, which is among them.
 const APPLIED_AT_ONCE: usize = QUEUE;
 
-/// Pieces of old snapshots that a publication frees: about ten for each change in a small one. The rest of larger ones
-/// is left to the upkeep.
+/// Pieces of old snapshots that a publication frees for each change in it: about as many as a small one replaces. The
+/// rest of larger ones is left to the upkeep, for a request may be waiting for this.
+const FREED_PER_CHANGE: usize = 10;
+
+/// However many changes there were.
 const FREED_AT_ONCE: usize = 128;
 
 /// The rules, their published snapshot and their counts.
@@ -134,7 +137,7 @@ impl Filter {
         if let Some(mut rules) = self.rules.try_lock() {
             done = rules.sweep(max, self.context(now_s, &|slot| self.pending_hits(slot)));
             if done > 0 {
-                self.publish(&mut rules);
+                self.publish(&mut rules, done);
             }
             done += rules.free_retired(max - done);
         }
@@ -147,8 +150,8 @@ impl Filter {
     }
 
     /// For whoever has the writer's lock.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = Operation> {
-        self.receiver.try_iter().take(APPLIED_AT_ONCE)
+    pub(crate) fn next_waiting(&self) -> Option<Operation> {
+        self.receiver.try_recv().ok()
     }
 
     pub(crate) fn apply_waiting(&self, now_s: u32) {
@@ -160,17 +163,18 @@ impl Filter {
                 applied += 1;
             }
             if applied > 0 {
-                self.publish(&mut rules);
+                self.publish(&mut rules, applied);
             }
             Some(applied)
         };
         work_off(APPLIED_AT_ONCE, || !self.receiver.is_empty(), apply);
     }
 
-    pub(crate) fn publish(&self, rules: &mut Rules) {
+    /// Show readers what so many changes have made of the rules.
+    pub(crate) fn publish(&self, rules: &mut Rules, changes: usize) {
         let old = self.published.swap(rules.publish());
         rules.retire(old);
-        rules.free_retired(FREED_AT_ONCE);
+        rules.free_retired(changes.saturating_mul(FREED_PER_CHANGE).min(FREED_AT_ONCE));
         self.show_counts(rules);
     }
 

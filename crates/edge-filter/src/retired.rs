@@ -22,10 +22,18 @@ impl Retired {
         self.held.push(old);
     }
 
-    /// Free at most `max` pieces, each of some dozen rules; how many were.
+    /// Free at most `max` pieces, each of some dozen addresses or of eight rules of a resource; how many were, fewer
+    /// only where nothing is left. The last resource may be larger than the pieces that are left for it.
     pub(crate) fn free(&mut self, max: usize) -> usize {
         self.take_apart();
-        (0..max).take_while(|_| self.free_one()).count()
+        let mut freed = 0;
+        while freed < max {
+            match self.free_one() {
+                0 => return freed,
+                pieces => freed += pieces,
+            }
+        }
+        max
     }
 
     /// Take apart the snapshots that no reader holds any more.
@@ -41,7 +49,14 @@ impl Retired {
         }
     }
 
-    fn free_one(&mut self) -> bool {
-        self.block.free_one() || self.allow.free_one() || self.resources.free_one() || self.details.free_one()
+    /// How many pieces that was.
+    fn free_one(&mut self) -> usize {
+        if self.block.free_one() || self.allow.free_one() {
+            return 1;
+        }
+        match self.resources.free_one() {
+            0 => self.details.free_one(|_| ()).into(),
+            pieces => pieces,
+        }
     }
 }

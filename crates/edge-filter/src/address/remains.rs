@@ -34,9 +34,9 @@ impl Remains {
 
     /// Free one piece; false if there is none.
     pub(crate) fn free_one(&mut self) -> bool {
-        self.v4_hosts.free_one()
+        self.v4_hosts.free_one(|_| ())
             || self.v4_nets.free_one()
-            || self.v6_hosts.free_one()
+            || self.v6_hosts.free_one(|_| ())
             || self.v6_long_nets.free_one()
             || self.v6_nets.free_one()
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -304,4 +305,61 @@ proptest! {
         }
         prop_assert_eq!(in_force(&at_once, 0), in_force(&in_turn, 0));
     }
+}
+
+/// Rules on so many resources, 64 on each, and what tells which of them are not freed yet.
+fn many_on_resources(resources: u32) -> (Vec<Rule>, Vec<std::sync::Weak<str>>) {
+    let rule = |n: u32| {
+        let path = CanonicalPath::parse(format!("/{}", n / 64), ParameterSegments::Keep, 64).unwrap();
+        let query = Some(format!("q={}", n % 64).into());
+        Rule {
+            target: Target::Resource(
+                Resource::exact(None, path),
+                Conditions { query, ..Conditions::default() },
+            ),
+            action: Action::Drop,
+            expires_at_s: NEVER,
+            origin: Origin::List("many".into()),
+            reason: format!("reason {n}").into(),
+        }
+    };
+    let rules: Vec<_> = (0..64 * resources).map(rule).collect();
+    let reasons = rules.iter().map(|rule| Arc::downgrade(&rule.reason)).collect();
+    (rules, reasons)
+}
+
+fn unfreed(reasons: &[std::sync::Weak<str>]) -> usize {
+    reasons.iter().filter(|reason| reason.strong_count() > 0).count()
+}
+
+#[test]
+fn a_submission_frees_little_of_what_a_large_change_has_replaced() {
+    let filter = Filter::new(Settings::default());
+    let (rules, reasons) = many_on_resources(200);
+    filter.submit(Operation::Replace("many".into(), rules), 1).unwrap();
+    filter.submit(Operation::Replace("many".into(), Vec::new()), 1).unwrap();
+    let before = unfreed(&reasons);
+    assert!(before > 190 * 64, "left to later calls: {before}");
+    filter.submit(Operation::Replace("other".into(), Vec::new()), 1).unwrap();
+    let after = unfreed(&reasons);
+    assert!(before - after <= 2 * 64, "{} at once", before - after);
+    assert_eq!(filter.upkeep(1, 9), 9);
+    assert!(after - unfreed(&reasons) <= 64, "a piece is no more than a resource");
+    while filter.upkeep(1, 100) == 100 {}
+    assert_eq!(unfreed(&reasons), 0);
+}
+
+#[test]
+fn the_end_of_a_walk_frees_nothing_by_itself() {
+    let filter = Filter::new(Settings::default());
+    let (rules, reasons) = many_on_resources(100);
+    let mut edit = filter.edit(1).unwrap();
+    rules.into_iter().for_each(|rule| edit.draft(Operation::Put(rule)));
+    // The draft is given up, and begun again without them.
+    let mut again = Replacement::new(Lists::One("many".into()));
+    while !again.remove_others(&mut edit, 256) {}
+    drop((again, edit));
+    assert_eq!(unfreed(&reasons), reasons.len());
+    while filter.upkeep(1, 100) == 100 {}
+    assert_eq!(unfreed(&reasons), 0);
 }

@@ -21,14 +21,19 @@ impl<E: Hashed> Remains<E> {
         }
     }
 
-    /// Free one bucket or one directory without what is below it; false if there is none.
-    pub(crate) fn free_one(&mut self) -> bool {
-        let Some(child) = self.0.pop() else { return false };
-        if let Child::Directory(directory) = child
-            && Arc::strong_count(&directory) == 1
-        {
-            // What is below is held here too before the directory lets go of it.
-            self.0.extend(directory.iter().cloned());
+    /// Free one bucket or one directory without what is below it; false if there is none. `keep` sees each entry of
+    /// a bucket before it goes.
+    pub(crate) fn free_one(&mut self, keep: impl FnMut(&E)) -> bool {
+        match self.0.pop() {
+            None => return false,
+            Some(Child::Directory(directory)) if Arc::strong_count(&directory) == 1 => {
+                // What is below is held here too before the directory lets go of it.
+                self.0.extend(directory.iter().cloned());
+            }
+            Some(Child::Bucket(bucket)) if Arc::strong_count(&bucket) == 1 => {
+                bucket.entries().iter().for_each(keep);
+            }
+            Some(_) => {}
         }
         true
     }

@@ -1,12 +1,19 @@
 //! Old resource tables, freed in pieces.
 
-use super::table::{Keyed, PrefixHost, ResourceTable};
+use std::sync::Arc;
+
+use super::table::{Keyed, PrefixHost, ResourceRules, ResourceTable};
 use crate::hash;
+
+/// Rules of a resource that count as one piece: each has some ten allocations, an address none.
+const RULES_PER_PIECE: usize = 8;
 
 /// What is left of tables that nobody reads any more.
 #[derive(Debug, Default)]
 pub(crate) struct Remains {
     resources: hash::Remains<Keyed>,
+    /// Of buckets that were freed. A bucket of 48 resources has up to 3072 rules.
+    rules: Vec<Arc<ResourceRules>>,
     prefix_hosts: hash::Remains<PrefixHost>,
 }
 
@@ -17,8 +24,13 @@ impl Remains {
         self.prefix_hosts.add(prefix_hosts);
     }
 
-    /// Free one piece; false if there is none.
-    pub(crate) fn free_one(&mut self) -> bool {
-        self.resources.free_one() || self.prefix_hosts.free_one()
+    /// Free the rules of one resource, or something smaller; how many pieces that was.
+    pub(crate) fn free_one(&mut self) -> usize {
+        if let Some(of) = self.rules.pop() {
+            return 1 + of.rules.len() / RULES_PER_PIECE;
+        }
+        let rules = &mut self.rules;
+        let keep = |keyed: &Keyed| rules.extend(keyed.last_rules());
+        usize::from(self.resources.free_one(keep) || self.prefix_hosts.free_one(|_| ()))
     }
 }

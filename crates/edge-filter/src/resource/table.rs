@@ -47,6 +47,13 @@ pub(super) struct Keyed {
     rules: Arc<ResourceRules>,
 }
 
+impl Keyed {
+    /// The rules, if no other table shares them.
+    pub(super) fn last_rules(&self) -> Option<Arc<ResourceRules>> {
+        (Arc::strong_count(&self.rules) == 1).then(|| self.rules.clone())
+    }
+}
+
 impl Hashed for Keyed {
     #[inline]
     fn hash(&self, _: &RandomState) -> u64 {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Rules;
+use crate::filter::QUEUE;
 use crate::snapshot::{LEARNED, Snapshot};
 use crate::{Edit, List, Resource, Rule, Target};
 
@@ -10,7 +11,9 @@ impl Edit<'_> {
     /// Make all changes that were submitted before this edit was begun. Once it has ended, readers see them; where a
     /// submission alone may leave that to another thread.
     pub fn settle(&mut self) {
-        for operation in self.waiting() {
+        for _ in 0..QUEUE {
+            // Not all at once: a panic in one would lose the others.
+            let Some(operation) = self.next_waiting() else { return };
             self.apply(operation);
         }
     }

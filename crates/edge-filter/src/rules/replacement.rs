@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Context, Rules};
-use crate::snapshot::{Holder, LEARNED, Place};
+use crate::snapshot::{Holder, LEARNED, Place, Snapshot};
 use crate::{AddressRule, Origin, Rule, Target};
 
 /// Lists by their names. Learned rules are in none.
@@ -43,7 +43,13 @@ pub struct Replacement {
 /// The rules as they were when the removal began.
 enum Walk {
     NotBegun,
-    Under(Box<dyn Iterator<Item = (Place, Holder)> + Send>),
+    Under {
+        // Dropped in this order.
+        places: Box<dyn Iterator<Item = (Place, Holder)> + Send>,
+        /// What is walked over is among the retired snapshots already, and freed there in pieces when this lets go of
+        /// it. The walk alone would free it all at once when it ends.
+        _held: Vec<Arc<Snapshot>>,
+    },
     Done,
 }
 
@@ -87,15 +93,19 @@ impl Replacement {
     pub(crate) fn remove_rules(&mut self, rules: &mut Rules, max: usize, context: Context<'_>) -> bool {
         if matches!(self.walk, Walk::NotBegun) {
             self.walk = if self.concerns_any(rules) {
-                let of_live = rules.live_for(context).map(|live| live.places());
-                Walk::Under(Box::new(rules.next.places().chain(of_live.into_iter().flatten())))
+                let live = rules.live_for(context).cloned();
+                let held: Vec<_> =
+                    [Some(rules.next.clone()), live].into_iter().flatten().map(Arc::new).collect();
+                held.iter().for_each(|snapshot| rules.retire(snapshot.clone()));
+                let places: Vec<_> = held.iter().map(|snapshot| snapshot.places()).collect();
+                Walk::Under { places: Box::new(places.into_iter().flatten()), _held: held }
             } else {
                 Walk::Done
             };
         }
-        let Walk::Under(walk) = &mut self.walk else { return true };
+        let Walk::Under { places, .. } = &mut self.walk else { return true };
         for _ in 0..max {
-            let Some((place, holder)) = walk.next() else {
+            let Some((place, holder)) = places.next() else {
                 self.walk = Walk::Done;
                 return true;
             };

@@ -2,10 +2,9 @@
 
 use edge_filter::Operation;
 
-use super::bounds::{Invalid, MAX_OPERATIONS, at_most, list_name};
+use super::bounds::{Invalid, MAX_OPERATIONS, at_most};
 use super::rule::{
-    chunk_from_wire, chunk_to_wire, resource_from_wire, resource_to_wire, rule_from_wire, rule_to_wire,
-    target_from_wire, target_to_wire,
+    resource_from_wire, resource_to_wire, rule_from_wire, rule_to_wire, target_from_wire, target_to_wire,
 };
 use super::wire::{Change, Step};
 
@@ -34,7 +33,8 @@ fn step_to_wire(operation: &Operation) -> Result<Step<'_>, Invalid> {
         Operation::Remove(target) => Step::Remove(target_to_wire(target)?),
         Operation::Forget(target) => Step::Forget(target_to_wire(target)?),
         Operation::ForgetResource(resource) => Step::ForgetResource(resource_to_wire(resource)?),
-        Operation::Replace(list, rules) => Step::Replace(list_name(list)?, chunk_to_wire(rules)?),
+        // Readers apply an operation in one piece, and this one takes as long as there are rules.
+        Operation::Replace(..) => return Err(Invalid::Replacement),
         Operation::Batch(_) => return Err(Invalid::Nested),
     })
 }
@@ -45,6 +45,5 @@ fn step_from_wire(step: Step<'_>) -> Result<Operation, Invalid> {
         Step::Remove(target) => Operation::Remove(target_from_wire(target)?),
         Step::Forget(target) => Operation::Forget(target_from_wire(target)?),
         Step::ForgetResource(resource) => Operation::ForgetResource(resource_from_wire(resource)?),
-        Step::Replace(list, chunk) => Operation::Replace(list_name(list)?.into(), chunk_from_wire(chunk)?),
     })
 }

@@ -164,7 +164,6 @@ pub(super) enum Step<'a> {
     Remove(Target<'a>),
     Forget(Target<'a>),
     ForgetResource(Resource<'a>),
-    Replace(&'a str, Chunk<'a>),
 }
 
 /// A sequence of `MAX` at most. In memory its elements may be many times as large as they are in a frame, so one that

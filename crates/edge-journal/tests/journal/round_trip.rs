@@ -109,8 +109,6 @@ fn operation() -> impl Strategy<Value = Operation> {
         target().prop_map(Operation::Remove),
         target().prop_map(Operation::Forget),
         resource().prop_map(Operation::ForgetResource),
-        ("[a-z]{0,9}", prop::collection::vec(any_rule(), 0..4))
-            .prop_map(|(list, rules)| Operation::Replace(list.into(), rules)),
     ]
     .boxed();
     prop_oneof![3 => one.clone(), 1 => prop::collection::vec(one, 0..4).prop_map(Operation::Batch)]
@@ -205,6 +203,10 @@ fn what_no_reader_takes_is_not_written() {
         put(|rule| rule.target = Target::Client(List::Block, ClientNet::V6(0, 129))),
         "not a network in canonical form"
     );
+    let replacement = Operation::Replace("spam".into(), vec![rules().swap_remove(9)]);
+    let to_file = "all rules of a list as one change: write them to a list file";
+    assert_eq!(refused(replacement.clone()), to_file);
+    assert_eq!(refused(Operation::Batch(vec![replacement])), to_file);
     let path = "not a path in canonical form of at most 16384 bytes";
     assert_eq!(put(|rule| with_path(rule, "/adm/")), path);
     assert_eq!(put(|rule| with_path(rule, &format!("/{}", "a".repeat(16_384)))), path);

@@ -160,9 +160,9 @@ fn operations() -> Vec<Operation> {
         Operation::Remove(address),
         Operation::Remove(rules[8].target.clone()),
         Operation::Forget(last.target.clone()),
+        Operation::Forget(rules[9].target.clone()),
         Operation::ForgetResource(resource(9)),
         Operation::ForgetResource(resource(11)),
-        Operation::Replace("manager".into(), rules.clone()),
     ];
     let mut operations = flat.clone();
     operations.push(Operation::Batch(flat));

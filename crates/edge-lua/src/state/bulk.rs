@@ -77,6 +77,11 @@ impl Bulk {
         self.records.identity().ok()
     }
 
+    /// Whether the draft has a part of it.
+    pub(crate) fn has_drafted(&self) -> bool {
+        !matches!(self.step, Step::Verify)
+    }
+
     /// Works on; whether all of it is in force when the edit ends.
     ///
     /// # Errors

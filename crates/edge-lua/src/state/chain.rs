@@ -24,6 +24,8 @@ pub(crate) struct Chain {
     is_incomplete: bool,
     /// The snapshot that was found bad.
     bad_snapshot: Option<Identity>,
+    /// The draft has a part of a snapshot: only a whole one may publish it, nothing else is followed before that.
+    is_half_drafted: bool,
     /// Lists that come from files of settings: no snapshot replaces them.
     lists_of_settings: Vec<Arc<str>>,
 }
@@ -219,7 +221,7 @@ impl Chain {
                 Ok(Next::Record(Record::Head(head))) => Some(head),
                 Ok(_) => None,
                 Err(e) => {
-                    self.bad_snapshot = records.identity().ok();
+                    self.bad_snapshot = records.identity().ok().filter(|_| is_damage(&e));
                     return Err(e);
                 }
             };
@@ -263,7 +265,7 @@ impl Chain {
 
     /// Tries again what did not work, if something has changed since.
     fn mend(&mut self, way: &mut Way<'_, '_>) {
-        if self.begin_snapshot(way) {
+        if self.begin_snapshot(way) || self.is_half_drafted {
             return;
         }
         self.mended(way);
@@ -316,17 +318,27 @@ impl Chain {
                 way.merge.lessons.are_settled_until(head.learned_until_ms, way.merge.stamps);
                 self.revision = head.revision;
                 (self.journal, self.broken, self.bad_snapshot) = (None, None, None);
-                self.is_incomplete = false;
+                (self.is_incomplete, self.is_half_drafted) = (false, false);
                 self.open_journal(way);
                 self.mended(way);
             }
             (Err(e), Work::List(_, change, list)) => {
                 self.breaks(FileName::List(change.revision), Some((list, change)), e.to_string(), way);
+                if let Some(broken) = self.broken.as_mut().filter(|_| !is_damage(&e)) {
+                    // The same file may be read another time.
+                    broken.seen = None;
+                }
             }
             (Err(e), Work::Snapshot(bulk, _)) => {
-                self.bad_snapshot = bulk.identity();
-                let revision = self.revision;
-                way.health.fails(Part::Rules, format!("{e}; the rules stay those of revision {revision}"));
+                self.bad_snapshot = bulk.identity().filter(|_| is_damage(&e));
+                if bulk.has_drafted() {
+                    self.is_half_drafted = true;
+                    self.breaks(FileName::Snapshot, None, e.to_string(), way);
+                } else {
+                    let revision = self.revision;
+                    way.health
+                        .fails(Part::Rules, format!("{e}; the rules stay those of revision {revision}"));
+                }
             }
             (Err(_), Work::Batch(..)) => {}
         }
@@ -371,6 +383,11 @@ fn has_lost_its_beginning(dir: &StateDir) -> bool {
     let files = dir.rules_files().map(|listing| listing.files).unwrap_or_default();
     let is_beginning = |file: &FileName| matches!(file, FileName::Snapshot | FileName::Journal(0));
     !files.is_empty() && !files.iter().any(is_beginning)
+}
+
+/// Whether the file is bad, and not only its reading failed.
+fn is_damage(e: &ReadError) -> bool {
+    !matches!(e, ReadError::Io { .. })
 }
 
 /// Which file has this name, and how long it is.

@@ -239,3 +239,34 @@ fn rules_whose_beginning_was_removed_are_missed() {
     assert!(one.blocks("192.0.2.1") && !one.state.report().incomplete);
     assert_eq!((one.said("followed again"), one.lines.len()), (1, 2), "{:?}", one.lines);
 }
+
+#[test]
+fn half_a_snapshot_is_not_published_by_what_comes_after_it() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1");
+    let mut one = Worker::start(&dir, START_MS);
+    let (journal, aside) = (dir.join("rules.journal.0"), dir.join("aside"));
+    fs::rename(&journal, &aside).unwrap();
+    one.turn();
+    let batch = (0..100).map(|n| Operation::Put(listed(&format!("198.51.100.{n}"))));
+    writer.append(&Operation::Batch(batch.collect()), START_MS).unwrap();
+    let other = |n: u32| listed(&std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).to_string());
+    writer.rotate((0..30_000).map(other), &["ours".into()], 0, START_MS).unwrap();
+    while !one.filter.edit(one.now_s()).unwrap().has_draft() {
+        one.now_ms += 1000;
+        one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::from_millis(1)));
+    }
+    let snapshot = dir.join("rules.snapshot");
+    let bytes = fs::read(&snapshot).unwrap();
+    fs::write(&snapshot, &bytes[..bytes.len() / 2]).unwrap();
+    fs::rename(&aside, &journal).unwrap();
+    one.turn().turn().turn();
+    assert!(one.blocks("192.0.2.1") && !one.blocks("10.0.0.1"), "{:?}", one.lines);
+    assert_eq!(one.state.revision(), 1);
+    put(&mut writer, "192.0.2.3");
+    writer.rotate([listed("192.0.2.3")], &["ours".into()], 0, START_MS).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.3") && !one.blocks("192.0.2.1") && !one.blocks("10.0.0.1"));
+    assert_eq!(one.state.revision(), writer.revision());
+}
