@@ -81,7 +81,10 @@ impl StateHome {
 
     /// The learned journals among [`StateHome::files`].
     pub fn learned(&self) -> Vec<String> {
-        self.files().into_iter().filter(|name| name.starts_with("learned/")).collect()
+        self.files()
+            .into_iter()
+            .filter(|name| name.starts_with("learned/") && name.ends_with(".journal"))
+            .collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use edge_e2e::Edge;
 
 /// HAProxy's coarse clock may be this much behind ours, milliseconds.
-const CLOCK_LAG_MS: u64 = 20;
+const CLOCK_LAG_MS: u64 = 100;
 
 pub(super) fn now_ms() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
@@ -108,7 +108,7 @@ pub(super) struct Listing {
 
 impl Listing {
     pub(super) fn of(edge: &Edge) -> Self {
-        let asked_s = now_s();
+        let asked_s = (now_ms() - CLOCK_LAG_MS) / 1000;
         let text = edge.cli("show edge rules");
         let mut listing = Self { made_s: asked_s..=now_s(), rules: HashMap::new(), doubled: Vec::new() };
         for line in text.lines().filter(|line| !line.is_empty()) {

@@ -100,6 +100,10 @@ impl Workers {
                     health.fails(part, format!("{name}: was taken over, but cannot be removed: {e}"));
                     true
                 }
+                Ok(()) if other.is_damaged => {
+                    health.works(&part, || format!("{name}: was taken over and set aside"));
+                    false
+                }
                 Ok(()) | Err(_) => {
                     health.gone(name);
                     false
