@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
+use crate::filter::QUEUE;
 use crate::rules::{Context, Rules};
-use crate::{AddressRule, Filter, Operation, Replacement, Rule};
+use crate::snapshot::LEARNED;
+use crate::{AddressRule, Filter, Operation, Replacement, Resource, Rule, Target};
 
 /// The writer's place, for a slice of work: bulk changes go through here in pieces of the caller's size, where
 /// [`Filter::submit`] would make a request's thread do them all. Dropping it publishes what was applied, once, and then
 /// works off what others have submitted meanwhile, with the same guarantee as a submission: nothing waits for the next
-/// one. While it is held submissions wait in the queue, which has room for 64, so hold it for a millisecond or two.
+/// one. While it is held submissions wait in the queue, which has room for 64: [`Edit::settle`] lets them in between two
+/// pieces of work, and hold it for a millisecond or two at most.
 ///
 /// Besides changes that readers see when the edit ends there is one draft, which outlives the edits that work on it:
 /// readers see nothing of it before it is published, and all of it at once then. All other changes go on meanwhile,
@@ -49,15 +52,6 @@ impl Filter {
 }
 
 impl Edit<'_> {
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    /// The next of the changes that were submitted and not applied yet.
-    pub(crate) fn next_waiting(&self) -> Option<Operation> {
-        self.hand_off.filter.next_waiting()
-    }
-
     fn change(&mut self, is_draft: bool, change: impl FnOnce(&mut Rules, Context<'_>)) {
         let filter = self.hand_off.filter;
         let pending = |slot| filter.pending_hits(slot);
@@ -92,6 +86,47 @@ impl Edit<'_> {
         self.rules.end_draft();
     }
 
+    /// Make all changes that were submitted meanwhile, if there are any, and let readers see them and all that was
+    /// applied so far. Between two pieces of a longer edit, so that nobody waits for its end; and before the rules are
+    /// looked at, where a submission may have left its change to another thread.
+    pub fn settle(&mut self) {
+        let filter = self.hand_off.filter;
+        if !filter.has_waiting() {
+            return;
+        }
+        for _ in 0..QUEUE {
+            // Not all at once: a panic in one would lose the others.
+            let Some(operation) = filter.next_waiting() else { break };
+            self.apply(operation);
+        }
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        let applied = std::mem::take(&mut self.applied);
+        if applied > 0 {
+            self.hand_off.filter.publish(&mut self.rules, applied);
+        }
+    }
+
+    /// The rule with this target, ended or not, as all changes so far have left it, those of the draft too.
+    pub fn rule(&self, target: &Target) -> Option<Rule> {
+        self.rules.next().rule(target)
+    }
+
+    /// The learned rules on this resource, whatever their conditions, and the stamps of their lessons.
+    pub fn learned_on(&self, resource: &Resource) -> Vec<(Target, u64)> {
+        let Some(of) = self.rules.next().resources.get(resource) else { return Vec::new() };
+        let learned = of.rules.iter().filter(|rule| rule.source == LEARNED);
+        learned
+            .filter_map(|rule| {
+                let provenance = rule.details.as_ref()?.provenance.as_ref()?;
+                let conditions = rule.conditions.as_deref().cloned().unwrap_or_default();
+                Some((Target::Resource(resource.clone(), conditions), provenance.learned_at_ms))
+            })
+            .collect()
+    }
+
     /// All learned rules as all changes so far have left them, those of the draft too, as
     /// [`Snapshot::learned`](crate::Snapshot::learned) gives them. The walk may outlive the edit.
     pub fn learned(&mut self) -> impl Iterator<Item = Option<Rule>> + Send + use<> {
@@ -106,11 +141,8 @@ impl Edit<'_> {
 
 impl Drop for Edit<'_> {
     fn drop(&mut self) {
-        if self.applied > 0 {
-            self.hand_off.filter.publish(&mut self.rules, self.applied);
-        } else {
-            self.hand_off.filter.show_counts(&self.rules);
-        }
+        self.publish();
+        self.hand_off.filter.show_counts(&self.rules);
     }
 }
 

@@ -149,6 +149,11 @@ impl Filter {
         Context { now_s, settings: &self.settings, pending, is_draft: false }
     }
 
+    /// Whether a change was submitted and not applied yet.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.receiver.is_empty()
+    }
+
     /// For whoever has the writer's lock.
     pub(crate) fn next_waiting(&self) -> Option<Operation> {
         self.receiver.try_recv().ok()
@@ -167,7 +172,7 @@ impl Filter {
             }
             Some(applied)
         };
-        work_off(APPLIED_AT_ONCE, || !self.receiver.is_empty(), apply);
+        work_off(APPLIED_AT_ONCE, || self.has_waiting(), apply);
     }
 
     /// Show readers what so many changes have made of the rules.

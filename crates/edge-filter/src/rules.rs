@@ -76,6 +76,11 @@ impl Rules {
         self.counts
     }
 
+    /// The rules with all changes, those of the draft too.
+    pub(crate) fn next(&self) -> &Snapshot {
+        &self.next
+    }
+
     /// The rules as readers are to see them now, as the snapshot of the next revision.
     pub(crate) fn publish(&mut self) -> Arc<Snapshot> {
         self.next.revision += 1;

@@ -186,18 +186,18 @@ impl Snapshot {
         Some(block)
     }
 
+    /// All entries of both address lists, in no promised order. Shares the tables as they are now.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (List, AddressEntry)> + Send + use<> {
+        let of = |list| self.list(list).entries().map(move |entry| (list, entry));
+        of(List::Allow).chain(of(List::Block))
+    }
+
     /// All rules of one kind with their slots, in no promised order. Shares the snapshot, so it may be kept
     /// between slices of work.
     pub(crate) fn rules(self: Arc<Self>, kind: Kind) -> Box<dyn Iterator<Item = (u32, Rule)> + Send> {
         match kind {
             Kind::Client => Box::new(
-                [List::Allow, List::Block]
-                    .into_iter()
-                    .flat_map({
-                        let snapshot = self.clone();
-                        move |list| snapshot.list(list).entries().map(move |entry| (list, entry))
-                    })
-                    .map(move |(list, entry)| (entry.slot, self.address_rule(list, &entry))),
+                self.addresses().map(move |(list, entry)| (entry.slot, self.address_rule(list, &entry))),
             ),
             Kind::Resource => Box::new(self.resources.entries().flat_map(move |rules| {
                 let rule = |rule: &ResourceRule| (rule.slot, self.resource_rule(&rules, rule));

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use edge_e2e::Edge;
 
 /// HAProxy's coarse clock may be this much behind ours, milliseconds.
-const CLOCK_LAG_MS: u64 = 100;
+const CLOCK_LAG_MS: u64 = 20;
 
 pub(super) fn now_ms() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");

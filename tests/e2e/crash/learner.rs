@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge_e2e::{Answer, Edge, Received, Request, Response};
 use fastrand::Rng;
@@ -16,8 +16,8 @@ const POOL: usize = 25;
 /// The header of a request whose value the backend gives back as `X-Edge-Resource`.
 const TEACH: &str = "x-teach";
 
-/// How long a change may take that another thread makes.
-const HAND_OFF: Duration = Duration::from_millis(500);
+/// What was acknowledged is in force by then, however busy the machine.
+const IN_FORCE: Duration = Duration::from_secs(10);
 
 /// What the backend answers.
 pub(super) fn as_asked(request: &Received) -> Answer {
@@ -39,6 +39,16 @@ struct Subject {
     /// As `show edge rules` names it.
     target: String,
     belief: Belief,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Answered by whom it should be.
+    Right,
+    /// By the other: HAProxy or the backend.
+    Wrong,
+    NoAnswer,
 }
 
 /// What was acknowledged.
@@ -76,7 +86,8 @@ impl Learner {
     }
 
     /// Asks and teaches until told to stop, or until nobody answers. Where `is_steady`, what was acknowledged is in
-    /// force at once; while one worker follows another it may take a moment.
+    /// force, at once or as soon as the thread that works on the rules has seen it; while one worker follows another that
+    /// is not looked at.
     ///
     /// # Errors
     /// HAProxy did something else than the rules say.
@@ -97,35 +108,44 @@ impl Learner {
         let long_lived = matches!(subject.kind, Kind::Method) && self.rng.u8(..3) == 0;
         self.counts.requests += 1;
         let outcome = match (is_held, subject.kind, self.rng.u8(..10)) {
-            (true, Kind::Method, 0..4) => self.take_back(edge, at, is_steady),
+            (true, Kind::Method, 0..4) => self.take_back(edge, at),
             (false, _, 0..7) => {
                 let ttl_s = if long_lived { self.rng.u64(3600..=80_000) } else { self.rng.u64(1..=6) };
-                self.teach(edge, at, ttl_s, is_steady)
+                self.teach(edge, at, ttl_s)
             }
-            _ => {
-                let Ok(answer) = self.send(edge, at, "GET", None) else { return Ok(false) };
-                if is_steady && answer.is_from_backend() == is_held {
-                    let subject = &self.subjects[at];
-                    let passed = if is_held { "passed" } else { "was refused" };
-                    return Err(format!(
-                        "{}: a request {passed} though {:?}",
-                        subject.target, subject.belief
-                    ));
-                }
-                Ok(true)
-            }
+            _ => match self.send(edge, at, "GET", None) {
+                Ok(answer) if answer.is_from_backend() == is_held => Outcome::Wrong,
+                Ok(_) => Outcome::Right,
+                Err(_) => Outcome::NoAnswer,
+            },
         };
-        if outcome.is_err() && !self.stays_wrong(edge, at, is_held) { Ok(true) } else { outcome }
+        if is_steady && outcome == Outcome::Wrong {
+            self.await_right(edge, at)?;
+        }
+        Ok(outcome != Outcome::NoAnswer)
     }
 
-    /// Whether HAProxy still says the contrary. A change that comes while another thread is at work is made by that one, a
-    /// moment after the answer, and HAProxy's clock is late by as long as its processor serves others.
-    fn stays_wrong(&self, edge: &Edge, at: usize, is_held: bool) -> bool {
-        thread::sleep(HAND_OFF);
-        self.send(edge, at, "GET", None).is_ok_and(|answer| answer.is_from_backend() == is_held)
+    /// A lesson that comes while another thread works on the rules is taken by that one, after its response has gone on: soon,
+    /// or where the machine is busy, when that thread has its turn.
+    fn await_right(&self, edge: &Edge, at: usize) -> Result<(), String> {
+        let subject = &self.subjects[at];
+        let started = Instant::now();
+        loop {
+            let Some(is_held) = subject.belief.is_held() else { return Ok(()) };
+            match self.send(edge, at, "GET", None) {
+                // Killed meanwhile.
+                Err(_) => return Ok(()),
+                Ok(answer) if answer.is_from_backend() != is_held => return Ok(()),
+                Ok(_) if started.elapsed() < IN_FORCE => thread::sleep(Duration::from_millis(1)),
+                Ok(answer) => {
+                    let Subject { target, belief, .. } = subject;
+                    return Err(format!("{target}: answered with {} though {belief:?}", answer.status));
+                }
+            }
+        }
     }
 
-    fn teach(&mut self, edge: &Edge, at: usize, ttl_s: u64, is_steady: bool) -> Result<bool, String> {
+    fn teach(&mut self, edge: &Edge, at: usize, ttl_s: u64) -> Outcome {
         let subject = &self.subjects[at];
         let lesson = match subject.kind {
             Kind::Method => format!("false; method; ttl={ttl_s}"),
@@ -135,40 +155,32 @@ impl Learner {
         let asked_ms = now_ms();
         let answer = self.send(edge, at, "GET", Some(&lesson));
         let fact = Fact::made(asked_ms..=now_ms(), ttl_s);
-        self.note(at, answer, fact, is_steady).inspect(|answered| self.counts.lessons += u64::from(*answered))
+        let outcome = self.note(at, answer, fact);
+        self.counts.lessons += u64::from(outcome == Outcome::Right);
+        outcome
     }
 
-    fn take_back(&mut self, edge: &Edge, at: usize, is_steady: bool) -> Result<bool, String> {
+    fn take_back(&mut self, edge: &Edge, at: usize) -> Outcome {
         let answer = self.send(edge, at, "POST", Some("true"));
-        self.note(at, answer, Fact::Absent, is_steady)
-            .inspect(|answered| self.counts.taken_back += u64::from(*answered))
+        let outcome = self.note(at, answer, Fact::Absent);
+        self.counts.taken_back += u64::from(outcome == Outcome::Right);
+        outcome
     }
 
     /// What the answer to a lesson, or its absence, says about a rule.
-    fn note(
-        &mut self,
-        at: usize,
-        answer: io::Result<Response>,
-        fact: Fact,
-        is_steady: bool,
-    ) -> Result<bool, String> {
-        let Subject { target, belief, .. } = &mut self.subjects[at];
+    fn note(&mut self, at: usize, answer: io::Result<Response>, fact: Fact) -> Outcome {
+        let belief = &mut self.subjects[at].belief;
         match answer {
-            Ok(answer) if answer.is_from_backend() => *belief = Belief::sure(fact),
-            // The other worker has not followed yet, and the backend was not asked.
-            Ok(_) if !is_steady => {}
-            Ok(answer) => {
-                return Err(format!(
-                    "{target}: answered with {} by the edge though {belief:?}",
-                    answer.status
-                ));
+            Ok(answer) if answer.is_from_backend() => {
+                *belief = Belief::sure(fact);
+                Outcome::Right
             }
+            Ok(_) => Outcome::Wrong,
             Err(_) => {
                 belief.or(fact);
-                return Ok(false);
+                Outcome::NoAnswer
             }
         }
-        Ok(true)
     }
 
     fn send(&self, edge: &Edge, at: usize, method: &str, lesson: Option<&str>) -> io::Result<Response> {

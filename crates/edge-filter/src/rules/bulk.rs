@@ -51,9 +51,10 @@ impl Rules {
         let (mut ends, mut described, mut in_turn) = (Ends::default(), Vec::new(), Vec::new());
         for which in [List::Allow, List::Block] {
             let Self { next, slots, expiry, .. } = self;
-            let (table, cells, texts) = match which {
-                List::Allow => (&mut next.allow, &mut next.cells, &mut next.details),
-                List::Block => (&mut next.block, &mut next.cells, &mut next.details),
+            let (cells, texts) = (&mut next.cells, &mut next.details);
+            let table = match which {
+                List::Allow => &mut next.allow,
+                List::Block => &mut next.block,
             };
             let mut last = None;
             table.insert_many(which, rules, |coming, other| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Holder, Kept, LEARNED, Place, SlotDetails, Snapshot};
 use crate::rule::Details;
-use crate::{AddressTable, List, Target};
+use crate::{AddressEntry, AddressTable, List, Target};
 
 impl Snapshot {
     /// The rule that has this target.
@@ -81,14 +81,13 @@ impl Snapshot {
 
     /// All rules with their places, in no promised order. Shares the snapshot as it is now.
     pub(crate) fn places(&self) -> impl Iterator<Item = (Place, Holder)> + Send + use<> {
-        let of = |list: List| {
-            let entries = self.list(list).entries();
-            entries.map(move |entry| (Place::Client(list, entry.net), Holder::from(&entry)))
-        };
+        let place =
+            |(list, entry): (List, AddressEntry)| (Place::Client(list, entry.net), Holder::from(&entry));
+        let clients = self.addresses().map(place);
         let resources = self.resources.entries().flat_map(|of| {
             let place = |slot| Place::Resource(of.resource.clone(), slot);
             of.rules.iter().map(|rule| (place(rule.slot), Holder::from(rule))).collect::<Vec<_>>()
         });
-        of(List::Allow).chain(of(List::Block)).chain(resources)
+        clients.chain(resources)
     }
 }

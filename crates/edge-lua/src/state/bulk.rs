@@ -87,7 +87,7 @@ impl Bulk {
     /// # Errors
     /// The file cannot be trusted. While it was verified, nothing was changed.
     pub(crate) fn work(&mut self, merge: &mut Merge<'_>, budget: Budget) -> Result<bool, ReadError> {
-        while !budget.is_spent() {
+        while !merge.is_due(budget) {
             if !matches!(self.step, Step::RemoveOthers) && self.next_chunk()? {
                 self.work_on_chunk(merge);
                 continue;

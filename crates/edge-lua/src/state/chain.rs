@@ -103,7 +103,7 @@ impl Chain {
             self.mend(way);
         }
         loop {
-            if way.budget.is_spent() {
+            if way.merge.is_due(way.budget) {
                 return true;
             }
             if self.work.is_some() {
@@ -295,7 +295,7 @@ impl Chain {
         let Some(mut work) = self.work.take() else { return true };
         let ended = match &mut work {
             Work::Batch(operations, change) => loop {
-                if way.budget.is_spent() {
+                if way.merge.is_due(way.budget) {
                     break Ok(false);
                 }
                 match operations.next() {

@@ -44,12 +44,19 @@ pub(crate) struct Merge<'a> {
 }
 
 impl Merge<'_> {
+    /// Whether the work has to go on another time: to be asked between two pieces of it. Lets threads in that learned
+    /// something meanwhile, so that what a backend said holds for the next request and not only when the slice is over.
+    pub(crate) fn is_due(&mut self, budget: Budget) -> bool {
+        self.edit.settle();
+        budget.is_spent()
+    }
+
     /// What threads of this worker took back; whether that was all. An older lesson that was read from another journal
     /// meanwhile goes as well.
     pub(crate) fn remember(&mut self, taken_back: &Receiver<(Taken, u64)>, budget: Budget) -> bool {
         while let Ok((taken, stamp_ms)) = taken_back.try_recv() {
             self.take_back(stamp_ms, taken.operation());
-            if budget.is_spent() {
+            if self.is_due(budget) {
                 return taken_back.is_empty();
             }
         }

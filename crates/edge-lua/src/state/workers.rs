@@ -144,7 +144,7 @@ impl Other {
         }
         let Some(records) = &mut self.records else { return false };
         loop {
-            if budget.is_spent() {
+            if merge.is_due(budget) {
                 return true;
             }
             match records.next() {

@@ -72,7 +72,8 @@ fn a_large_batch_is_seen_as_one_change() {
     // The first slice begins the batch and is over before any of it is applied.
     let mut budget = Budget::of(std::time::Duration::ZERO);
     let mut slices = 0;
-    while one.state.sync(&one.filter, one.now_ms, budget) != (revision, false) {
+    // The last slice may be over before it has looked for more.
+    while one.state.sync(&one.filter, one.now_ms, budget).0 != revision {
         slices += 1;
         assert_eq!(one.filter.snapshot().counts().block, 0, "part of it is seen");
         assert!(slices < 100_000, "it does not end");
