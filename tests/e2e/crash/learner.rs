@@ -57,6 +57,8 @@ pub(super) struct Counts {
     pub(super) lessons: u64,
     pub(super) taken_back: u64,
     pub(super) requests: u64,
+    /// Answers that were wrong at first: another thread was at work.
+    pub(super) late: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +122,7 @@ impl Learner {
             },
         };
         if is_steady && outcome == Outcome::Wrong {
+            self.counts.late += 1;
             self.await_right(edge, at)?;
         }
         Ok(outcome != Outcome::NoAnswer)

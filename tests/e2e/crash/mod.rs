@@ -342,7 +342,8 @@ impl fmt::Display for Tally {
 impl fmt::Display for Soak<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sum = |count: fn(&Learner) -> u64| self.learners.iter().map(count).sum::<u64>();
-        write!(f, "{}, requests: {}, ", self.tally, sum(|learner| learner.counts.requests))?;
+        write!(f, "{}, requests: {}, ", self.tally, sum(|l| l.counts.requests))?;
+        write!(f, "late: {}, ", sum(|l| l.counts.late))?;
         write!(f, "lessons: {}, taken back: {}, ", sum(|l| l.counts.lessons), sum(|l| l.counts.taken_back))?;
         write!(f, "changes: {}, restarted writers: {}", self.manager.changes, self.manager.restarts)
     }
