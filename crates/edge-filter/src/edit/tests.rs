@@ -350,6 +350,34 @@ fn a_submission_frees_little_of_what_a_large_change_has_replaced() {
 }
 
 #[test]
+fn a_replacement_removes_the_lessons_before_its_stamp_that_are_not_kept() {
+    let filter = Filter::new(Settings::default());
+    let before_ms = u64::from(NOW_S) * 1000;
+    let lesson = |rule: Rule, stamp_ms| {
+        let from = Provenance { learned_at_ms: stamp_ms, ..Provenance::default() };
+        Rule { origin: Origin::Learned(from.into()), ..rule }
+    };
+    let of =
+        |at, stamp_ms| [client(at, "", NEVER), on_path(at, "", NEVER)].map(|rule| lesson(rule, stamp_ms));
+    let all = [of(0, before_ms - 1), of(1, before_ms - 1), of(2, before_ms), of(3, before_ms - 1)];
+    all.iter().flatten().for_each(|rule| filter.submit(Operation::Put(rule.clone()), NOW_S).unwrap());
+    filter.submit(Operation::Put(client(9, "other", NEVER)), NOW_S).unwrap();
+    let lists = Lists::AllBut(vec!["other".into()]);
+    let mut replacement = Replacement::new(lists).with_lessons_before(before_ms);
+    replacement.keep(&mut edit(&filter, NOW_S), &of(1, 0));
+    while !replacement.remove_others(&mut edit(&filter, NOW_S), 1) {
+        // Learned anew while it is walked over, with the same end.
+        of(3, before_ms).into_iter().for_each(|rule| filter.submit(Operation::Put(rule), NOW_S).unwrap());
+        assert_eq!(filter.snapshot().counts().learned, 8, "unseen before it is published");
+    }
+    edit(&filter, NOW_S).publish_draft();
+    let mut left = vec![client(9, "", NEVER).target];
+    left.extend([1, 2, 3].into_iter().flat_map(|at| of(at, 0)).map(|rule| rule.target));
+    left.sort();
+    assert_eq!(rules(&filter).into_keys().collect::<Vec<_>>(), left);
+}
+
+#[test]
 fn the_end_of_a_walk_frees_nothing_by_itself() {
     let filter = Filter::new(Settings::default());
     let (rules, reasons) = many_on_resources(100);

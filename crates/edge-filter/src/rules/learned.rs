@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Rules;
 use crate::Rule;
-use crate::snapshot::{LEARNED, Snapshot};
+use crate::snapshot::{LEARNED, Place, Snapshot};
 
 impl Rules {
     /// All learned rules, those of the draft too.
@@ -30,6 +30,18 @@ impl Snapshot {
             learned.collect::<Vec<_>>()
         });
         clients.chain(resources)
+    }
+
+    /// The stamp of the lesson in this place; `None` where there is none.
+    pub(crate) fn learned_at_ms(&self, place: &Place) -> Option<u64> {
+        let details = match place {
+            Place::Client(list, net) => self.address_details(self.list(*list).get(*net)?.slot)?,
+            Place::Resource(resource, slot) => {
+                let rules = &self.resources.get(resource)?.rules;
+                rules.iter().find(|rule| rule.slot == *slot)?.details.as_deref()?
+            }
+        };
+        details.provenance.as_ref().map(|from| from.learned_at_ms)
     }
 }
 

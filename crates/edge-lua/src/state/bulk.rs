@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use edge_filter::{AddressRule, Lists, Operation, Replacement, Rule};
-use edge_journal::{Identity, Next, ReadError, Record, Records};
+use edge_journal::{Head, Identity, Next, ReadError, Record, Records};
 
 use super::budget::Budget;
 use super::merge::Merge;
@@ -28,6 +28,8 @@ pub(crate) struct Bulk {
     replacement: Replacement,
     step: Step,
     stamp_ms: u64,
+    /// The file speaks for all lessons before this stamp; that of a list for none.
+    learned_until_ms: u64,
 }
 
 enum Step {
@@ -53,23 +55,36 @@ impl Chunk {
 }
 
 impl Bulk {
-    /// Of a file that `records` has not begun to read. `lists` are what its rules replace.
-    pub(crate) fn new(records: Records, lists: Lists, stamp_ms: u64) -> Self {
+    /// Of the file of a list, which `records` has not begun to read.
+    pub(crate) fn of_list(records: Records, list: Arc<str>, stamp_ms: u64) -> Self {
+        Self::new(records, Replacement::new(Lists::One(list)), stamp_ms)
+    }
+
+    /// Of the snapshot with this head: it replaces all rules of lists but those of `spared`, and all lessons that it
+    /// speaks for.
+    pub(crate) fn of_snapshot(records: Records, head: &Head, spared: Vec<Arc<str>>) -> Self {
+        let learned_until_ms = head.learned_until_ms;
+        let replacement = Replacement::new(Lists::AllBut(spared)).with_lessons_before(learned_until_ms);
+        Self { learned_until_ms, ..Self::new(records, replacement, head.stamp_ms) }
+    }
+
+    fn new(records: Records, replacement: Replacement, stamp_ms: u64) -> Self {
         Self {
             records,
             chunk: None,
             ahead: None,
             piece_rules: PIECE_RULES,
-            replacement: Replacement::new(lists),
+            replacement,
             step: Step::Verify,
             stamp_ms,
+            learned_until_ms: 0,
         }
     }
 
-    /// The same where there are no such rules yet: what can be read of the file is put at once.
-    pub(crate) fn at_the_start(records: Records, stamp_ms: u64) -> Self {
-        let of_no_list = Self::new(records, Lists::AllBut(Vec::new()), stamp_ms);
-        Self { step: Step::Put, piece_rules: AT_ONCE_AT_THE_START, ..of_no_list }
+    /// Of the snapshot where there are no rules yet: what can be read of the file is put at once.
+    pub(crate) fn at_the_start(records: Records, head: &Head) -> Self {
+        let of_snapshot = Self::of_snapshot(records, head, Vec::new());
+        Self { step: Step::Put, piece_rules: AT_ONCE_AT_THE_START, ..of_snapshot }
     }
 
     /// Which file it is.
@@ -100,6 +115,8 @@ impl Bulk {
                 }
                 Step::Verify => {
                     self.records.rewind();
+                    // Before anything is removed: what is read of journals from now on must not bring it back.
+                    merge.lessons.are_settled_until(self.learned_until_ms, merge.stamps);
                     self.step = Step::RemoveOthers;
                 }
                 Step::Put => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use edge_filter::{Lists, Operation};
+use edge_filter::Operation;
 use edge_journal::{FileName, Head, Identity, Next, ReadError, Record, Records, StateDir};
 
 use super::budget::Budget;
@@ -88,7 +88,7 @@ impl Chain {
         let Some((records, head)) = self.open_snapshot(way, true) else { return };
         self.revision = head.revision;
         way.merge.lessons.are_settled_until(head.learned_until_ms, way.merge.stamps);
-        let mut bulk = Bulk::at_the_start(records, head.stamp_ms);
+        let mut bulk = Bulk::at_the_start(records, &head);
         if let Err(e) = bulk.work(way.merge, Budget::UNLIMITED) {
             self.bad_snapshot = bulk.identity();
             self.is_incomplete = true;
@@ -205,7 +205,7 @@ impl Chain {
         let file = FileName::List(change.revision);
         match Records::open(way.dir, &file) {
             Ok(records) => {
-                let bulk = Bulk::new(records, Lists::One(list.clone()), change.stamp_ms);
+                let bulk = Bulk::of_list(records, list.clone(), change.stamp_ms);
                 self.work = Some(Work::List(bulk, change, list));
             }
             Err(e) => self.breaks(file, Some((list, change)), e.to_string(), way),
@@ -258,7 +258,7 @@ impl Chain {
         if head.revision <= self.revision && !self.is_incomplete {
             return false;
         }
-        let bulk = Bulk::new(records, Lists::AllBut(self.lists_of_settings.clone()), head.stamp_ms);
+        let bulk = Bulk::of_snapshot(records, &head, self.lists_of_settings.clone());
         self.work = Some(Work::Snapshot(bulk, head));
         true
     }
@@ -315,7 +315,6 @@ impl Chain {
             }
             (Ok(true), Work::Batch(_, change) | Work::List(_, change, _)) => self.done(change, way),
             (Ok(true), Work::Snapshot(_, head)) => {
-                way.merge.lessons.are_settled_until(head.learned_until_ms, way.merge.stamps);
                 self.revision = head.revision;
                 (self.journal, self.broken, self.bad_snapshot) = (None, None, None);
                 (self.is_incomplete, self.is_half_drafted) = (false, false);
