@@ -18,7 +18,8 @@ const AT_ONCE_AT_THE_START: usize = 1 << 18;
 
 /// A file being taken over.
 pub(crate) struct Bulk {
-    records: Records,
+    /// `None` where no rules follow those that go.
+    records: Option<Records>,
     /// What of the last record is still to be worked on.
     chunk: Option<(Chunk, usize)>,
     /// What was read beyond it.
@@ -57,7 +58,7 @@ impl Chunk {
 impl Bulk {
     /// Of the file of a list, which `records` has not begun to read.
     pub(crate) fn of_list(records: Records, list: Arc<str>, stamp_ms: u64) -> Self {
-        Self::new(records, Replacement::new(Lists::One(list)), stamp_ms)
+        Self::new(Some(records), Replacement::new(Lists::One(list)), stamp_ms)
     }
 
     /// Of the snapshot with this head: it replaces all rules of lists but those of `spared`, and all lessons that it
@@ -65,10 +66,15 @@ impl Bulk {
     pub(crate) fn of_snapshot(records: Records, head: &Head, spared: Vec<Arc<str>>) -> Self {
         let learned_until_ms = head.learned_until_ms;
         let replacement = Replacement::new(Lists::AllBut(spared)).with_lessons_before(learned_until_ms);
-        Self { learned_until_ms, ..Self::new(records, replacement, head.stamp_ms) }
+        Self { learned_until_ms, ..Self::new(Some(records), replacement, head.stamp_ms) }
     }
 
-    fn new(records: Records, replacement: Replacement, stamp_ms: u64) -> Self {
+    /// Of no file: all rules of lists but those of `spared` go.
+    pub(crate) fn of_nothing(spared: Vec<Arc<str>>) -> Self {
+        Self { step: Step::RemoveOthers, ..Self::new(None, Replacement::new(Lists::AllBut(spared)), 0) }
+    }
+
+    fn new(records: Option<Records>, replacement: Replacement, stamp_ms: u64) -> Self {
         Self {
             records,
             chunk: None,
@@ -89,7 +95,7 @@ impl Bulk {
 
     /// Which file it is.
     pub(crate) fn identity(&self) -> Option<Identity> {
-        self.records.identity().ok()
+        self.records.as_ref()?.identity().ok()
     }
 
     /// Whether the draft has a part of it.
@@ -114,7 +120,7 @@ impl Bulk {
                     }
                 }
                 Step::Verify => {
-                    self.records.rewind();
+                    self.records.iter_mut().for_each(Records::rewind);
                     // Before anything is removed: what is read of journals from now on must not bring it back.
                     merge.lessons.are_settled_until(self.learned_until_ms, merge.stamps);
                     self.step = Step::RemoveOthers;
@@ -155,8 +161,9 @@ impl Bulk {
         if let Some(ahead) = self.ahead.take() {
             return ahead.map(Some);
         }
+        let Some(records) = &mut self.records else { return Ok(None) };
         loop {
-            return Ok(Some(match self.records.next()? {
+            return Ok(Some(match records.next()? {
                 Next::Record(Record::Rules(rules)) => Chunk::Rules(rules),
                 Next::Record(Record::Addresses { list, reason, rules }) => {
                     Chunk::Addresses(list, reason, rules)
