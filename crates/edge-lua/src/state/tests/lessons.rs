@@ -265,3 +265,39 @@ fn what_is_appended_behind_damage_is_neither_given_up_nor_removed() {
     assert_eq!(std::fs::read(aside).unwrap(), bytes, "somebody may look at it");
     assert!(Worker::start(&dir, new.now_ms).refuses("/c"));
 }
+
+/// Files of other workers that this process has open.
+fn open_journals(dir: &Path) -> usize {
+    let learned = dir.join("learned");
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).filter(|to| to.starts_with(&learned)).count()
+}
+
+#[test]
+fn many_journals_of_the_dead_are_opened_in_slices_too() {
+    const DEAD: usize = 300;
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let before = open_journals(&dir);
+    let state_dir = edge_journal::StateDir::open(&dir).unwrap();
+    let end_s = (START_MS / 1000) as u32 + 600;
+    for n in 0..DEAD {
+        let journal =
+            edge_journal::LearnedJournal::create(&state_dir, &format!("dead-{n}"), START_MS).unwrap();
+        let lesson = learned(&format!("/{n}"), START_MS, end_s);
+        journal.append(START_MS, &Operation::Put(lesson)).unwrap();
+    }
+    one.now_ms += 1000;
+    let turn = one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::ZERO));
+    assert!(turn.is_cut && !one.refuses("/0"));
+    assert_eq!(open_journals(&dir), before, "there was no time to open any");
+    assert!(Worker::start(&dir, START_MS).refuses(&format!("/{}", DEAD - 1)), "all are read at the start");
+    while one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::from_millis(1))).is_cut {}
+    one.turn();
+    assert!((0..DEAD).all(|n| one.refuses(&format!("/{n}"))));
+    for _ in 0..2 * DEAD {
+        one.turn();
+    }
+    assert_eq!((journals(&dir).len(), one.lines.len()), (1, 0), "all are taken over: {:?}", one.lines);
+}
