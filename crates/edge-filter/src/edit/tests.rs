@@ -235,7 +235,7 @@ proptest! {
                 let end = new.len().min(put + slice);
                 for rule in &new[put..end] {
                     match AddressRule::of(rule).filter(|_| as_addresses) {
-                        Some(address) => edit.draft_addresses(&"list".into(), &rule.reason, &[address]),
+                        Some(address) => _ = edit.draft_addresses(&"list".into(), &rule.reason, &[address]),
                         None => edit.draft(Operation::Put(rule.clone())),
                     }
                 }
@@ -285,16 +285,19 @@ proptest! {
             for filter in [&at_once, &in_turn] {
                 filter.submit(Operation::Put(lesson.clone()), now_s).unwrap();
             }
-            edit(&at_once, now_s).draft_addresses(&"list".into(), &reason, &rules);
+            let replaced = edit(&at_once, now_s).draft_addresses(&"list".into(), &reason, &rules);
             edit(&at_once, now_s).publish_draft();
             let mut edit = in_turn.edit(now_s).unwrap();
+            let mut lessons = Vec::new();
             for rule in rules {
                 let AddressRule { action, expires_at_s, .. } = rule;
+                lessons.extend(edit.has_lesson(&rule.target()).then(|| rule.target()));
                 let origin = Origin::List("list".into());
                 let reason = reason.clone();
                 edit.apply(Operation::Put(Rule { target: rule.target(), action, expires_at_s, origin, reason }));
             }
             drop(edit);
+            prop_assert_eq!(replaced, lessons);
             prop_assert_eq!(in_force(&at_once, 0), in_force(&in_turn, 0));
             prop_assert_eq!(at_once.counters().changes, in_turn.counters().changes);
             prop_assert_eq!(at_once.snapshot().counts(), in_turn.snapshot().counts());

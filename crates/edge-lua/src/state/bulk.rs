@@ -187,7 +187,10 @@ impl Bulk {
                 }
             }
             Chunk::Addresses(list, reason, rules) if is_verified => {
-                merge.edit.draft_addresses(list, reason, rules.get(piece).unwrap_or_default());
+                let rules = rules.get(piece).unwrap_or_default();
+                for target in merge.edit.draft_addresses(list, reason, rules) {
+                    merge.overtaken(self.stamp_ms, target);
+                }
             }
             Chunk::Rules(rules) => {
                 self.replacement.keep(&mut merge.edit, rules.get(piece).unwrap_or_default())

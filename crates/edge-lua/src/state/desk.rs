@@ -158,7 +158,8 @@ impl Desk {
         let state = place.state;
         let lessons = &mut self.lessons;
         let (stamps, max_ttl_s, now_ms) = (&state.stamps, place.max_ttl_s(), place.now_ms);
-        let mut merge = Merge { edit, lessons, stamps, max_ttl_s, now_ms };
+        let own = &state.own;
+        let mut merge = Merge { edit, lessons, own, stamps, max_ttl_s, now_ms };
         // First of all: what this worker took back outlives older lessons of others.
         if !merge.remember(&state.to_remember, budget) {
             return true;
