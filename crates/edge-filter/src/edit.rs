@@ -75,9 +75,17 @@ impl Edit<'_> {
     }
 
     /// Put rules of one list that have their reason in common, as part of the draft. The same as a
-    /// [`Operation::Put`] of each in turn, and several times as fast, the more so the more come at once.
-    pub fn draft_addresses(&mut self, list: &Arc<str>, reason: &Arc<str>, rules: &[AddressRule]) {
-        self.change(true, |all, context| all.put_addresses(list, reason, rules, context));
+    /// [`Operation::Put`] of each in turn, and several times as fast, the more so the more come at once. Gives the
+    /// targets of the learned rules that they replace.
+    pub fn draft_addresses(
+        &mut self,
+        list: &Arc<str>,
+        reason: &Arc<str>,
+        rules: &[AddressRule],
+    ) -> Vec<Target> {
+        let mut lessons = Vec::new();
+        self.change(true, |all, context| lessons = all.put_addresses(list, reason, rules, context));
+        lessons
     }
 
     /// Let readers see all that was drafted when this edit ends. Without a draft it does nothing.
@@ -112,6 +120,11 @@ impl Edit<'_> {
     /// The rule with this target, ended or not, as all changes so far have left it, those of the draft too.
     pub fn rule(&self, target: &Target) -> Option<Rule> {
         self.rules.next().rule(target)
+    }
+
+    /// Whether the rule with this target was learned, by the same.
+    pub fn has_lesson(&self, target: &Target) -> bool {
+        self.rules.next().has_lesson(target)
     }
 
     /// The learned rules on this resource, whatever their conditions, and the stamps of their lessons.

@@ -235,7 +235,7 @@ proptest! {
                 let end = new.len().min(put + slice);
                 for rule in &new[put..end] {
                     match AddressRule::of(rule).filter(|_| as_addresses) {
-                        Some(address) => edit.draft_addresses(&"list".into(), &rule.reason, &[address]),
+                        Some(address) => _ = edit.draft_addresses(&"list".into(), &rule.reason, &[address]),
                         None => edit.draft(Operation::Put(rule.clone())),
                     }
                 }
@@ -285,16 +285,19 @@ proptest! {
             for filter in [&at_once, &in_turn] {
                 filter.submit(Operation::Put(lesson.clone()), now_s).unwrap();
             }
-            edit(&at_once, now_s).draft_addresses(&"list".into(), &reason, &rules);
+            let replaced = edit(&at_once, now_s).draft_addresses(&"list".into(), &reason, &rules);
             edit(&at_once, now_s).publish_draft();
             let mut edit = in_turn.edit(now_s).unwrap();
+            let mut lessons = Vec::new();
             for rule in rules {
                 let AddressRule { action, expires_at_s, .. } = rule;
+                lessons.extend(edit.has_lesson(&rule.target()).then(|| rule.target()));
                 let origin = Origin::List("list".into());
                 let reason = reason.clone();
                 edit.apply(Operation::Put(Rule { target: rule.target(), action, expires_at_s, origin, reason }));
             }
             drop(edit);
+            prop_assert_eq!(replaced, lessons);
             prop_assert_eq!(in_force(&at_once, 0), in_force(&in_turn, 0));
             prop_assert_eq!(at_once.counters().changes, in_turn.counters().changes);
             prop_assert_eq!(at_once.snapshot().counts(), in_turn.snapshot().counts());
@@ -347,6 +350,34 @@ fn a_submission_frees_little_of_what_a_large_change_has_replaced() {
     assert!(after - unfreed(&reasons) <= 64, "a piece is no more than a resource");
     while filter.upkeep(1, 100) == 100 {}
     assert_eq!(unfreed(&reasons), 0);
+}
+
+#[test]
+fn a_replacement_removes_the_lessons_before_its_stamp_that_are_not_kept() {
+    let filter = Filter::new(Settings::default());
+    let before_ms = u64::from(NOW_S) * 1000;
+    let lesson = |rule: Rule, stamp_ms| {
+        let from = Provenance { learned_at_ms: stamp_ms, ..Provenance::default() };
+        Rule { origin: Origin::Learned(from.into()), ..rule }
+    };
+    let of =
+        |at, stamp_ms| [client(at, "", NEVER), on_path(at, "", NEVER)].map(|rule| lesson(rule, stamp_ms));
+    let all = [of(0, before_ms - 1), of(1, before_ms - 1), of(2, before_ms), of(3, before_ms - 1)];
+    all.iter().flatten().for_each(|rule| filter.submit(Operation::Put(rule.clone()), NOW_S).unwrap());
+    filter.submit(Operation::Put(client(9, "other", NEVER)), NOW_S).unwrap();
+    let lists = Lists::AllBut(vec!["other".into()]);
+    let mut replacement = Replacement::new(lists).with_lessons_before(before_ms);
+    replacement.keep(&mut edit(&filter, NOW_S), &of(1, 0));
+    while !replacement.remove_others(&mut edit(&filter, NOW_S), 1) {
+        // Learned anew while it is walked over, with the same end.
+        of(3, before_ms).into_iter().for_each(|rule| filter.submit(Operation::Put(rule), NOW_S).unwrap());
+        assert_eq!(filter.snapshot().counts().learned, 8, "unseen before it is published");
+    }
+    edit(&filter, NOW_S).publish_draft();
+    let mut left = vec![client(9, "", NEVER).target];
+    left.extend([1, 2, 3].into_iter().flat_map(|at| of(at, 0)).map(|rule| rule.target));
+    left.sort();
+    assert_eq!(rules(&filter).into_keys().collect::<Vec<_>>(), left);
 }
 
 #[test]

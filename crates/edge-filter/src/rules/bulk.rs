@@ -10,23 +10,26 @@ use crate::{AddressEntry, AddressRule, List, Origin, Rule, Target};
 
 impl Rules {
     /// Put these rules of one list. The same as one put after the other, but each step is taken for all of them
-    /// in the order of what it changes.
+    /// in the order of what it changes. Gives the targets of the learned rules that they replace.
     pub(crate) fn put_addresses(
         &mut self,
         list: &Arc<str>,
         reason: &Arc<str>,
         rules: &[AddressRule],
         context: Context<'_>,
-    ) {
-        let in_turn = match self.put_many(list, reason, rules, context) {
+    ) -> Vec<Target> {
+        let mut lessons = Vec::new();
+        let in_turn = match self.put_many(list, reason, rules, &mut lessons, context) {
             Some(rest) => rest,
             None => rules.to_vec(),
         };
         for AddressRule { list: which, net, action, expires_at_s } in in_turn {
             let origin = Origin::List(list.clone());
             let target = Target::Client(which, net);
+            lessons.extend(self.next.has_lesson(&target).then(|| target.clone()));
             self.put(Rule { target, action, expires_at_s, origin, reason: reason.clone() }, context);
         }
+        lessons
     }
 
     /// Put those that replace no rule but a live one and are not replaced among themselves; the others are given
@@ -37,6 +40,7 @@ impl Rules {
         list: &Arc<str>,
         reason: &Arc<str>,
         rules: &[AddressRule],
+        lessons: &mut Vec<Target>,
         context: Context<'_>,
     ) -> Option<Vec<AddressRule>> {
         let now_s = context.now_s;
@@ -68,7 +72,10 @@ impl Rules {
                 let slot = match other {
                     Some(AddressEntry { slot, expires_at_s, source, .. }) => {
                         expiry.remove(expires_at_s, slot, None);
-                        next.learned -= usize::from(source == LEARNED);
+                        if source == LEARNED {
+                            next.learned -= 1;
+                            lessons.push(Target::Client(which, net));
+                        }
                         if details.is_none() && texts.len() > 0 {
                             texts.remove(texts.keys().hash_one(slot), |other| other.slot == slot);
                         }

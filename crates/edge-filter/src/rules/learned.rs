@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Rules;
-use crate::Rule;
-use crate::snapshot::{LEARNED, Snapshot};
+use crate::snapshot::{LEARNED, Place, Snapshot};
+use crate::{Rule, Target};
 
 impl Rules {
     /// All learned rules, those of the draft too.
@@ -31,6 +31,23 @@ impl Snapshot {
         });
         clients.chain(resources)
     }
+
+    /// Whether the rule with this target was learned.
+    pub(crate) fn has_lesson(&self, target: &Target) -> bool {
+        self.holder(target).is_some_and(|holder| holder.source == LEARNED)
+    }
+
+    /// The stamp of the lesson in this place; `None` where there is none.
+    pub(crate) fn learned_at_ms(&self, place: &Place) -> Option<u64> {
+        let details = match place {
+            Place::Client(list, net) => self.address_details(self.list(*list).get(*net)?.slot)?,
+            Place::Resource(resource, slot) => {
+                let rules = &self.resources.get(resource)?.rules;
+                rules.iter().find(|rule| rule.slot == *slot)?.details.as_deref()?
+            }
+        };
+        details.provenance.as_ref().map(|from| from.learned_at_ms)
+    }
 }
 
 #[cfg(test)]
@@ -38,7 +55,7 @@ mod tests {
     use super::*;
     use crate::{
         Action, CanonicalPath, Conditions, Filter, List, NEVER, Operation, Origin, ParameterSegments,
-        Provenance, Resource, Settings, Status, Target,
+        Provenance, Resource, Settings, Status,
     };
 
     const NOW_S: u32 = 1000;

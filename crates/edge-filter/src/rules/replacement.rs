@@ -33,6 +33,8 @@ impl Lists {
 /// stays if that comes after the removal has begun.
 pub struct Replacement {
     lists: Lists,
+    /// Lessons before this stamp are replaced as well.
+    learned_before_ms: u64,
     /// Whether each source is one of the lists.
     replaced: Vec<bool>,
     /// A bit for each slot: whether its rule stays.
@@ -62,15 +64,31 @@ impl fmt::Debug for Replacement {
 impl Replacement {
     /// Of the rules of these lists.
     pub fn new(lists: Lists) -> Self {
-        Self { lists, replaced: Vec::new(), stays: Vec::new(), walk: Walk::NotBegun }
+        Self { lists, learned_before_ms: 0, replaced: Vec::new(), stays: Vec::new(), walk: Walk::NotBegun }
     }
 
-    /// Whether any rules of these lists may exist.
+    /// Replace all lessons that are stamped before this, milliseconds, as well: those that stay are kept, or put
+    /// again.
+    #[must_use]
+    pub fn with_lessons_before(self, learned_before_ms: u64) -> Self {
+        Self { learned_before_ms, ..self }
+    }
+
+    /// Whether any rules that are replaced may exist.
     fn concerns_any(&mut self, rules: &Rules) -> bool {
         let names = rules.next.sources.iter().enumerate().skip(self.replaced.len());
         let replaced = names.map(|(at, name)| at != usize::from(LEARNED) && self.lists.holds(name));
         self.replaced.extend(replaced);
-        self.replaced.contains(&true)
+        self.learned_before_ms > 0 || self.replaced.contains(&true)
+    }
+
+    /// Whether the rule in this place goes unless it is kept.
+    fn replaces(&self, rules: &Rules, place: &Place, holder: Holder) -> bool {
+        if holder.source == LEARNED {
+            // As it is now: learned anew meanwhile, it is another lesson.
+            return rules.next.learned_at_ms(place).is_some_and(|stamp_ms| stamp_ms < self.learned_before_ms);
+        }
+        self.replaced.get(usize::from(holder.source)) == Some(&true)
     }
 
     /// Keep the rules with these targets.
@@ -103,8 +121,8 @@ impl Replacement {
                 Walk::Done
             };
         }
-        let Walk::Under { places, .. } = &mut self.walk else { return true };
         for _ in 0..max {
+            let Walk::Under { places, .. } = &mut self.walk else { return true };
             let Some((place, holder)) = places.next() else {
                 self.walk = Walk::Done;
                 return true;
@@ -113,7 +131,7 @@ impl Replacement {
                 .stays
                 .get(holder.slot as usize / 64)
                 .is_some_and(|word| word >> (holder.slot % 64) & 1 != 0);
-            if !stays && self.replaced.get(usize::from(holder.source)) == Some(&true) {
+            if !stays && self.replaces(rules, &place, holder) {
                 rules.remove_holder(&place, holder, context);
             }
         }

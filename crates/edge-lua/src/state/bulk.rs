@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use edge_filter::{AddressRule, Lists, Operation, Replacement, Rule};
-use edge_journal::{Identity, Next, ReadError, Record, Records};
+use edge_journal::{Head, Identity, Next, ReadError, Record, Records};
 
 use super::budget::Budget;
 use super::merge::Merge;
@@ -18,7 +18,8 @@ const AT_ONCE_AT_THE_START: usize = 1 << 18;
 
 /// A file being taken over.
 pub(crate) struct Bulk {
-    records: Records,
+    /// `None` where no rules follow those that go.
+    records: Option<Records>,
     /// What of the last record is still to be worked on.
     chunk: Option<(Chunk, usize)>,
     /// What was read beyond it.
@@ -28,6 +29,8 @@ pub(crate) struct Bulk {
     replacement: Replacement,
     step: Step,
     stamp_ms: u64,
+    /// The file speaks for all lessons before this stamp; that of a list for none.
+    learned_until_ms: u64,
 }
 
 enum Step {
@@ -53,28 +56,46 @@ impl Chunk {
 }
 
 impl Bulk {
-    /// Of a file that `records` has not begun to read. `lists` are what its rules replace.
-    pub(crate) fn new(records: Records, lists: Lists, stamp_ms: u64) -> Self {
+    /// Of the file of a list, which `records` has not begun to read.
+    pub(crate) fn of_list(records: Records, list: Arc<str>, stamp_ms: u64) -> Self {
+        Self::new(Some(records), Replacement::new(Lists::One(list)), stamp_ms)
+    }
+
+    /// Of the snapshot with this head: it replaces all rules of lists but those of `spared`, and all lessons that it
+    /// speaks for.
+    pub(crate) fn of_snapshot(records: Records, head: &Head, spared: Vec<Arc<str>>) -> Self {
+        let learned_until_ms = head.learned_until_ms;
+        let replacement = Replacement::new(Lists::AllBut(spared)).with_lessons_before(learned_until_ms);
+        Self { learned_until_ms, ..Self::new(Some(records), replacement, head.stamp_ms) }
+    }
+
+    /// Of no file: all rules of lists but those of `spared` go.
+    pub(crate) fn of_nothing(spared: Vec<Arc<str>>) -> Self {
+        Self { step: Step::RemoveOthers, ..Self::new(None, Replacement::new(Lists::AllBut(spared)), 0) }
+    }
+
+    fn new(records: Option<Records>, replacement: Replacement, stamp_ms: u64) -> Self {
         Self {
             records,
             chunk: None,
             ahead: None,
             piece_rules: PIECE_RULES,
-            replacement: Replacement::new(lists),
+            replacement,
             step: Step::Verify,
             stamp_ms,
+            learned_until_ms: 0,
         }
     }
 
-    /// The same where there are no such rules yet: what can be read of the file is put at once.
-    pub(crate) fn at_the_start(records: Records, stamp_ms: u64) -> Self {
-        let of_no_list = Self::new(records, Lists::AllBut(Vec::new()), stamp_ms);
-        Self { step: Step::Put, piece_rules: AT_ONCE_AT_THE_START, ..of_no_list }
+    /// Of the snapshot where there are no rules yet: what can be read of the file is put at once.
+    pub(crate) fn at_the_start(records: Records, head: &Head) -> Self {
+        let of_snapshot = Self::of_snapshot(records, head, Vec::new());
+        Self { step: Step::Put, piece_rules: AT_ONCE_AT_THE_START, ..of_snapshot }
     }
 
     /// Which file it is.
     pub(crate) fn identity(&self) -> Option<Identity> {
-        self.records.identity().ok()
+        self.records.as_ref()?.identity().ok()
     }
 
     /// Whether the draft has a part of it.
@@ -99,7 +120,9 @@ impl Bulk {
                     }
                 }
                 Step::Verify => {
-                    self.records.rewind();
+                    self.records.iter_mut().for_each(Records::rewind);
+                    // Before anything is removed: what is read of journals from now on must not bring it back.
+                    merge.lessons.are_settled_until(self.learned_until_ms, merge.stamps);
                     self.step = Step::RemoveOthers;
                 }
                 Step::Put => {
@@ -138,8 +161,9 @@ impl Bulk {
         if let Some(ahead) = self.ahead.take() {
             return ahead.map(Some);
         }
+        let Some(records) = &mut self.records else { return Ok(None) };
         loop {
-            return Ok(Some(match self.records.next()? {
+            return Ok(Some(match records.next()? {
                 Next::Record(Record::Rules(rules)) => Chunk::Rules(rules),
                 Next::Record(Record::Addresses { list, reason, rules }) => {
                     Chunk::Addresses(list, reason, rules)
@@ -163,7 +187,10 @@ impl Bulk {
                 }
             }
             Chunk::Addresses(list, reason, rules) if is_verified => {
-                merge.edit.draft_addresses(list, reason, rules.get(piece).unwrap_or_default());
+                let rules = rules.get(piece).unwrap_or_default();
+                for target in merge.edit.draft_addresses(list, reason, rules) {
+                    merge.overtaken(self.stamp_ms, target);
+                }
             }
             Chunk::Rules(rules) => {
                 self.replacement.keep(&mut merge.edit, rules.get(piece).unwrap_or_default())

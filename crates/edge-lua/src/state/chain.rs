@@ -1,14 +1,18 @@
 //! The rules of the manager: its snapshot, and the chain of journals after it.
 
+mod broken;
+mod snapshot;
+
 use std::sync::Arc;
 
-use edge_filter::{Lists, Operation};
+use edge_filter::Operation;
 use edge_journal::{FileName, Head, Identity, Next, ReadError, Record, Records, StateDir};
 
 use super::budget::Budget;
 use super::bulk::Bulk;
 use super::health::{Health, Part};
 use super::merge::Merge;
+use broken::{Broken, is_damage};
 
 /// Operations of a batch that are applied in one piece; larger ones are drafted in slices.
 const APPLIED_AT_ONCE: usize = 64;
@@ -17,6 +21,9 @@ const APPLIED_AT_ONCE: usize = 64;
 #[derive(Default)]
 pub(crate) struct Chain {
     revision: u64,
+    /// Of the last change in force, or of the file that begins there. In one chain, what has a later revision has a
+    /// later stamp: so another chain is told by its stamps, where a manager begins anew and revisions go back.
+    stamp_ms: u64,
     journal: Option<Records>,
     work: Option<Work>,
     broken: Option<Broken>,
@@ -47,14 +54,6 @@ struct Change {
     stamp_ms: u64,
 }
 
-/// The next change cannot be had, until this file is another or longer, or there is a later snapshot.
-struct Broken {
-    file: FileName,
-    seen: Option<(Identity, u64)>,
-    /// The change, where the file is that of a list.
-    list: Option<(Arc<str>, Change)>,
-}
-
 /// What the chain is followed with.
 pub(crate) struct Way<'a, 'f> {
     pub(crate) dir: &'a StateDir,
@@ -81,20 +80,6 @@ impl Chain {
     /// The file that is read at the moment.
     pub(crate) fn file(&self) -> Option<&FileName> {
         self.journal.as_ref().map(Records::file)
-    }
-
-    /// Takes the snapshot in, at the start: what can be read of it, since there are no other rules to keep.
-    pub(crate) fn load_snapshot(&mut self, way: &mut Way<'_, '_>) {
-        let Some((records, head)) = self.open_snapshot(way, true) else { return };
-        self.revision = head.revision;
-        way.merge.lessons.are_settled_until(head.learned_until_ms, way.merge.stamps);
-        let mut bulk = Bulk::at_the_start(records, head.stamp_ms);
-        if let Err(e) = bulk.work(way.merge, Budget::UNLIMITED) {
-            self.bad_snapshot = bulk.identity();
-            self.is_incomplete = true;
-            way.health.fails(Part::Rules, format!("{e}; what comes before it holds"));
-            way.merge.edit.publish_draft();
-        }
     }
 
     /// Reads on; whether the work has to go on. With `look` it also looks for files that appeared, or are gone.
@@ -126,6 +111,16 @@ impl Chain {
     fn read(&mut self, way: &mut Way<'_, '_>, look: &mut bool) -> bool {
         let Some(journal) = &mut self.journal else { return false };
         match journal.next() {
+            Ok(Next::Record(Record::Head(head))) => return self.begins(&head, way),
+            Ok(Next::Record(
+                Record::Change { revision, stamp_ms, .. } | Record::Replace { revision, stamp_ms, .. },
+            )) if revision <= self.revision && stamp_ms > self.stamp_ms => {
+                let file = journal.file().clone();
+                let problem = format!("{file}: has another revision {revision} than the one in force");
+                self.breaks(file, None, problem, way);
+                self.try_again();
+                return self.begin_anew(way);
+            }
             Ok(Next::Record(Record::Change { revision, stamp_ms, operation }))
                 if revision > self.revision =>
             {
@@ -165,23 +160,16 @@ impl Chain {
         true
     }
 
-    /// Whether the journal that was read to its end is still the one of its name, and no shorter than before. Its
-    /// last record, which names the next one, may have come just before it was removed.
-    fn is_intact(&mut self, way: &mut Way<'_, '_>) -> bool {
-        let Some(journal) = &self.journal else { return true };
-        let file = journal.file().clone();
-        let offset = journal.offset();
-        let problem = match (way.dir.identity(&file), journal.identity()) {
-            (Ok(Some(found)), Ok(ours)) if found == ours => {
-                (journal.len_now().unwrap_or(0) < offset).then_some("was cut")
+    /// The head of a journal; whether it is that of its name.
+    fn begins(&mut self, head: &Head, way: &mut Way<'_, '_>) -> bool {
+        let Some(file) = self.file().filter(|file| **file != FileName::Journal(head.revision)) else {
+            if head.revision == self.revision {
+                self.stamp_ms = self.stamp_ms.max(head.stamp_ms);
             }
-            (Ok(Some(_)), _) => Some("was replaced"),
-            (Ok(None), _) => Some("was removed"),
-            // The directory is gone, or may not be read: told by others.
-            (Err(_), _) => None,
+            return true;
         };
-        let Some(problem) = problem else { return true };
-        self.breaks(file.clone(), None, format!("{file}: {problem} while it was read"), way);
+        let (file, revision) = (file.clone(), head.revision);
+        self.breaks(file.clone(), None, format!("{file}: begins at revision {revision}"), way);
         false
     }
 
@@ -205,88 +193,10 @@ impl Chain {
         let file = FileName::List(change.revision);
         match Records::open(way.dir, &file) {
             Ok(records) => {
-                let bulk = Bulk::new(records, Lists::One(list.clone()), change.stamp_ms);
+                let bulk = Bulk::of_list(records, list.clone(), change.stamp_ms);
                 self.work = Some(Work::List(bulk, change, list));
             }
             Err(e) => self.breaks(file, Some((list, change)), e.to_string(), way),
-        }
-    }
-
-    /// The snapshot, unless it was found bad, and its head. At the start a line says why it cannot be read.
-    fn open_snapshot(&mut self, way: &mut Way<'_, '_>, is_start: bool) -> Option<(Records, Head)> {
-        let opened = Records::open(way.dir, &FileName::Snapshot).and_then(|mut records| {
-            let is_bad = self.bad_snapshot.is_some() && records.identity().ok() == self.bad_snapshot;
-            let head = match records.next() {
-                _ if is_bad => None,
-                Ok(Next::Record(Record::Head(head))) => Some(head),
-                Ok(_) => None,
-                Err(e) => {
-                    self.bad_snapshot = records.identity().ok().filter(|_| is_damage(&e));
-                    return Err(e);
-                }
-            };
-            records.rewind();
-            Ok(head.map(|head| (records, head)))
-        });
-        match opened {
-            Ok(snapshot) => snapshot,
-            Err(ReadError::NotFound { .. }) => {
-                // Whatever was in its place is gone, and was never in force.
-                if self.revision == 0 && (is_start || self.is_incomplete) {
-                    self.is_incomplete = has_lost_its_beginning(way.dir);
-                    if self.is_incomplete {
-                        let problem = "rules.snapshot: not found, nor rules.journal.0, though what came after \
-                                       them is there: rules of the manager are missing";
-                        way.health.fails(Part::Rules, problem.to_owned());
-                    }
-                }
-                None
-            }
-            Err(e) => {
-                if is_start {
-                    self.is_incomplete = true;
-                    way.health.fails(Part::Rules, format!("{e}; it is passed over"));
-                }
-                None
-            }
-        }
-    }
-
-    /// Begins with the snapshot, if it is a later one.
-    fn begin_snapshot(&mut self, way: &mut Way<'_, '_>) -> bool {
-        let Some((records, head)) = self.open_snapshot(way, false) else { return false };
-        if head.revision <= self.revision && !self.is_incomplete {
-            return false;
-        }
-        let bulk = Bulk::new(records, Lists::AllBut(self.lists_of_settings.clone()), head.stamp_ms);
-        self.work = Some(Work::Snapshot(bulk, head));
-        true
-    }
-
-    /// Tries again what did not work, if something has changed since.
-    fn mend(&mut self, way: &mut Way<'_, '_>) {
-        if self.begin_snapshot(way) || self.is_half_drafted {
-            return;
-        }
-        self.mended(way);
-        let Some(Broken { file, seen: before, list }) = &self.broken else { return };
-        // A manager that found the same journal damaged has begun another one.
-        let next = FileName::Journal(self.revision);
-        let file =
-            if list.is_none() && *file != next && seen(way.dir, &next).is_some() { &next } else { file };
-        let now = seen(way.dir, file);
-        if now.is_none() || now == *before {
-            return;
-        }
-        let (file, list) = (file.clone(), list.clone());
-        self.broken = None;
-        match list {
-            Some((list, change)) => self.open_list(list, change, way),
-            // What was read of it before is passed over.
-            None => match Records::open(way.dir, &file) {
-                Ok(journal) => self.journal = Some(journal),
-                Err(e) => self.breaks(file, None, e.to_string(), way),
-            },
         }
     }
 
@@ -315,8 +225,7 @@ impl Chain {
             }
             (Ok(true), Work::Batch(_, change) | Work::List(_, change, _)) => self.done(change, way),
             (Ok(true), Work::Snapshot(_, head)) => {
-                way.merge.lessons.are_settled_until(head.learned_until_ms, way.merge.stamps);
-                self.revision = head.revision;
+                (self.revision, self.stamp_ms) = (head.revision, head.stamp_ms);
                 (self.journal, self.broken, self.bad_snapshot) = (None, None, None);
                 (self.is_incomplete, self.is_half_drafted) = (false, false);
                 self.open_journal(way);
@@ -324,9 +233,8 @@ impl Chain {
             }
             (Err(e), Work::List(_, change, list)) => {
                 self.breaks(FileName::List(change.revision), Some((list, change)), e.to_string(), way);
-                if let Some(broken) = self.broken.as_mut().filter(|_| !is_damage(&e)) {
-                    // The same file may be read another time.
-                    broken.seen = None;
+                if !is_damage(&e) {
+                    self.try_again();
                 }
             }
             (Err(e), Work::Snapshot(bulk, _)) => {
@@ -346,52 +254,8 @@ impl Chain {
     }
 
     fn done(&mut self, change: Change, way: &mut Way<'_, '_>) {
-        self.revision = change.revision;
+        (self.revision, self.stamp_ms) = (change.revision, change.stamp_ms);
         way.merge.stamps.seen(change.stamp_ms);
         self.mended(way);
     }
-
-    fn breaks(
-        &mut self,
-        file: FileName,
-        list: Option<(Arc<str>, Change)>,
-        problem: String,
-        way: &mut Way<'_, '_>,
-    ) {
-        let revision = self.revision;
-        way.health.fails(Part::Rules, format!("{problem}; the rules stay those of revision {revision}"));
-        if list.is_none() {
-            self.journal = None;
-        }
-        let seen = seen(way.dir, &file);
-        self.broken = Some(Broken { file, seen, list });
-    }
-
-    fn mended(&mut self, way: &mut Way<'_, '_>) {
-        let revision = self.revision;
-        if self.broken.is_none() && !self.is_incomplete {
-            way.health.works(&Part::Rules, || {
-                format!("the rules of the manager are followed again, from revision {revision}")
-            });
-        }
-    }
-}
-
-/// Whether there are files of the manager, and none that they begin with. A manager makes those first and removes
-/// the journal last, when there is a snapshot.
-fn has_lost_its_beginning(dir: &StateDir) -> bool {
-    let files = dir.rules_files().map(|listing| listing.files).unwrap_or_default();
-    let is_beginning = |file: &FileName| matches!(file, FileName::Snapshot | FileName::Journal(0));
-    !files.is_empty() && !files.iter().any(is_beginning)
-}
-
-/// Whether the file is bad, and not only its reading failed.
-fn is_damage(e: &ReadError) -> bool {
-    !matches!(e, ReadError::Io { .. })
-}
-
-/// Which file has this name, and how long it is.
-fn seen(dir: &StateDir, file: &FileName) -> Option<(Identity, u64)> {
-    let records = Records::open(dir, file).ok()?;
-    Some((records.identity().ok()?, records.len_now().ok()?))
 }

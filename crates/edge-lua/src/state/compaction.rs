@@ -174,7 +174,8 @@ impl Compactor {
                 // What was submitted may wait for another thread still; and what they took back, to be remembered.
                 edit.settle();
                 let (max_ttl_s, now_ms) = (site.filter.settings().max_ttl_s, site.now_ms);
-                let mut merge = Merge { edit, lessons: site.lessons, stamps: site.stamps, max_ttl_s, now_ms };
+                let (lessons, own, stamps) = (&mut *site.lessons, site.own, site.stamps);
+                let mut merge = Merge { edit, lessons, own, stamps, max_ttl_s, now_ms };
                 if !merge.remember(site.to_remember, budget) {
                     return Ok(false);
                 }

@@ -138,7 +138,7 @@ impl Desk {
         match dir.journals() {
             Ok(listing) => {
                 let others: Vec<_> = listing.files.into_iter().filter(|name| !is_own(name)).collect();
-                self.workers.look(dir, &others, &mut self.health);
+                self.workers.look(&others, &mut self.health);
                 if listing.is_cut {
                     let problem = "learned/: too many files, the rest is not read".to_owned();
                     self.health.fails(Part::Journals, problem);
@@ -158,7 +158,8 @@ impl Desk {
         let state = place.state;
         let lessons = &mut self.lessons;
         let (stamps, max_ttl_s, now_ms) = (&state.stamps, place.max_ttl_s(), place.now_ms);
-        let mut merge = Merge { edit, lessons, stamps, max_ttl_s, now_ms };
+        let own = &state.own;
+        let mut merge = Merge { edit, lessons, own, stamps, max_ttl_s, now_ms };
         // First of all: what this worker took back outlives older lessons of others.
         if !merge.remember(&state.to_remember, budget) {
             return true;
@@ -169,7 +170,7 @@ impl Desk {
             self.chain.load_snapshot(&mut way);
         }
         let more = self.chain.follow(&mut way, looks);
-        self.workers.follow(&mut merge, &mut self.health, budget) || more
+        self.workers.follow(&mut Way { budget, ..way }) || more
     }
 
     pub(super) fn write(&mut self, place: &Place<'_>, budget: Budget) -> bool {

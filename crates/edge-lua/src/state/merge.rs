@@ -1,9 +1,10 @@
 //! Changes of other processes on their way into the filter.
 
 use crossbeam_channel::Receiver;
-use edge_filter::{Edit, Operation, Origin, Rule};
+use edge_filter::{Edit, Operation, Origin, Rule, Target};
 
 use super::budget::Budget;
+use super::own::OwnJournal;
 use super::stamps::Stamps;
 use super::taken_back::{Taken, TakenBack};
 
@@ -38,6 +39,7 @@ impl Lessons {
 pub(crate) struct Merge<'a> {
     pub(crate) edit: Edit<'a>,
     pub(crate) lessons: &'a mut Lessons,
+    pub(crate) own: &'a OwnJournal,
     pub(crate) stamps: &'a Stamps,
     pub(crate) max_ttl_s: u32,
     pub(crate) now_ms: u64,
@@ -89,12 +91,25 @@ impl Merge<'_> {
                 }
             }
             operation => {
+                if let Operation::Put(rule) = &operation
+                    && self.edit.has_lesson(&rule.target)
+                {
+                    self.overtaken(stamp_ms, rule.target.clone());
+                }
                 if let Some(taken) = Taken::of(&operation) {
                     self.lessons.taken_back.note(taken, stamp_ms);
                 }
                 if drafts { self.edit.draft(operation) } else { self.edit.apply(operation) }
             }
         }
+    }
+
+    /// A list holds this target: lessons about it up to this stamp are over. Written at once, since their records would
+    /// bring them back at a start after the list has dropped it.
+    pub(crate) fn overtaken(&mut self, stamp_ms: u64, target: Target) {
+        let taken = Taken::Target(target);
+        self.own.append(stamp_ms, &taken.operation());
+        self.lessons.taken_back.note(taken, stamp_ms);
     }
 
     fn learned(&mut self, mut rule: Rule) {
@@ -114,9 +129,11 @@ impl Merge<'_> {
             let ended_ms = self.lessons.ended.when(&taken).unwrap_or(stamp_ms);
             return self.lessons.taken_back.note(taken, ended_ms);
         }
-        if let Some(known) = self.edit.rule(&rule.target) {
+        let known = self.edit.rule(&rule.target);
+        let is_in_force = |rule: &Rule| u64::from(rule.expires_at_s) * 1000 > self.now_ms;
+        if let Some(known) = known.filter(|known| is_in_force(known) || learned_at_ms(known).is_some()) {
             // What is listed stays, whenever it was learned.
-            let Some(known_ms) = learned_at_ms(&known) else { return };
+            let Some(known_ms) = learned_at_ms(&known) else { return self.overtaken(stamp_ms, rule.target) };
             let (before, after) = if known_ms >= stamp_ms { (&rule, &known) } else { (&known, &rule) };
             if let Some((taken, before_ms)) = shortened(before, after) {
                 self.lessons.taken_back.note(taken, before_ms);

@@ -5,9 +5,8 @@ use std::io;
 
 use edge_journal::{FileName, Next, ReadError, Record, Records, StateDir, remove_learned, set_learned_aside};
 
-use super::budget::Budget;
+use super::chain::Way;
 use super::health::{Health, Part};
-use super::merge::Merge;
 
 /// Journals that are removed at once at most: each takes some hundredths of a millisecond.
 const REMOVED_AT_ONCE: usize = 16;
@@ -31,15 +30,15 @@ struct Other {
     is_read: bool,
     /// It ends in damage: somebody may want to look at it.
     is_damaged: bool,
-    /// It could not be read: tried again at the next look.
+    /// It could not be opened or read: tried again at the next look.
     waits: bool,
     /// This worker's own journal has all that was read.
     is_inherited: bool,
 }
 
 impl Workers {
-    /// Looks for new journals, and for writers that died. `names` are sorted.
-    pub(crate) fn look(&mut self, dir: &StateDir, names: &[FileName], health: &mut Health) {
+    /// Looks for new journals, and for writers that died. `names` are sorted. Opens nothing: there may be many.
+    pub(crate) fn look(&mut self, names: &[FileName], health: &mut Health) {
         self.others.retain(|name, other| {
             other.is_there = names.binary_search(name).is_ok();
             other.waits = false;
@@ -53,9 +52,6 @@ impl Workers {
         for name in names {
             let other = self.others.entry(name.clone()).or_default();
             other.is_there = true;
-            if other.records.is_none() && !other.is_read {
-                other.open(dir, name, health);
-            }
             if let Some(records) = other.records.as_ref().filter(|_| !other.is_dead) {
                 other.is_dead = !records.is_locked();
             }
@@ -63,8 +59,8 @@ impl Workers {
     }
 
     /// Reads on; whether the work has to go on.
-    pub(crate) fn follow(&mut self, merge: &mut Merge<'_>, health: &mut Health, budget: Budget) -> bool {
-        self.others.iter_mut().any(|(name, other)| other.follow(name, merge, health, budget))
+    pub(crate) fn follow(&mut self, way: &mut Way<'_, '_>) -> bool {
+        self.others.iter_mut().any(|(name, other)| other.follow(name, way))
     }
 
     /// Journals of the dead that this worker's own should take over.
@@ -119,45 +115,48 @@ impl Workers {
 }
 
 impl Other {
-    fn open(&mut self, dir: &StateDir, name: &FileName, health: &mut Health) {
+    fn open(&mut self, name: &FileName, way: &mut Way<'_, '_>) {
         let part = Part::File(name.clone());
-        match Records::open(dir, name) {
+        match Records::open(way.dir, name) {
             Ok(records) => {
-                health.works(&part, || format!("{name}: can be read now"));
+                way.health.works(&part, || format!("{name}: can be read now"));
+                self.is_dead |= !records.is_locked();
                 self.records = Some(records);
+                return;
             }
             // Its worker has removed it meanwhile.
             Err(ReadError::NotFound { .. }) => {}
-            Err(e) => health.fails(part, format!("{e}; it is passed over")),
+            Err(e) => way.health.fails(part, format!("{e}; it is passed over")),
         }
+        self.waits = true;
     }
 
-    fn follow(
-        &mut self,
-        name: &FileName,
-        merge: &mut Merge<'_>,
-        health: &mut Health,
-        budget: Budget,
-    ) -> bool {
+    fn follow(&mut self, name: &FileName, way: &mut Way<'_, '_>) -> bool {
         if self.is_read || self.waits {
             return false;
         }
+        if self.records.is_none() {
+            if way.merge.is_due(way.budget) {
+                return true;
+            }
+            self.open(name, way);
+        }
         let Some(records) = &mut self.records else { return false };
         loop {
-            if merge.is_due(budget) {
+            if way.merge.is_due(way.budget) {
                 return true;
             }
             match records.next() {
                 Ok(Next::Record(Record::Change { stamp_ms, operation, .. })) => {
-                    merge.lesson(stamp_ms, operation)
+                    way.merge.lesson(stamp_ms, operation)
                 }
                 Ok(Next::Record(_)) => {}
                 Ok(Next::End { torn_bytes }) => {
                     // Its writer was seen dead before this end was.
                     self.is_read = self.is_dead;
-                    health.works(&Part::File(name.clone()), || format!("{name}: can be read now"));
+                    way.health.works(&Part::File(name.clone()), || format!("{name}: can be read now"));
                     if self.is_read && torn_bytes > 0 {
-                        health.say(format!(
+                        way.health.say(format!(
                             "{name}: its writer died in the middle of a record: the last {torn_bytes} bytes are cut"
                         ));
                     }
@@ -169,7 +168,7 @@ impl Other {
                     self.is_damaged = matches!(e, ReadError::Damaged { .. });
                     self.is_read = self.is_dead && (self.is_damaged || !self.is_there);
                     self.waits = true;
-                    health.fails(Part::File(name.clone()), format!("{e}; what comes before it holds"));
+                    way.health.fails(Part::File(name.clone()), format!("{e}; what comes before it holds"));
                     break;
                 }
             }

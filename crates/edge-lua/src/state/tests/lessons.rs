@@ -265,3 +265,90 @@ fn what_is_appended_behind_damage_is_neither_given_up_nor_removed() {
     assert_eq!(std::fs::read(aside).unwrap(), bytes, "somebody may look at it");
     assert!(Worker::start(&dir, new.now_ms).refuses("/c"));
 }
+
+/// Files of other workers that this process has open.
+fn open_journals(dir: &Path) -> usize {
+    let learned = dir.join("learned");
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    open.filter_map(|fd| std::fs::read_link(fd.path()).ok()).filter(|to| to.starts_with(&learned)).count()
+}
+
+#[test]
+fn many_journals_of_the_dead_are_opened_in_slices_too() {
+    const DEAD: usize = 300;
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let before = open_journals(&dir);
+    let state_dir = edge_journal::StateDir::open(&dir).unwrap();
+    let end_s = (START_MS / 1000) as u32 + 600;
+    for n in 0..DEAD {
+        let journal =
+            edge_journal::LearnedJournal::create(&state_dir, &format!("dead-{n}"), START_MS).unwrap();
+        let lesson = learned(&format!("/{n}"), START_MS, end_s);
+        journal.append(START_MS, &Operation::Put(lesson)).unwrap();
+    }
+    one.now_ms += 1000;
+    let turn = one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::ZERO));
+    assert!(turn.is_cut && !one.refuses("/0"));
+    assert_eq!(open_journals(&dir), before, "there was no time to open any");
+    assert!(Worker::start(&dir, START_MS).refuses(&format!("/{}", DEAD - 1)), "all are read at the start");
+    while one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::from_millis(1))).is_cut {}
+    one.turn();
+    assert!((0..DEAD).all(|n| one.refuses(&format!("/{n}"))));
+    for _ in 0..2 * DEAD {
+        one.turn();
+    }
+    assert_eq!((journals(&dir).len(), one.lines.len()), (1, 0), "all are taken over: {:?}", one.lines);
+}
+
+#[test]
+fn a_lesson_that_a_list_took_over_does_not_come_back_when_the_list_drops_it() {
+    let target = |addr: &str| Target::Client(List::Block, addr.parse().unwrap());
+    let listed_path =
+        || Rule { origin: Origin::List("ours".into()), expires_at_s: NEVER, ..learned("/yeet", 0, 0) };
+    for (as_list, is_started_between) in [(false, false), (true, false), (false, true), (true, true)] {
+        let (_home, dir) = home();
+        let mut writer = edge_journal::RulesWriter::open(&dir, START_MS).unwrap();
+        let mut one = Worker::start(&dir, START_MS);
+        one.turn().learn("/yeet", 600);
+        let stamp_ms = one.state.stamp_ms(one.now_ms);
+        let client = Rule { target: target("192.0.2.1"), ..learned("/", stamp_ms, one.now_s() + 600) };
+        one.submit(stamp_ms, Operation::Put(client));
+        let now_ms = START_MS + 2000;
+        let rules = [listed_path(), listed("192.0.2.1")];
+        if as_list {
+            writer.replace_list("ours", rules, now_ms).unwrap();
+        } else {
+            rules.into_iter().for_each(|rule| _ = writer.append(&Operation::Put(rule), now_ms).unwrap());
+        }
+        // Or it lives on, and takes no turn any more.
+        let (_idle, mut one) =
+            if is_started_between { (Some(one), Worker::start(&dir, now_ms)) } else { (None, one) };
+        one.turn();
+        assert!(one.refuses("/yeet") && one.blocks("192.0.2.1"));
+        writer.replace_list("ours", [], now_ms).unwrap();
+        one.turn();
+        let next = Worker::start(&dir, now_ms + 5000);
+        for worker in [one, next] {
+            assert!(!worker.refuses("/yeet") && !worker.blocks("192.0.2.1"), "as a list: {as_list}");
+        }
+    }
+}
+
+#[test]
+fn a_listed_rule_that_has_ended_keeps_no_lesson_out() {
+    let (_home, dir) = home();
+    let mut writer = edge_journal::RulesWriter::open(&dir, START_MS).unwrap();
+    let end_s = (START_MS / 1000) as u32 + 5;
+    let listed = Rule { origin: Origin::List("ours".into()), ..learned("/yeet", 0, end_s) };
+    writer.append(&Operation::Put(listed), START_MS).unwrap();
+    let mut one = Worker::start(&dir, START_MS);
+    let mut other = Worker::start(&dir, START_MS);
+    one.turn();
+    one.now_ms += 9000;
+    one.learn("/yeet", 600);
+    // It has not swept yet what has ended.
+    other.now_ms = one.now_ms;
+    assert!(other.turn().refuses("/yeet"));
+}

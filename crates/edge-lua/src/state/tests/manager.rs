@@ -178,6 +178,43 @@ fn lessons_before_the_snapshot_says_are_settled() {
 }
 
 #[test]
+fn lessons_that_the_manager_removed_go_with_a_snapshot_taken_at_run_time() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1");
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/removed", 600);
+    one.learn("/kept", 600);
+    let until_ms = one.state.stamp_ms(one.now_ms);
+    one.now_ms += 10;
+    one.learn("/after", 600);
+    fs::remove_file(dir.join("rules.journal.0")).unwrap();
+    one.turn();
+    put(&mut writer, "192.0.2.2");
+    let end_s = (START_MS / 1000) as u32 + 600;
+    let other = |n: u32| listed(&std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).to_string());
+    let rules = (0..30_000).map(other).chain([learned("/kept", until_ms - 1, end_s)]);
+    writer.rotate(rules, &["ours".into()], until_ms, START_MS + 3000).unwrap();
+    while !one.filter.edit(one.now_s()).unwrap().has_draft() {
+        one.now_ms += 1000;
+        one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::from_millis(1)));
+        assert!(one.refuses("/removed") || one.blocks("10.0.0.1"), "gone before the snapshot is in force");
+    }
+    // The journal of another worker, read while the snapshot is taken.
+    let state_dir = edge_journal::StateDir::open(&dir).unwrap();
+    let journal = edge_journal::LearnedJournal::create(&state_dir, "other", until_ms).unwrap();
+    for (path, stamp_ms) in [("/removed", until_ms - 2), ("/later", until_ms)] {
+        journal.append(stamp_ms, &Operation::Put(learned(path, stamp_ms, end_s))).unwrap();
+    }
+    one.turn().turn();
+    let next = Worker::start(&dir, one.now_ms);
+    for worker in [one, next] {
+        assert!(worker.blocks("10.0.0.1") && !worker.refuses("/removed"), "{:?}", worker.lines);
+        assert!(worker.refuses("/kept") && worker.refuses("/after") && worker.refuses("/later"));
+    }
+}
+
+#[test]
 fn lists_of_settings_stay_when_a_snapshot_is_taken() {
     let (_home, dir) = home();
     let mut one = Worker::start(&dir, START_MS);

@@ -1,5 +1,6 @@
 //! The state directory without HAProxy: time is passed in, and turns are taken one by one.
 
+mod anew;
 mod compaction;
 mod day;
 mod lessons;

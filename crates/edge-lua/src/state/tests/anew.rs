@@ -1,0 +1,155 @@
+//! A manager that begins its rules anew under a running worker is followed all the same.
+
+use std::fs;
+
+use edge_journal::RulesWriter;
+
+use super::*;
+
+/// Like a manager whose clock goes on.
+fn put(writer: &mut RulesWriter, net: &str, now_ms: u64) -> u64 {
+    writer.append(&Operation::Put(listed(net)), now_ms).unwrap()
+}
+
+fn remove_rules(dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+/// A worker that follows revision 3 or later, has learned `/yeet`, and has a file of settings.
+fn follower(dir: &Path, is_rotated: bool) -> Worker {
+    let mut writer = RulesWriter::open(dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1", START_MS);
+    let mut one = Worker::start(dir, START_MS);
+    let of_file = Rule { origin: Origin::List("file".into()), ..listed("203.0.113.1") };
+    one.filter.submit(Operation::Replace("file".into(), vec![of_file]), one.now_s()).unwrap();
+    one.turn().learn("/yeet", 600);
+    put(&mut writer, "192.0.2.2", START_MS);
+    if is_rotated {
+        writer.rotate(["192.0.2.1", "192.0.2.2"].map(listed), &["ours".into()], 0, START_MS).unwrap();
+    }
+    put(&mut writer, "192.0.2.3", START_MS);
+    one.turn();
+    assert!(["192.0.2.1", "192.0.2.2", "192.0.2.3"].iter().all(|addr| one.blocks(addr)));
+    assert_eq!(one.state.revision(), 3);
+    one
+}
+
+#[test]
+fn rules_begun_anew_take_the_place_of_those_before() {
+    for (was_rotated, is_rotated) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (_home, dir) = home();
+        let mut one = follower(&dir, was_rotated);
+        remove_rules(&dir);
+        let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+        put(&mut writer, "198.51.100.1", START_MS + 5000);
+        if is_rotated {
+            writer.rotate([listed("198.51.100.1")], &["ours".into()], 0, START_MS + 5000).unwrap();
+        }
+        one.turn().turn();
+        let old = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+        assert!(one.blocks("198.51.100.1") && !old.iter().any(|addr| one.blocks(addr)), "{:?}", one.lines);
+        assert!(one.blocks("203.0.113.1") && one.refuses("/yeet"), "no rules of the manager");
+        let revision = put(&mut writer, "198.51.100.2", START_MS + 6000);
+        one.turn();
+        assert!(one.blocks("198.51.100.2"));
+        assert_eq!((revision, one.state.revision()), (2, 2));
+        assert_eq!((one.said("begun its rules anew"), one.said("followed again")), (1, 1), "{:?}", one.lines);
+        assert_eq!(one.state.report().problems, [""; 0]);
+    }
+}
+
+#[test]
+fn rules_begun_anew_are_followed_when_they_come_later() {
+    let (_home, dir) = home();
+    let mut one = follower(&dir, false);
+    remove_rules(&dir);
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.1"), "what is in force stays");
+    // As many changes as there were, and more.
+    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+    for n in 1..6 {
+        put(&mut writer, &format!("198.51.100.{n}"), START_MS + 5000);
+    }
+    one.turn().turn();
+    assert!((1..6).all(|n| one.blocks(&format!("198.51.100.{n}"))) && !one.blocks("192.0.2.1"));
+    assert_eq!(one.state.revision(), 5);
+}
+
+#[test]
+fn rules_begun_anew_are_followed_by_who_waits_for_a_list() {
+    let (_home, dir) = home();
+    let mut one = follower(&dir, false);
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    let revision = writer.replace_list("ours", [listed("192.0.2.9")], START_MS).unwrap();
+    fs::write(dir.join(format!("rules.list.{revision}")), "no list").unwrap();
+    one.turn().turn();
+    assert_eq!(one.state.revision(), revision - 1);
+    drop(writer);
+    remove_rules(&dir);
+    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+    put(&mut writer, "198.51.100.1", START_MS + 5000);
+    one.turn().turn();
+    assert!(one.blocks("198.51.100.1") && !one.blocks("192.0.2.1"), "{:?}", one.lines);
+}
+
+#[test]
+fn an_older_copy_of_the_rules_is_followed_from_its_next_change_on() {
+    for (is_rotated, waits) in [(false, false), (true, false), (false, true)] {
+        let (_home, dir) = home();
+        let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+        put(&mut writer, "192.0.2.1", START_MS);
+        if is_rotated {
+            writer.rotate([listed("192.0.2.1")], &["ours".into()], 0, START_MS).unwrap();
+        }
+        let journal = dir.join(format!("rules.journal.{}", u64::from(is_rotated)));
+        fs::copy(&journal, dir.join("copy")).unwrap();
+        put(&mut writer, "192.0.2.2", START_MS);
+        put(&mut writer, "192.0.2.3", START_MS);
+        if waits {
+            let of_list = writer.replace_list("ours", [listed("192.0.2.4")], START_MS).unwrap();
+            fs::remove_file(dir.join(format!("rules.list.{of_list}"))).unwrap();
+        }
+        drop(writer);
+        let mut one = Worker::start(&dir, START_MS);
+        one.turn();
+        fs::rename(dir.join("copy"), &journal).unwrap();
+        if !is_rotated {
+            one.turn().turn();
+            assert!(one.blocks("192.0.2.3"), "what is in force stays");
+        }
+        let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+        let revision = put(&mut writer, "198.51.100.1", START_MS + 5000);
+        one.turn().turn();
+        assert!(one.blocks("198.51.100.1") && one.blocks("192.0.2.1"), "{:?}", one.lines);
+        assert!(!one.blocks("192.0.2.2") && !one.blocks("192.0.2.3"));
+        assert_eq!((revision, one.state.revision()), (2, 2));
+    }
+}
+
+#[test]
+fn a_journal_under_the_name_of_another_is_not_followed() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1", START_MS);
+    writer.rotate([listed("192.0.2.1")], &["ours".into()], 0, START_MS).unwrap();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    // Its last record leads to itself.
+    fs::rename(dir.join("rules.journal.0"), dir.join("rules.journal.1")).unwrap();
+    for _ in 0..3 {
+        one.now_ms += 1000;
+        let budget = Budget::of(std::time::Duration::from_millis(100));
+        one.lines.extend(one.state.turn(&one.filter, one.now_ms, budget).lines);
+    }
+    assert!(one.blocks("192.0.2.1"));
+    let problems = one.state.report().problems.clone();
+    assert!(
+        problems.len() == 1 && problems[0].contains("rules.journal.1: begins at revision 0"),
+        "{problems:?}"
+    );
+}
