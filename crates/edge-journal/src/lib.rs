@@ -34,6 +34,7 @@ mod record;
 mod records;
 mod rules_writer;
 mod sequence;
+mod stamps;
 
 pub use codec::{
     EncodeError, FORMAT_VERSION, Invalid, MAX_FRAME_BYTES, MAX_LIST_NAME_BYTES, MAX_LISTS, MAX_OPERATIONS,
@@ -46,3 +47,4 @@ pub use learned::{LearnedJournal, remove_learned, set_learned_aside};
 pub use record::{Head, Record};
 pub use records::{Next, Records, Source};
 pub use rules_writer::{RulesWriter, WriteError};
+pub use stamps::Stamps;

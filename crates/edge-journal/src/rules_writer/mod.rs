@@ -19,7 +19,7 @@ use self::files::Files;
 use self::recovery::{Found, recover};
 use crate::appender::Appender;
 use crate::dir::open_regular;
-use crate::{FileKind, FileName, Head, StateDir, codec};
+use crate::{FileKind, FileName, Head, Stamps, StateDir, codec};
 
 pub use self::error::WriteError;
 
@@ -32,7 +32,7 @@ pub struct RulesWriter {
     files: Files,
     /// The last change.
     revision: u64,
-    stamp_ms: u64,
+    stamps: Stamps,
     /// `None` where the chain of journals is broken: nothing can be appended before a rotation.
     journal: Option<Journal>,
     /// The revision that the journal before begins at: readers may still follow it.
@@ -67,10 +67,12 @@ impl RulesWriter {
         let lock = lock(&parent)?;
         let files = Files::new(parent);
         let Found { revision, stamp_ms, journal, previous } = recover(&dir, &files)?;
+        let stamps = Stamps::default();
+        stamps.seen(stamp_ms);
         let mut writer = Self {
             files,
             revision,
-            stamp_ms,
+            stamps,
             journal: None,
             previous,
             unlinked: None,
@@ -84,7 +86,7 @@ impl RulesWriter {
                 writer.remove_old()?;
             }
             recovery::Chain::None => {
-                let stamp_ms = writer.tick(now_ms);
+                let stamp_ms = writer.stamps.next(now_ms);
                 writer.journal = Some(writer.files.create_journal(0, stamp_ms)?);
             }
             recovery::Chain::Broken => {}
@@ -118,7 +120,8 @@ impl RulesWriter {
         }
         let name: Arc<str> = list.into();
         let revision = self.next_revision()?;
-        let head = Head { revision, stamp_ms: self.tick(now_ms), learned_until_ms: 0, lists: vec![name] };
+        let head =
+            Head { revision, stamp_ms: self.stamps.next(now_ms), learned_until_ms: 0, lists: vec![name] };
         let of_the_list = rules.into_iter().map(|rule| match &rule.origin {
             Origin::List(of) if **of == *list => Ok(rule),
             other => Err(WriteError::ForeignRule { list: list.to_owned(), origin: other.to_string() }),
@@ -147,7 +150,7 @@ impl RulesWriter {
         self.link();
         let is_broken = self.needs_rotation();
         let revision = if is_broken { self.next_revision()? } else { self.revision };
-        let stamp_ms = self.tick(now_ms);
+        let stamp_ms = self.stamps.next(now_ms);
         let head = Head { revision, stamp_ms, learned_until_ms, lists: lists.to_vec() };
         self.files.write_rules(FileKind::Snapshot, &head, rules.into_iter().map(Ok))?;
         // Where nothing has changed since the last rotation, its journal goes on.
@@ -205,7 +208,7 @@ impl RulesWriter {
         encode: impl FnOnce(&mut Vec<u8>, u64, u64) -> Result<(), codec::EncodeError>,
     ) -> Result<u64, WriteError> {
         self.link();
-        let (revision, stamp_ms) = (self.next_revision()?, self.tick(now_ms));
+        let (revision, stamp_ms) = (self.next_revision()?, self.stamps.next(now_ms));
         let journal = self.journal.as_mut().ok_or(WriteError::NeedsRotation)?;
         let mut frame = Vec::new();
         encode(&mut frame, revision, stamp_ms)?;
@@ -248,12 +251,6 @@ impl RulesWriter {
 
     fn next_revision(&self) -> Result<u64, WriteError> {
         self.revision.checked_add(1).ok_or(WriteError::NoRevisionLeft)
-    }
-
-    /// The next stamp: never one that was given before, whatever the wall clock does.
-    fn tick(&mut self, now_ms: u64) -> u64 {
-        self.stamp_ms = now_ms.max(self.stamp_ms.saturating_add(1));
-        self.stamp_ms
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crossbeam_channel::Receiver;
 use edge_filter::{Edit, Operation, Origin, Rule, Target};
+use edge_journal::Stamps;
 
 use super::budget::Budget;
 use super::own::OwnJournal;
-use super::stamps::Stamps;
 use super::taken_back::{Taken, TakenBack};
 
 /// What was learned and taken back, wherever it was read: **the last stamp wins**, for each target. So the order in which

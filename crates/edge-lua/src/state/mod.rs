@@ -10,7 +10,6 @@ mod health;
 mod merge;
 mod own;
 mod report;
-mod stamps;
 mod taken_back;
 #[cfg(test)]
 mod tests;
@@ -23,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use edge_filter::{Filter, Operation};
-use edge_journal::StateDir;
+use edge_journal::{Stamps, StateDir};
 use parking_lot::Mutex;
 
 pub(crate) use budget::Budget;
@@ -31,7 +30,6 @@ pub(crate) use report::Report;
 
 use desk::{Desk, Place};
 use own::OwnJournal;
-use stamps::Stamps;
 use taken_back::{MAX_TAKEN_BACK, Taken};
 
 /// What an operator sets about the state directory.

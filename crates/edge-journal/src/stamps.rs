@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Gives stamps: the wall clock in milliseconds, or one more than the last stamp given or seen where the clock
 /// stands still or went back (a hybrid logical clock). So whatever is written after something was read counts as later.
 #[derive(Debug, Default)]
-pub(crate) struct Stamps {
+pub struct Stamps {
     last_ms: AtomicU64,
 }
 
 impl Stamps {
     /// A stamp later than all given and seen before. Never waits.
-    pub(crate) fn next(&self, now_ms: u64) -> u64 {
+    pub fn next(&self, now_ms: u64) -> u64 {
         let next = |last_ms: u64| now_ms.max(last_ms.saturating_add(1));
         let mut last_ms = self.last_ms.load(Relaxed);
         loop {
@@ -23,7 +23,7 @@ impl Stamps {
     }
 
     /// Stamps given from now on are later than this one.
-    pub(crate) fn seen(&self, stamp_ms: u64) {
+    pub fn seen(&self, stamp_ms: u64) {
         self.last_ms.fetch_max(stamp_ms, Relaxed);
     }
 }
