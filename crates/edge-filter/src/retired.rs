@@ -7,6 +7,12 @@ use crate::{AddressRemains, ResourceRemains, Snapshot, hash};
 
 /// Snapshots that readers may still hold. What an update has replaced is freed here, by the writer: a reader that let
 /// go last would pay for it in the middle of a request. And in pieces: a million rules take 0.1 s.
+///
+/// A piece takes a microsecond, but glibc's malloc defers two kinds of work to a single `free`, whichever that is, and
+/// this one frees most. It joins all small chunks that were freed before (`malloc_consolidate`), 1 to 3.4 ms after a
+/// million rules were replaced: the module has it do so once a turn (`join_freed`). And it gives the end of the heap
+/// back to the system (`systrim`): seldom, as that waits for twice the largest block that was ever mapped and freed
+/// (`M_MMAP_THRESHOLD` of mallopt(3)), 1.2 ms for the 26 MiB after a start with a million rules, 64 MiB at most.
 #[derive(Debug, Default)]
 pub(crate) struct Retired {
     /// Each is held by a reader, except those that came since the last look.

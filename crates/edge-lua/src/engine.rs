@@ -56,9 +56,10 @@ impl Engine {
         cpu::check()?;
         let mut settings = ModuleSettings::read(variables).map_err(|e| e.to_string())?;
         let authorities = authorities(&settings)?;
-        let lists = Lists::read(&settings).map_err(|e| e.to_string())?;
         let filter = Filter::new(settings.filter.clone());
-        filter.submit(lists.operation, now_s).map_err(|_| "the lists do not fit the queue".to_owned())?;
+        let mut edit = filter.edit(now_s).ok_or("the rules are being changed already")?;
+        let lists = Lists::load(&settings, &mut edit).map_err(|e| e.to_string())?;
+        drop(edit);
         let mut warnings = std::mem::take(&mut settings.warnings);
         warnings.extend(lists.warnings);
         let state = state(&settings, &lists.files, &filter, now_ms, &mut warnings);

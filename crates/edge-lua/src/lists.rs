@@ -1,13 +1,21 @@
 //! The files of rules that are read when HAProxy starts.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use edge_filter::list::{BadLine, Listed, addresses, resources};
-use edge_filter::{Action, ClientNet, List, NEVER, Operation, Origin, Rule, Settings, Target};
+use edge_filter::list::{BadLine, addresses, resources};
+use edge_filter::{Action, AddressRule, Edit, List, NEVER, Operation, Origin, Rule, Settings, Target};
 
 use crate::settings::ModuleSettings;
+
+/// Addresses that are put at once at the start, where nobody waits: the more, the less each costs. Each is 48 bytes
+/// meanwhile.
+pub(crate) const ADDRESSES_AT_ONCE: usize = 1 << 18;
+
+/// Of a file, what is in memory at once, bytes; a line that is longer is there as a whole.
+const PIECE_BYTES: u64 = 1 << 18;
 
 /// Bad lines of one file that are reported; more are only counted.
 const MAX_REPORTED_LINES: usize = 10;
@@ -15,11 +23,9 @@ const MAX_REPORTED_LINES: usize = 10;
 /// Longest file that is read, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// The rules of all list files, and what was wrong in them.
-#[derive(Debug)]
+/// All list files, and what was wrong in them.
+#[derive(Debug, Default)]
 pub(crate) struct Lists {
-    /// Makes the rules of every file, at once.
-    pub(crate) operation: Operation,
     /// In the order of loading.
     pub(crate) files: Vec<ListFile>,
     /// Bad lines, one line of text each.
@@ -45,79 +51,123 @@ pub(crate) struct UnreadableFile {
     reason: String,
 }
 
+impl UnreadableFile {
+    fn new(setting: &'static str, path: &Path, reason: &io::Error) -> Self {
+        Self { setting, path: path.into(), reason: reason.to_string() }
+    }
+}
+
 impl Lists {
-    /// Reads every list file of the settings.
+    /// Puts the rules of every list file of the settings, each file a list that is named by its path; where two have the
+    /// same rule, the one that comes later has it. No file is in memory as a whole: the start takes little more of that
+    /// than the rules do.
     ///
     /// # Errors
     /// The first file that cannot be read. Bad lines are skipped and reported.
-    pub(crate) fn read(settings: &ModuleSettings) -> Result<Self, UnreadableFile> {
+    pub(crate) fn load(settings: &ModuleSettings, edit: &mut Edit<'_>) -> Result<Self, UnreadableFile> {
+        let mut lists = Self::default();
         let filter = &settings.filter;
-        let mut lists =
-            Self { operation: Operation::Batch(Vec::new()), files: Vec::new(), warnings: Vec::new() };
-        let mut operations = Vec::new();
         for path in &settings.block_files {
-            let contents = read("EDGE_BLOCK_FILES", path)?;
-            let blocked = addresses(&contents).map(|net| Ok(client(List::Block, net?, filter)));
-            operations.push(lists.replacement(path, blocked));
+            lists.load_addresses("EDGE_BLOCK_FILES", path, List::Block, filter, edit)?;
         }
         for path in &settings.allow_files {
-            let contents = read("EDGE_ALLOW_FILES", path)?;
-            let allowed = addresses(&contents).map(|net| Ok(client(List::Allow, net?, filter)));
-            operations.push(lists.replacement(path, allowed));
+            lists.load_addresses("EDGE_ALLOW_FILES", path, List::Allow, filter, edit)?;
         }
         for path in &settings.resource_files {
-            let contents = read("EDGE_RESOURCE_FILES", path)?;
-            let known_bad = resources(&contents, filter).map(|listed| Ok(resource(listed?, filter)));
-            operations.push(lists.replacement(path, known_bad));
+            lists.load_resources("EDGE_RESOURCE_FILES", path, filter, edit)?;
         }
-        lists.operation = Operation::Batch(operations);
+        edit.publish_draft();
         Ok(lists)
     }
 
-    /// Takes the rules of one file, named by its path.
-    fn replacement(
+    fn load_addresses(
         &mut self,
+        setting: &'static str,
         path: &Path,
-        lines: impl Iterator<Item = Result<(Target, Action), BadLine>>,
-    ) -> Operation {
-        let name: Arc<str> = path.to_string_lossy().into();
-        let reason: Arc<str> = "".into();
-        let origin = Origin::List(name.clone());
+        list: List,
+        filter: &Settings,
+        edit: &mut Edit<'_>,
+    ) -> Result<(), UnreadableFile> {
+        let mut reading = Reading::new(path);
+        let (name, reason) = (reading.name.clone(), "".into());
+        let action = Action::Deny(filter.default_status);
         let mut rules = Vec::new();
-        let mut bad_lines = 0;
-        for line in lines {
-            match line {
-                Ok((target, action)) => rules.push(Rule {
-                    target,
-                    action,
+        read_in_pieces(setting, path, |piece, first_line| {
+            let nets = addresses(piece, first_line).filter_map(|line| reading.take(line));
+            rules.extend(nets.map(|net| AddressRule { list, net, action, expires_at_s: NEVER }));
+            if rules.len() >= ADDRESSES_AT_ONCE {
+                edit.draft_addresses(&name, &reason, &rules);
+                rules.clear();
+            }
+        })?;
+        edit.draft_addresses(&name, &reason, &rules);
+        self.add(reading);
+        Ok(())
+    }
+
+    fn load_resources(
+        &mut self,
+        setting: &'static str,
+        path: &Path,
+        filter: &Settings,
+        edit: &mut Edit<'_>,
+    ) -> Result<(), UnreadableFile> {
+        let mut reading = Reading::new(path);
+        let (origin, reason): (_, Arc<str>) = (Origin::List(reading.name.clone()), "".into());
+        read_in_pieces(setting, path, |piece, first_line| {
+            for listed in resources(piece, first_line, filter).filter_map(|line| reading.take(line)) {
+                edit.draft(Operation::Put(Rule {
+                    target: Target::Resource(listed.resource, listed.conditions),
+                    action: Action::Deny(listed.status.unwrap_or(filter.default_status)),
                     expires_at_s: NEVER,
                     origin: origin.clone(),
                     reason: reason.clone(),
-                }),
-                Err(bad) => {
-                    bad_lines += 1;
-                    if bad_lines <= MAX_REPORTED_LINES {
-                        let BadLine { line, text, reason } = bad;
-                        self.warnings.push(format!("{name}:{line}: \"{text}\": {reason}; skipped"));
-                    }
-                }
+                }));
             }
-        }
+        })?;
+        self.add(reading);
+        Ok(())
+    }
+
+    fn add(&mut self, reading: Reading) {
+        let Reading { name, rules, bad_lines, warnings } = reading;
+        self.warnings.extend(warnings);
         if bad_lines > MAX_REPORTED_LINES {
             self.warnings.push(format!("{name}: and {} more bad lines", bad_lines - MAX_REPORTED_LINES));
         }
-        self.files.push(ListFile { path: name.to_string(), rules: rules.len(), bad_lines });
-        Operation::Replace(name, rules)
+        self.files.push(ListFile { path: name.to_string(), rules, bad_lines });
     }
 }
 
-fn client(list: List, net: ClientNet, filter: &Settings) -> (Target, Action) {
-    (Target::Client(list, net), Action::Deny(filter.default_status))
+/// A list file that is being read.
+struct Reading {
+    name: Arc<str>,
+    rules: usize,
+    bad_lines: usize,
+    warnings: Vec<String>,
 }
 
-fn resource(listed: Listed, filter: &Settings) -> (Target, Action) {
-    let status = listed.status.unwrap_or(filter.default_status);
-    (Target::Resource(listed.resource, listed.conditions), Action::Deny(status))
+impl Reading {
+    fn new(path: &Path) -> Self {
+        Self { name: path.to_string_lossy().into(), rules: 0, bad_lines: 0, warnings: Vec::new() }
+    }
+
+    /// Counts a line: what it says, or `None` for a bad one.
+    fn take<T>(&mut self, line: Result<T, BadLine>) -> Option<T> {
+        match line {
+            Ok(listed) => {
+                self.rules += 1;
+                Some(listed)
+            }
+            Err(BadLine { line, text, reason }) => {
+                self.bad_lines += 1;
+                if self.bad_lines <= MAX_REPORTED_LINES {
+                    self.warnings.push(format!("{}:{line}: \"{text}\": {reason}; skipped", self.name));
+                }
+                None
+            }
+        }
+    }
 }
 
 /// The contents of a file that a setting names.
@@ -125,10 +175,44 @@ fn resource(listed: Listed, filter: &Settings) -> (Target, Action) {
 /// # Errors
 /// It cannot be read, is no regular file (a pipe would hold HAProxy's start up), or is beyond 1 GiB.
 pub(crate) fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, UnreadableFile> {
-    let contents = fs::metadata(path).and_then(|file| match file {
-        file if !file.is_file() => Err(std::io::Error::other("not a file")),
-        file if file.len() > MAX_FILE_BYTES => Err(std::io::Error::other("longer than 1 GiB")),
-        _ => fs::read(path),
-    });
-    contents.map_err(|e| UnreadableFile { setting, path: path.into(), reason: e.to_string() })
+    let mut contents = Vec::new();
+    let read = open(path).and_then(|mut file| file.read_to_end(&mut contents));
+    read.map(|_| contents).map_err(|e| UnreadableFile::new(setting, path, &e))
 }
+
+/// Gives the contents of such a file to `work` in pieces of whole lines, each with the number of its first line.
+///
+/// # Errors
+/// As for [`read`]; the file may have been given in part.
+fn read_in_pieces(
+    setting: &'static str,
+    path: &Path,
+    mut work: impl FnMut(&[u8], usize),
+) -> Result<(), UnreadableFile> {
+    let mut read = || {
+        let mut file = BufReader::new(open(path)?);
+        let (mut piece, mut first_line) = (Vec::new(), 1);
+        loop {
+            piece.clear();
+            file.by_ref().take(PIECE_BYTES).read_to_end(&mut piece)?;
+            file.read_until(b'\n', &mut piece)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            work(&piece, first_line);
+            first_line += piece.iter().filter(|&&b| b == b'\n').count();
+        }
+    };
+    read().map_err(|e: io::Error| UnreadableFile::new(setting, path, &e))
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    match fs::metadata(path)? {
+        file if !file.is_file() => Err(io::Error::other("not a file")),
+        file if file.len() > MAX_FILE_BYTES => Err(io::Error::other("longer than 1 GiB")),
+        _ => File::open(path),
+    }
+}
+
+#[cfg(test)]
+mod tests;

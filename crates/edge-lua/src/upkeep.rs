@@ -17,6 +17,9 @@ const SWEEP: Duration = Duration::from_millis(1);
 /// Pieces swept or freed between two looks at the time; some microseconds each.
 const SLICE: usize = 32;
 
+/// More than glibc's malloc hands out without looking at what was freed (`MAX_TCACHE_SIZE` of malloc/malloc.c: 1032).
+const LARGE_BYTES: usize = 4096;
+
 /// How long the turns of the upkeep took.
 #[derive(Default)]
 pub(crate) struct Upkeep {
@@ -81,7 +84,18 @@ fn work(engine: &Engine, budget: Budget) -> Turn {
         None => Turn::default(),
     };
     turn.is_cut |= is_cut;
+    join_freed();
     turn
+}
+
+/// Makes glibc's malloc join what this thread has freed; of other ones it asks next to nothing.
+///
+/// Freed chunks of at most 128 bytes, such as one of each bucket of a table, are put aside until a large one is asked
+/// for, or 64 KiB come together by what is freed (malloc/malloc.c: `malloc_consolidate`, called by `_int_malloc` and
+/// `_int_free`). Then all are joined in one call: after a million rules were replaced, 1 to 3.4 ms, in the middle of a
+/// slice or of a request. Joined once a turn, while they are in the cache, they take 0.05 to 0.4 ms.
+fn join_freed() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
 }
 
 /// Applies what waits, reads on in the state directory, and answers with the manager's revision then in force; who asks
@@ -113,6 +127,29 @@ mod tests {
         assert!(guard::panics() > before);
         let turn = survive(|| Turn { is_cut: true, ..Turn::default() });
         assert!(turn.is_cut);
+    }
+
+    /// Bytes that malloc has put aside to join later, of all threads.
+    #[cfg(target_env = "gnu")]
+    fn put_aside_bytes() -> usize {
+        // SAFETY: it takes nothing and answers with numbers.
+        unsafe { libc::mallinfo2() }.fsmblks
+    }
+
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn what_was_freed_is_not_left_to_the_next_request() {
+        const MANY: usize = 100_000;
+        const MANY_BYTES: usize = MANY * 96;
+        let engine = Engine::build([], 1_000_000).unwrap();
+        let mut small: Vec<_> = (0..MANY).map(|_| Box::new([0u8; 88])).collect();
+        // Not the list itself: freeing so much at once joins them too.
+        small.clear();
+        let before = put_aside_bytes();
+        assert!(before > MANY_BYTES * 9 / 10, "{before}");
+        tick(&engine, true);
+        // Other tests run at the same time.
+        assert!(put_aside_bytes() < before - MANY_BYTES / 2, "{}", put_aside_bytes());
     }
 
     #[test]

@@ -42,18 +42,18 @@ pub(crate) const WORDS: &[&str] = &[
 /// No file makes a parser panic, one line never touches another, and each rule that is read reads back.
 pub fn lists(data: &[u8]) {
     let settings = Settings::default();
-    let read_addresses = |file: &[u8]| addresses(file).collect::<Vec<_>>();
-    let read_resources = |file: &[u8]| resources(file, &settings).collect::<Vec<_>>();
+    let read_addresses = |file: &[u8], first_line| addresses(file, first_line).collect::<Vec<_>>();
+    let read_resources = |file: &[u8], first_line| resources(file, first_line, &settings).collect::<Vec<_>>();
     lines_are_apart(data, read_addresses);
     lines_are_apart(data, read_resources);
 
-    for net in addresses(data).flatten() {
+    for net in addresses(data, 1).flatten() {
         assert_eq!(net.to_string().parse::<ClientNet>(), Ok(net));
-        assert_eq!(read_addresses(net.to_string().as_bytes()), [Ok(net)]);
+        assert_eq!(read_addresses(net.to_string().as_bytes(), 1), [Ok(net)]);
     }
-    for listed in resources(data, &settings).flatten() {
+    for listed in resources(data, 1, &settings).flatten() {
         let again = Listed { conditions: edge_filter::Conditions::default(), status: None, ..listed.clone() };
-        assert_eq!(read_resources(listed.resource.to_string().as_bytes()), [Ok(again)]);
+        assert_eq!(read_resources(listed.resource.to_string().as_bytes(), 1), [Ok(again)]);
     }
     if let Ok(text) = str::from_utf8(data)
         && let Err(error) = Authorities::parse(text)
@@ -63,8 +63,11 @@ pub fn lists(data: &[u8]) {
     }
 }
 
-fn lines_are_apart<T: Debug + PartialEq>(file: &[u8], read: impl Fn(&[u8]) -> Vec<Result<T, BadLine>>) {
-    let all = read(file);
+fn lines_are_apart<T: Clone + Debug + PartialEq>(
+    file: &[u8],
+    read: impl Fn(&[u8], usize) -> Vec<Result<T, BadLine>>,
+) {
+    let all = read(file, 1);
     let lines = file.split(|&b| b == b'\n').count();
     let bad: Vec<&BadLine> = all.iter().filter_map(|line| line.as_ref().err()).collect();
     assert!(all.len() <= lines);
@@ -74,16 +77,11 @@ fn lines_are_apart<T: Debug + PartialEq>(file: &[u8], read: impl Fn(&[u8]) -> Ve
     for bad in bad {
         assert!(bad.text.len() <= 80 && !bad.to_string().chars().any(char::is_control), "{bad:?}");
     }
-    // A byte order mark means something at the start of a file only, so the cut must not make one.
     let cut = file.iter().skip(file.len() / 2).position(|&b| b == b'\n').map(|at| file.len() / 2 + at);
-    if let Some(cut) = cut.filter(|cut| !file[cut + 1..].starts_with("\u{feff}".as_bytes())) {
-        let lines_before = file[..cut].split(|&b| b == b'\n').count();
-        let mut parts = read(&file[..cut]);
-        parts.extend(
-            read(&file[cut + 1..])
-                .into_iter()
-                .map(|line| line.map_err(|bad| BadLine { line: bad.line + lines_before, ..bad })),
-        );
+    if let Some(cut) = cut {
+        let (first, rest) = file.split_at(cut + 1);
+        let lines_before = first.split(|&b| b == b'\n').count() - 1;
+        let parts = [read(first, 1), read(rest, lines_before + 1)].concat();
         assert_eq!(all, parts, "cut at {cut}");
     }
 }

@@ -23,11 +23,12 @@ impl BadLine {
     }
 }
 
-/// The lines that are not blank, with their numbers, without white space around them. A byte order mark and
-/// carriage returns, which editors leave behind, do not matter.
-pub(super) fn lines(contents: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
-    (1..).zip(contents.split(|&b| b == b'\n')).filter_map(|(number, line)| {
+/// The lines that are not blank, with their numbers, without white space around them. A byte order mark at the
+/// beginning of the file and carriage returns, which editors leave behind, do not matter.
+pub(super) fn lines(contents: &[u8], first_line: usize) -> impl Iterator<Item = (usize, &[u8])> {
+    let mark: &[u8] = if first_line == 1 { b"\xef\xbb\xbf" } else { b"" };
+    let contents = contents.strip_prefix(mark).unwrap_or(contents);
+    (first_line..).zip(contents.split(|&b| b == b'\n')).filter_map(|(number, line)| {
         let line = line.trim_ascii();
         (!line.is_empty()).then_some((number, line))
     })

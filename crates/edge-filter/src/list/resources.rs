@@ -20,9 +20,14 @@ pub struct Listed {
 /// start of a line or behind white space begins a comment. A map of the form `/path false` is read too; its
 /// `/path true`, a path that is not blocked, is skipped.
 ///
-/// Of `settings` the largest path and the treatment of `;params` count.
-pub fn resources(contents: &[u8], settings: &Settings) -> impl Iterator<Item = Result<Listed, BadLine>> {
-    lines(contents).filter_map(|(number, line)| {
+/// `contents` are whole lines of a file, the first of which is its line `first_line`, counted from 1. Of `settings` the
+/// largest path and the treatment of `;params` count.
+pub fn resources(
+    contents: &[u8],
+    first_line: usize,
+    settings: &Settings,
+) -> impl Iterator<Item = Result<Listed, BadLine>> {
+    lines(contents, first_line).filter_map(|(number, line)| {
         listed(line, settings).map_err(|reason| BadLine::new(number, line, reason)).transpose()
     })
 }
@@ -115,7 +120,7 @@ mod tests {
             let status = listed.status.map_or(0, Status::code);
             format!("{} {method} {status}", listed.resource)
         };
-        resources(contents.as_bytes(), &Settings::default())
+        resources(contents.as_bytes(), 1, &Settings::default())
             .map(|line| line.map(show).map_err(|bad| bad.reason))
             .collect()
     }
@@ -172,7 +177,7 @@ mod tests {
         }
         let long = format!("/{}", "x".repeat(1024));
         assert_eq!(read(&long), [Err(InvalidPath::TooLong(1024).to_string())]);
-        let bad: Vec<_> = resources(b"/a\n/\xff", &Settings::default()).filter_map(Result::err).collect();
+        let bad: Vec<_> = resources(b"/a\n/\xff", 1, &Settings::default()).filter_map(Result::err).collect();
         assert_eq!(bad[0].to_string(), "line 2: \"/\u{fffd}\": not UTF-8");
     }
 }

@@ -8,13 +8,10 @@ use edge_journal::{Head, Identity, Next, ReadError, Record, Records};
 
 use super::budget::Budget;
 use super::merge::Merge;
+use crate::lists::ADDRESSES_AT_ONCE;
 
 /// Rules that are kept, removed or put between two looks at the time: some tenths of a millisecond.
 const PIECE_RULES: usize = 256;
-
-/// Addresses that are put at once at the start, where nobody waits: the more, the less each costs. Each is 48 bytes
-/// meanwhile.
-const AT_ONCE_AT_THE_START: usize = 1 << 18;
 
 /// A file being taken over.
 pub(crate) struct Bulk {
@@ -90,7 +87,7 @@ impl Bulk {
     /// Of the snapshot where there are no rules yet: what can be read of the file is put at once.
     pub(crate) fn at_the_start(records: Records, head: &Head) -> Self {
         let of_snapshot = Self::of_snapshot(records, head, Vec::new());
-        Self { step: Step::Put, piece_rules: AT_ONCE_AT_THE_START, ..of_snapshot }
+        Self { step: Step::Put, piece_rules: ADDRESSES_AT_ONCE, ..of_snapshot }
     }
 
     /// Which file it is.
