@@ -15,8 +15,8 @@ use crate::lists::{List, Probe};
 use crate::rules::{LIST, NOW_S};
 
 /// Work of one turn of the upkeep, and the pause between two.
-const TURN: Duration = Duration::from_millis(2);
-const PAUSE: Duration = Duration::from_millis(10);
+const TURN: Duration = Duration::from_micros(500);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Rules between two looks at the time.
 const PIECE: usize = 32;

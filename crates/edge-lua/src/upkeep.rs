@@ -8,11 +8,12 @@ use crate::engine::{self, Engine};
 use crate::state::{Budget, Turn};
 use crate::{clock, guard};
 
-/// Work of one turn: HAProxy's thread serves nobody meanwhile.
-const TURN: Duration = Duration::from_millis(2);
+/// Work of one turn: HAProxy's thread serves nobody meanwhile, so requests wait this long at most. Turns may follow each
+/// other within a millisecond or two; many short ones change as much as few long ones, and slow nobody down as far.
+const TURN: Duration = Duration::from_micros(500);
 
 /// Of it, what sweeping and freeing may take, so that the state directory has its share.
-const SWEEP: Duration = Duration::from_millis(1);
+const SWEEP: Duration = Duration::from_micros(250);
 
 /// Pieces swept or freed between two looks at the time; some microseconds each.
 const SLICE: usize = 32;
