@@ -77,7 +77,18 @@ impl Edit<'_> {
     /// Put rules of one list that have their reason in common, as part of the draft. The same as a
     /// [`Operation::Put`] of each in turn, and several times as fast, the more so the more come at once.
     pub fn draft_addresses(&mut self, list: &Arc<str>, reason: &Arc<str>, rules: &[AddressRule]) {
-        self.change(true, |all, context| all.put_addresses(list, reason, rules, context));
+        self.draft_many_addresses(list, reason, [rules]);
+    }
+
+    /// The same for rules that come in pieces, all of which are put as if they came at once. Holds some 16 bytes of each
+    /// rule of IPv4, and 32 of IPv6, until the last has come.
+    pub fn draft_many_addresses(
+        &mut self,
+        list: &Arc<str>,
+        reason: &Arc<str>,
+        pieces: impl IntoIterator<Item: AsRef<[AddressRule]>>,
+    ) {
+        self.change(true, |all, context| all.put_addresses(list, reason, pieces, context));
     }
 
     /// Let readers see all that was drafted when this edit ends. Without a draft it does nothing.

@@ -3,10 +3,18 @@
 use std::sync::Arc;
 
 use super::{Context, Rules, keep_reason, take_slot};
+use crate::address::{Arrivals, Tenure};
 use crate::expiry::Ends;
 use crate::rule::Details;
 use crate::snapshot::{LEARNED, Place, SlotDetails};
 use crate::{AddressEntry, AddressRule, List, Origin, Rule, Target};
+
+/// Where rules that come together go.
+#[derive(Clone, Copy)]
+struct Batch<'a> {
+    list: &'a Arc<str>,
+    reason: &'a Arc<str>,
+}
 
 impl Rules {
     /// Put these rules of one list. The same as one put after the other, but each step is taken for all of them
@@ -15,41 +23,72 @@ impl Rules {
         &mut self,
         list: &Arc<str>,
         reason: &Arc<str>,
+        pieces: impl IntoIterator<Item: AsRef<[AddressRule]>>,
+        context: Context<'_>,
+    ) {
+        let batch = Batch { list, reason };
+        let mut gathered = self.no_arrivals();
+        let mut source = None;
+        for piece in pieces {
+            let rules = piece.as_ref();
+            // A list of which no rule is put has no number.
+            if source.is_none() && rules.iter().any(|rule| rule.expires_at_s > context.now_s) {
+                source = self.source(&Origin::List(list.clone()));
+            }
+            let coming = gathered.iter().map(|(_, arrivals)| arrivals.len()).sum::<usize>() + rules.len();
+            // Where a rule may have to give way, or readers see another snapshot, one after the other is put.
+            let has_room = self.len() + coming <= context.settings.max_rules as usize;
+            let is_seen_alike = context.is_draft || self.live.is_none();
+            if has_room && is_seen_alike && source.is_some() {
+                for rule in rules {
+                    let [(_, allow), (_, block)] = &mut gathered;
+                    match rule.list {
+                        List::Allow => allow.push(rule),
+                        List::Block => block.push(rule),
+                    }
+                }
+            } else {
+                let before = std::mem::replace(&mut gathered, self.no_arrivals());
+                self.put_gathered(batch, source, before, context);
+                self.put_in_turn(batch, rules, context);
+            }
+        }
+        self.put_gathered(batch, source, gathered, context);
+    }
+
+    fn no_arrivals(&self) -> [(List, Arrivals); 2] {
+        let keys = self.next.details.keys();
+        [List::Allow, List::Block].map(|which| (which, Arrivals::new(keys)))
+    }
+
+    fn put_in_turn(
+        &mut self,
+        Batch { list, reason }: Batch<'_>,
         rules: &[AddressRule],
         context: Context<'_>,
     ) {
-        let in_turn = match self.put_many(list, reason, rules, context) {
-            Some(rest) => rest,
-            None => rules.to_vec(),
-        };
-        for AddressRule { list: which, net, action, expires_at_s } in in_turn {
+        for &AddressRule { list: which, net, action, expires_at_s } in rules {
             let origin = Origin::List(list.clone());
             let target = Target::Client(which, net);
             self.put(Rule { target, action, expires_at_s, origin, reason: reason.clone() }, context);
         }
     }
 
-    /// Put those that replace no rule but a live one and are not replaced among themselves; the others are given
-    /// back. `None` where it takes one after the other: where a rule may have to give way, or readers see another
-    /// snapshot.
-    fn put_many(
+    /// Put at once those that replace no rule but a live one and are not replaced among themselves; then the others in
+    /// turn.
+    fn put_gathered(
         &mut self,
-        list: &Arc<str>,
-        reason: &Arc<str>,
-        rules: &[AddressRule],
+        batch: Batch<'_>,
+        source: Option<u8>,
+        gathered: [(List, Arrivals); 2],
         context: Context<'_>,
-    ) -> Option<Vec<AddressRule>> {
+    ) {
+        let Some(source) = source else { return };
         let now_s = context.now_s;
-        let has_room = self.len() + rules.len() <= context.settings.max_rules as usize;
-        let is_seen_alike = context.is_draft || self.live.is_none();
-        if !has_room || !is_seen_alike || rules.iter().all(|rule| rule.expires_at_s <= now_s) {
-            return None;
-        }
-        let source = self.source(&Origin::List(list.clone()))?;
-        let reason = keep_reason(reason.clone(), context.settings);
+        let reason = keep_reason(batch.reason.clone(), context.settings);
         let details = (!reason.is_empty()).then(|| Arc::new(Details { reason, provenance: None }));
         let (mut ends, mut described, mut in_turn) = (Ends::default(), Vec::new(), Vec::new());
-        for which in [List::Allow, List::Block] {
+        for (which, arrivals) in gathered {
             let Self { next, slots, expiry, .. } = self;
             let (cells, texts) = (&mut next.cells, &mut next.details);
             let table = match which {
@@ -57,7 +96,7 @@ impl Rules {
                 List::Block => &mut next.block,
             };
             let mut last = None;
-            table.insert_many(which, rules, |coming, other| {
+            table.insert_many(arrivals, |coming, other| {
                 let AddressEntry { net, action, expires_at_s, .. } = coming;
                 let is_again = last.replace(net) == Some(net);
                 let has_ended = other.is_some_and(|other| other.expires_at_s <= now_s);
@@ -80,17 +119,18 @@ impl Rules {
                 if details.is_some() {
                     described.push((texts.keys().hash_one(slot), slot));
                 }
-                Some(AddressEntry { slot, source, ..coming })
+                Some(Tenure { slot, source })
             });
         }
         self.expiry.insert_many(ends);
         if let Some(details) = details {
             described.sort_unstable();
+            self.next.details.reserve(described.len());
             let same = |slot: &u32, other: &SlotDetails| other.slot == *slot;
             let describe =
                 |&slot: &u32, _: Option<&SlotDetails>| Some(SlotDetails { slot, details: details.clone() });
             self.next.details.insert_many(&described, same, describe);
         }
-        Some(in_turn)
+        self.put_in_turn(batch, &in_turn, context);
     }
 }
