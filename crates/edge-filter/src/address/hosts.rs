@@ -3,9 +3,10 @@
 use ahash::RandomState;
 
 use super::AddressEntry;
-use super::packed::Packed;
+use super::arrivals::HostArrivals;
+use super::packed::{Packed, Tenure};
 use crate::ClientNet;
-use crate::hash::{Coming, Entries, HashTable};
+use crate::hash::{Entries, HashTable};
 use crate::trie::{Entry, Key};
 
 /// Single addresses of one family.
@@ -44,25 +45,22 @@ impl<K: Key> Hosts<K> {
         self.table.insert(entry, |other| other.key() == entry.key())
     }
 
-    /// One of the addresses to come; its slot is its number among them.
-    pub(super) fn coming(&self, addr: K, entry: &AddressEntry) -> Coming<Packed<K>> {
-        (self.hash(addr), Packed::new(addr, K::WIDTH, entry))
-    }
-
     /// Add addresses: see [`AddressTable::insert_many`].
     ///
     /// [`AddressTable::insert_many`]: super::AddressTable::insert_many
     pub(super) fn insert_many(
         &mut self,
-        mut coming: Vec<Coming<Packed<K>>>,
+        arrivals: HostArrivals<K>,
         net: fn(K, u8) -> ClientNet,
-        make: &mut impl FnMut(AddressEntry, Option<AddressEntry>) -> Option<AddressEntry>,
+        mut make: impl FnMut(AddressEntry, Option<AddressEntry>) -> Option<Tenure>,
     ) {
-        coming.sort_unstable_by_key(|(hash, entry)| (*hash, entry.slot()));
+        self.table.reserve(arrivals.len);
         let same = |entry: &Packed<K>, other: &Packed<K>| entry.key() == other.key();
-        self.table.insert_many(&coming, same, |entry, other| {
-            let made = make(entry.unpack(net), other.map(|other| other.unpack(net)))?;
-            Some(Packed::new(entry.key(), K::WIDTH, &made))
+        arrivals.for_each_part(|coming| {
+            self.table.insert_many(coming, same, |entry, other| {
+                let tenure = make(entry.unpack(net), other.map(|other| other.unpack(net)))?;
+                Some(entry.held_as(tenure))
+            });
         });
     }
 

@@ -1,5 +1,6 @@
 //! Client addresses: networks and the longest-prefix table over them.
 
+mod arrivals;
 mod hosts;
 mod net;
 mod packed;
@@ -7,6 +8,8 @@ mod presence;
 mod remains;
 mod table;
 
+pub(crate) use arrivals::Arrivals;
 pub use net::{ClientNet, InvalidNet};
+pub(crate) use packed::Tenure;
 pub(crate) use remains::Remains as AddressRemains;
 pub use table::{AddressEntry, AddressTable};

@@ -18,6 +18,13 @@ pub(super) struct Packed<K> {
     prefix_len: u8,
 }
 
+/// What a rule has only once it is taken in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tenure {
+    pub(crate) slot: u32,
+    pub(crate) source: u8,
+}
+
 impl<K: Key> Packed<K> {
     pub(super) fn new(bits: K, prefix_len: u8, entry: &AddressEntry) -> Self {
         let AddressEntry { net: _, action, expires_at_s, slot, source } = *entry;
@@ -35,8 +42,9 @@ impl<K: Key> Packed<K> {
         }
     }
 
-    pub(super) fn slot(&self) -> u32 {
-        self.slot
+    /// The same with its slot and its source.
+    pub(super) fn held_as(self, Tenure { slot, source }: Tenure) -> Self {
+        Self { slot, source, ..self }
     }
 
     /// Whether its expiry and source are wanted.

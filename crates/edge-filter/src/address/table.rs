@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use ahash::RandomState;
 
+use super::arrivals::Arrivals;
 use super::hosts::Hosts;
-use super::packed::Packed;
+use super::packed::{Packed, Tenure};
 use super::presence::Presence;
 use crate::snapshot::LEARNED;
 use crate::trie::Trie;
-use crate::{Action, AddressRule, ClientNet, List};
+use crate::{Action, ClientNet};
 
 /// What the table holds for one network: 16 bytes for IPv4, 32 for IPv6, so texts live elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,39 +176,33 @@ impl AddressTable {
         }
     }
 
-    /// Add an entry for each of these rules of `list`: what `make` answers for it, its slot and source still open, and
-    /// for the entry that its network has already. `None` leaves that as it is. They come as they lie in memory, so that
-    /// neighbours find in the cache what the first of them has changed, and those of the same network one after the
-    /// other in their own order.
+    /// Add an entry for each of these: with the slot and the source that `make` answers for it, and for the entry that its
+    /// network has already. `None` leaves that as it is. They come as they lie in memory, so that neighbours find in the
+    /// cache what the first of them has changed, and those of the same network one after the other in their own order; of
+    /// these, `make` takes the first at most.
     pub(crate) fn insert_many(
         &mut self,
-        list: List,
-        rules: &[AddressRule],
-        mut make: impl FnMut(AddressEntry, Option<AddressEntry>) -> Option<AddressEntry>,
+        arrivals: Arrivals,
+        mut make: impl FnMut(AddressEntry, Option<AddressEntry>) -> Option<Tenure>,
     ) {
-        let (mut v4_hosts, mut v6_hosts, mut nets) = (Vec::new(), Vec::new(), Vec::new());
-        // All of a rule is sorted, not its number alone: to look it up afterwards would be a cache miss for each.
-        for (number, rule) in (0..).zip(rules).filter(|(_, rule)| rule.list == list) {
-            let AddressRule { list: _, net, action, expires_at_s } = *rule;
-            let coming = AddressEntry { slot: number, ..AddressEntry::bare(net, action, expires_at_s) };
-            match net {
-                ClientNet::V4(bits, 32) => {
-                    self.v4_presence.add(bits, 32);
-                    v4_hosts.push(self.v4_hosts.coming(bits, &coming));
-                }
-                ClientNet::V6(bits, 128) => {
-                    self.v6_presence.add(bits, 128);
-                    v6_hosts.push(self.v6_hosts.coming(bits, &coming));
-                }
-                _ => nets.push(coming),
+        let Arrivals { v4_hosts, v6_hosts, mut nets } = arrivals;
+        let Self { v4_presence, v6_presence, .. } = self;
+        self.v4_hosts.insert_many(v4_hosts, ClientNet::V4, |coming, other| {
+            if let ClientNet::V4(bits, len) = coming.net {
+                v4_presence.add(bits, len);
             }
-        }
-        self.v4_hosts.insert_many(v4_hosts, ClientNet::V4, &mut make);
-        self.v6_hosts.insert_many(v6_hosts, ClientNet::V6, &mut make);
-        nets.sort_unstable_by_key(|coming| (coming.net, coming.slot));
+            make(coming, other)
+        });
+        self.v6_hosts.insert_many(v6_hosts, ClientNet::V6, |coming, other| {
+            if let ClientNet::V6(bits, len) = coming.net {
+                v6_presence.add(bits, len);
+            }
+            make(coming, other)
+        });
+        nets.sort_by_key(|coming| coming.net);
         for coming in nets {
-            if let Some(entry) = make(coming, self.get(coming.net)) {
-                self.insert(entry);
+            if let Some(Tenure { slot, source }) = make(coming, self.get(coming.net)) {
+                self.insert(AddressEntry { slot, source, ..coming });
             }
         }
     }

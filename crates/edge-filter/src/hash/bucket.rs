@@ -26,7 +26,14 @@ pub(super) struct Bucket<E> {
 
 impl<E> Default for Bucket<E> {
     fn default() -> Self {
-        Self { tags: [0; WORDS], entries: Box::default(), bits: 0 }
+        Self::of_bits(0)
+    }
+}
+
+impl<E> Bucket<E> {
+    /// An empty one.
+    pub(super) fn of_bits(bits: u8) -> Self {
+        Self { tags: [0; WORDS], entries: Box::default(), bits }
     }
 }
 
@@ -115,7 +122,11 @@ impl<E: Hashed> Bucket<E> {
         let mut grown = false;
         let mut entries = Vec::from(std::mem::take(&mut self.entries));
         for (hash, what) in coming {
-            let place = position(&self.tags, &entries, *hash, |other| same(what, other));
+            // None that comes is there already by another that comes.
+            let place = match before {
+                0 => None,
+                _ => position(&self.tags, &entries, *hash, |other| same(what, other)),
+            };
             let Some(entry) = make(what, place.and_then(|at| entries.get(at))) else { continue };
             match place.and_then(|at| entries.get_mut(at)) {
                 Some(place) => *place = entry,
@@ -155,7 +166,7 @@ impl<E: Hashed> Bucket<E> {
             halves[half as usize % 2].push((hash, entry.clone()));
         }
         let [zeros, ones] = halves.map(|half| {
-            let mut bucket = Self { bits: self.bits + 1, ..Self::default() };
+            let mut bucket = Self::of_bits(self.bits + 1);
             for (at, (hash, _)) in half.iter().enumerate() {
                 bucket.set_tag(at, tag(*hash));
             }

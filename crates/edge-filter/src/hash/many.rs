@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bucket::ROOM;
+use super::bucket::{Bucket, ROOM};
 use super::{
     Child, DIRECTORY_BITS, Directory, HashTable, Hashed, change, directory, slot, slots, split_bucket,
 };
@@ -19,8 +19,21 @@ struct Making<'k, S, M> {
 }
 
 impl<E: Hashed> HashTable<E> {
+    /// Let a table that never held anything begin in the shape that so many entries need, where it would come to it by
+    /// splitting buckets again and again.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        if self.len > 0 || self.root.len() > 2 || count <= ROOM {
+            return;
+        }
+        // Where buckets are filled so far on the average, next to none is too full.
+        let buckets = count.div_ceil(ROOM * 5 / 6).next_power_of_two();
+        let bits = u8::try_from(buckets.ilog2()).unwrap_or(0);
+        self.root = of_empty(0, bits, &Arc::new(Bucket::of_bits(bits)));
+    }
+
     /// Add entries in the order of their hashes: what `make` answers for each, and for the entry that is the `same`
-    /// already. `None` leaves everything as it is. Each bucket is found, copied and grown once.
+    /// already. `None` leaves everything as it is. Of those that are the same it takes one at most. Each bucket is found,
+    /// copied and grown once.
     pub(crate) fn insert_many<T>(
         &mut self,
         sorted: &[Coming<T>],
@@ -74,6 +87,19 @@ impl<S, M> Making<'_, S, M> {
             }
         }
     }
+}
+
+/// The directories below `depth` bits of a table in which this empty bucket has every place that its bits tell apart.
+fn of_empty<E>(depth: u8, bits: u8, bucket: &Arc<Bucket<E>>) -> Directory<E> {
+    let here = (bits - depth).min(DIRECTORY_BITS);
+    let child = |_| {
+        if bits - depth > DIRECTORY_BITS {
+            Child::Directory(of_empty(depth + DIRECTORY_BITS, bits, bucket))
+        } else {
+            Child::Bucket(bucket.clone())
+        }
+    };
+    (0..1 << here).map(child).collect()
 }
 
 /// How many entries come before the first whose hash is `past`, as are all after it. Steps of growing length, because

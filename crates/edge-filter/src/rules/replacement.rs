@@ -152,7 +152,7 @@ impl Rules {
             let addresses: Option<Vec<_>> = run.iter().map(AddressRule::of).collect();
             match (addresses, run.first()) {
                 (Some(addresses), Some(Rule { reason, .. })) => {
-                    self.put_addresses(&list, reason, &addresses, context);
+                    self.put_addresses(&list, reason, [addresses], context);
                 }
                 _ => run
                     .iter()

@@ -8,7 +8,6 @@ use edge_journal::{Head, Identity, Next, ReadError, Record, Records};
 
 use super::budget::Budget;
 use super::merge::Merge;
-use crate::lists::ADDRESSES_AT_ONCE;
 
 /// Rules that are kept, removed or put between two looks at the time: some tenths of a millisecond.
 const PIECE_RULES: usize = 256;
@@ -21,8 +20,8 @@ pub(crate) struct Bulk {
     chunk: Option<(Chunk, usize)>,
     /// What was read beyond it.
     ahead: Option<Result<Chunk, ReadError>>,
-    /// Rules that are worked on between two looks at the time.
-    piece_rules: usize,
+    /// Nobody waits, so addresses are put all at once: the more, the less each costs.
+    is_start: bool,
     replacement: Replacement,
     step: Step,
     stamp_ms: u64,
@@ -76,7 +75,7 @@ impl Bulk {
             records,
             chunk: None,
             ahead: None,
-            piece_rules: PIECE_RULES,
+            is_start: false,
             replacement,
             step: Step::Verify,
             stamp_ms,
@@ -87,7 +86,7 @@ impl Bulk {
     /// Of the snapshot where there are no rules yet: what can be read of the file is put at once.
     pub(crate) fn at_the_start(records: Records, head: &Head) -> Self {
         let of_snapshot = Self::of_snapshot(records, head, Vec::new());
-        Self { step: Step::Put, piece_rules: ADDRESSES_AT_ONCE, ..of_snapshot }
+        Self { step: Step::Put, is_start: true, ..of_snapshot }
     }
 
     /// Which file it is.
@@ -134,23 +133,9 @@ impl Bulk {
     /// Whether there are rules to work on.
     fn next_chunk(&mut self) -> Result<bool, ReadError> {
         if self.chunk.is_none() {
-            let Some(mut chunk) = self.read_chunk()? else { return Ok(false) };
-            while chunk.len() < self.piece_rules && self.piece_rules > PIECE_RULES {
-                match (&mut chunk, self.read_chunk()) {
-                    (Chunk::Addresses(list, reason, rules), Ok(Some(Chunk::Addresses(of, why, more))))
-                        if *list == of && *reason == why =>
-                    {
-                        rules.extend(more);
-                    }
-                    (_, other) => {
-                        self.ahead = other.transpose();
-                        break;
-                    }
-                }
-            }
-            self.chunk = Some((chunk, 0));
+            self.chunk = self.read_chunk()?.map(|chunk| (chunk, 0));
         }
-        Ok(true)
+        Ok(self.chunk.is_some())
     }
 
     /// The rules of the next record that has any.
@@ -173,8 +158,14 @@ impl Bulk {
 
     /// A piece of it.
     fn work_on_chunk(&mut self, merge: &mut Merge<'_>) {
+        if self.is_start
+            && let Some((Chunk::Addresses(list, reason, rules), _)) =
+                self.chunk.take_if(|(chunk, _)| matches!(chunk, Chunk::Addresses(..)))
+        {
+            return self.put_at_once(&list, &reason, rules, merge);
+        }
         let Some((chunk, done)) = &mut self.chunk else { return };
-        let piece = *done..chunk.len().min(*done + self.piece_rules);
+        let piece = *done..chunk.len().min(*done + PIECE_RULES);
         *done = piece.end;
         let is_verified = matches!(self.step, Step::Put);
         match chunk {
@@ -199,5 +190,24 @@ impl Bulk {
         if *done == chunk.len() {
             self.chunk = None;
         }
+    }
+
+    /// These rules, and those of all records that follow for the same list and reason.
+    fn put_at_once(
+        &mut self,
+        list: &Arc<str>,
+        reason: &Arc<str>,
+        rules: Vec<AddressRule>,
+        merge: &mut Merge<'_>,
+    ) {
+        let more = std::iter::from_fn(|| match self.read_chunk() {
+            Ok(Some(Chunk::Addresses(of, why, rules))) if of == *list && why == *reason => Some(rules),
+            other => {
+                self.ahead = other.transpose();
+                None
+            }
+        });
+        // No lesson is in force yet that they could replace.
+        merge.edit.draft_many_addresses(list, reason, std::iter::once(rules).chain(more));
     }
 }
