@@ -71,6 +71,12 @@ bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi
 	$(CARGO) bench --locked -p edge-benches
 
+# In the module's target directory, which has been built with the same settings.
+.PHONY: bench-instructions
+bench-instructions: install ## instructions of a lookup under callgrind, held against what is recorded; CASES=TEXT for some
+	@scripts/install.sh valgrind
+	$(CARGO) run --locked --release -p edge-instructions --target-dir target/$(MODULE_LUA) -- $(if $(CASES),"$(CASES)")
+
 dist: install module-5.3 module-5.4 manager ## the module and its glue for Lua 5.3 and 5.4, and edge-manager, under dist/
 
 .PHONY: manager

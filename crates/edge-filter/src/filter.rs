@@ -70,7 +70,10 @@ impl Filter {
         Self::with_hash_keys(settings, &RandomState::new())
     }
 
-    fn with_hash_keys(settings: Settings, keys: &RandomState) -> Self {
+    /// A filter without rules whose hashes are known: for counts that have to be the same in every run. Attackers who
+    /// knew them could aim at one bucket.
+    #[doc(hidden)]
+    pub fn with_hash_keys(settings: Settings, keys: &RandomState) -> Self {
         let mut rules = Rules::new(keys);
         let (sender, receiver) = crossbeam_channel::bounded(QUEUE);
         Self {

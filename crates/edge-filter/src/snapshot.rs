@@ -228,7 +228,7 @@ impl Snapshot {
         let details = rule.details.as_deref();
         Rule {
             target: Target::Resource(
-                Resource::clone(&of.resource),
+                of.resource(),
                 rule.conditions.as_deref().map_or_else(Conditions::default, Clone::clone),
             ),
             action: rule.action,

@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use super::blocks::is_all_name_bytes;
+
 /// Longest host name, bytes (RFC 1035 section 2.3.4, without the trailing dot).
 const MAX_HOST_BYTES: usize = 253;
 
@@ -35,25 +37,19 @@ impl Host {
         if is_name(host) || is_ipv6_literal(host) { Ok(Self(host.into())) } else { Err(InvalidHost) }
     }
 
+    /// The host that had this text.
+    pub(super) fn again(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The bytes of a canonical host name.
-static IS_NAME_BYTE: [bool; 256] = {
-    let mut is_name_byte = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        is_name_byte[byte] = matches!(byte as u8, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-        byte += 1;
-    }
-    is_name_byte
-};
-
 fn is_name(host: &str) -> bool {
-    (1..=MAX_HOST_BYTES).contains(&host.len()) && host.bytes().all(|byte| IS_NAME_BYTE[usize::from(byte)])
+    (1..=MAX_HOST_BYTES).contains(&host.len()) && is_all_name_bytes(host.as_bytes())
 }
 
 fn is_ipv6_literal(host: &str) -> bool {
@@ -70,7 +66,7 @@ fn is_ipv6_literal(host: &str) -> bool {
 /// (`ngx_http_validate_host`): a client must not escape a rule by writing `Host: shop.example:x`.
 pub fn canonical_host<'a>(raw: &'a [u8], out: &'a mut [u8]) -> &'a [u8] {
     // Most are canonical, and one look at each byte says so.
-    if raw.iter().all(|&byte| IS_NAME_BYTE[usize::from(byte)]) && raw.last() != Some(&b'.') {
+    if is_all_name_bytes(raw) && raw.last() != Some(&b'.') {
         return raw;
     }
     let (name, _) = split_port(raw);

@@ -1,9 +1,11 @@
 //! Resources: hosts and paths in canonical form, conditions, and the table of resource rules.
 
+mod blocks;
 mod condition;
 mod escape;
 mod host;
 mod name;
+mod packed;
 mod path;
 mod query;
 mod remains;

@@ -1,5 +1,6 @@
 //! Paths in canonical form.
 
+use super::blocks::certainly_canonical;
 use super::escape::{Class, Output, TooLong, class, plain_bytes, starts_with_canonical_escape};
 
 /// Whether `;params` of a path segment (RFC 3986 section 3.3) belong to the path.
@@ -74,6 +75,11 @@ impl CanonicalPath {
         }
     }
 
+    /// The path that had this text.
+    pub(super) fn again(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -127,7 +133,7 @@ pub fn canonical_path<'a>(
 
 /// The path at the start of `raw`, if that is canonical.
 fn borrow_canonical(raw: &[u8], parameters: ParameterSegments) -> Option<&[u8]> {
-    let mut at = 0;
+    let mut at = certainly_canonical(raw);
     loop {
         at += plain_bytes(&raw[at..]);
         let Some(&byte) = raw.get(at) else { break };

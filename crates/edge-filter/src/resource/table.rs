@@ -4,7 +4,9 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use ahash::RandomState;
+use smallvec::SmallVec;
 
+use super::packed::PackedResource;
 use super::{Conditions, Host, Match, Query, Request, Resource};
 use crate::Action;
 use crate::hash::{Entries, HashTable, Hashed};
@@ -27,11 +29,17 @@ pub(crate) struct ResourceRule {
 /// depend on which came first. The one without conditions is the last.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceRules {
-    pub(crate) resource: Resource,
-    pub(crate) rules: Vec<ResourceRule>,
+    resource: PackedResource,
+    /// Hardly ever more than one.
+    pub(crate) rules: SmallVec<[ResourceRule; 1]>,
 }
 
 impl ResourceRules {
+    /// What the rules are about.
+    pub(crate) fn resource(&self) -> Resource {
+        self.resource.unpack()
+    }
+
     /// The rule with these conditions.
     pub(crate) fn with_conditions(&self, conditions: &Conditions) -> Option<&ResourceRule> {
         self.rules.iter().find(|rule| match &rule.conditions {
@@ -216,13 +224,7 @@ impl ResourceTable {
     }
 
     fn find(&self, hash: u64, matching: Match, host: Option<&[u8]>, path: &[u8]) -> Option<&Keyed> {
-        self.resources.find(hash, |keyed| {
-            let resource = &keyed.rules.resource;
-            keyed.hash == hash
-                && resource.matching == matching
-                && resource.host.as_ref().map(host_bytes) == host
-                && resource.path.as_str().as_bytes() == path
-        })
+        self.resources.find(hash, |keyed| keyed.hash == hash && keyed.rules.resource.is(matching, host, path))
     }
 
     /// Each segment is hashed once, and no deeper than the longest rule.
@@ -274,7 +276,7 @@ impl ResourceTable {
 
     /// Add a rule; answers with the one of the same conditions that it replaced.
     pub(crate) fn insert(&mut self, resource: &Resource, rule: ResourceRule) -> Option<ResourceRule> {
-        let empty = || ResourceRules { resource: resource.clone(), rules: Vec::with_capacity(1) };
+        let empty = || ResourceRules { resource: PackedResource::new(resource), rules: SmallVec::new() };
         let mut changed = self.get(resource).map_or_else(empty, |rules| ResourceRules::clone(rules));
         let at = changed.rules.partition_point(|other| other.conditions > rule.conditions);
         let replaced = match changed.rules.get_mut(at) {
@@ -285,7 +287,7 @@ impl ResourceTable {
             }
         };
         self.rules += usize::from(replaced.is_none());
-        self.set(changed);
+        self.set(resource, changed);
         replaced
     }
 
@@ -295,22 +297,22 @@ impl ResourceTable {
         let at = changed.rules.iter().position(|rule| rule.slot == slot)?;
         let removed = changed.rules.remove(at);
         self.rules -= 1;
-        self.set(changed);
+        self.set(resource, changed);
         Some(removed)
     }
 
     /// Put these in the place of the resource's rules.
-    fn set(&mut self, rules: ResourceRules) {
-        let hash = self.hash(&rules.resource);
-        let resource = rules.resource.clone();
-        let same = |keyed: &Keyed| keyed.rules.resource == resource;
+    fn set(&mut self, resource: &Resource, rules: ResourceRules) {
+        let hash = self.hash(resource);
+        let packed = rules.resource.clone();
+        let same = |keyed: &Keyed| keyed.rules.resource == packed;
         let (before, after) = if rules.rules.is_empty() {
             (self.resources.remove(hash, same).is_some(), false)
         } else {
             (self.resources.insert(Keyed { hash, rules: Arc::new(rules) }, same).is_some(), true)
         };
         if before != after {
-            self.count_resource(&resource, after);
+            self.count_resource(resource, after);
         }
     }
 

@@ -85,7 +85,7 @@ impl Snapshot {
             |(list, entry): (List, AddressEntry)| (Place::Client(list, entry.net), Holder::from(&entry));
         let clients = self.addresses().map(place);
         let resources = self.resources.entries().flat_map(|of| {
-            let place = |slot| Place::Resource(of.resource.clone(), slot);
+            let place = |slot| Place::Resource(of.resource(), slot);
             of.rules.iter().map(|rule| (place(rule.slot), Holder::from(rule))).collect::<Vec<_>>()
         });
         clients.chain(resources)

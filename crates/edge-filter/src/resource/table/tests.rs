@@ -98,7 +98,7 @@ proptest! {
         let all: BTreeMap<Key, (u32, u32)> = table
             .entries()
             .flat_map(|of| of.rules.iter().map(|rule| (
-                (of.resource.clone(), rule.conditions.clone()),
+                (of.resource(), rule.conditions.clone()),
                 (rule.expires_at_s, rule.slot),
             )).collect::<Vec<_>>())
             .collect();
