@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::eventually;
-use crate::version::{PATH, program};
+use crate::version::{PATH, Version, program};
 use crate::watcher::Watcher;
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -66,6 +66,8 @@ pub struct Haproxy {
     /// Ends it when this process is killed, and drops nothing.
     watcher: Watcher,
     output_dir: Option<PathBuf>,
+    /// A master that executes itself anew when it has started its worker, as they do up to 3.0.
+    executes_anew: bool,
     /// Killed and reaped: its number may be another's by now.
     is_gone: bool,
 }
@@ -125,7 +127,9 @@ impl Launch {
             .stdout(stdout)
             .stderr(stderr)
             .spawn()?;
-        let mut haproxy = Haproxy { child, watcher, output_dir: self.output_dir.clone(), is_gone: false };
+        let executes_anew = self.master_worker && Version::under_test() < Version(3, 1);
+        let output_dir = self.output_dir.clone();
+        let mut haproxy = Haproxy { child, watcher, output_dir, executes_anew, is_gone: false };
         haproxy.watcher.watch(haproxy.pid())?;
         Ok(haproxy)
     }
@@ -179,10 +183,16 @@ impl Haproxy {
     /// # Panics
     /// There is no such process any more, or it does not handle this signal.
     pub fn signal(&self, signal: Signal) {
-        // A master that has just started its worker executes itself anew, and ignores signals until then
-        // (mworker_reexec_waitmode in src/haproxy.c).
-        eventually(signal.as_str(), || self.catches(signal).then_some(()));
+        // What a master catches before it executes itself anew is lost.
+        eventually(signal.as_str(), || (self.has_started() && self.catches(signal)).then_some(()));
         nix::sys::signal::kill(self.pid(), signal).expect("HAProxy lives");
+    }
+
+    /// Whether it is as it stays: a master has executed itself anew (mworker_reexec_waitmode in src/haproxy.c).
+    fn has_started(&self) -> bool {
+        let environment = fs::read(format!("/proc/{}/environ", self.pid())).unwrap_or_default();
+        let waits = environment.split(|byte| *byte == 0).any(|entry| entry == b"HAPROXY_MWORKER_WAIT_ONLY=1");
+        waits || !self.executes_anew
     }
 
     fn catches(&self, signal: Signal) -> bool {
