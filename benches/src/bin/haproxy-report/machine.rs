@@ -1,0 +1,52 @@
+//! What was measured on, and with what.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use crate::problem::{Fallible, problem};
+
+/// Debian keeps haproxy where the PATH of a user does not look.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).env("PATH", PATH).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The version of the HAProxy at hand: `2.6.12-1+deb12u4`.
+///
+/// # Errors
+/// There is none, or it does not say.
+pub(crate) fn haproxy_version() -> Fallible<String> {
+    let program = std::env::var("EDGE_HAPROXY").unwrap_or_else(|_| "haproxy".to_owned());
+    let text = output(&program, &["-v"]).ok_or_else(|| problem(format!("{program} does not run")))?;
+    let version = text.strip_prefix("HAProxy version ").and_then(|rest| rest.split(' ').next());
+    version.map(str::to_owned).ok_or_else(|| problem(format!("{program} does not say its version")))
+}
+
+/// Processor, kernel and tools.
+pub(crate) fn describe() -> BTreeMap<String, String> {
+    let line_of = |file: &str, name: &str| {
+        let text = fs::read_to_string(file).ok()?;
+        Some(text.lines().find(|line| line.starts_with(name))?.split_once(':')?.1.trim().to_owned())
+    };
+    let cache = |index: usize| {
+        let dir = format!("/sys/devices/system/cpu/cpu0/cache/index{index}");
+        let read = |file: &str| fs::read_to_string(format!("{dir}/{file}")).ok();
+        Some(format!("L{} {}", read("level")?.trim(), read("size")?.trim()))
+    };
+    let caches: Vec<String> = (0..8).filter_map(cache).collect();
+    let cpus = fs::read_to_string("/sys/devices/system/cpu/online").ok();
+    let facts = [
+        ("processor", line_of("/proc/cpuinfo", "model name")),
+        ("processors online", cpus.map(|text| text.trim().to_owned())),
+        ("caches", Some(caches.join(", "))),
+        ("memory", line_of("/proc/meminfo", "MemTotal")),
+        ("kernel", fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|text| text.trim().to_owned())),
+        ("rustc", output("rustc", &["-V"]).map(|text| text.trim().to_owned())),
+        ("valgrind", output("valgrind", &["--version"]).map(|text| text.trim().to_owned())),
+        ("edge-filter", Some(env!("CARGO_PKG_VERSION").to_owned())),
+    ];
+    facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
