@@ -71,6 +71,14 @@ bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi
 	$(CARGO) bench --locked -p edge-benches
 
+# What to give to the comparison: `make bench-haproxy ARGS="--only addresses --sizes 1k,100k --rounds 5"`.
+ARGS ?=
+
+.PHONY: bench-haproxy
+bench-haproxy: install ## the filter beside what else there is, in HAProxy under load; ARGS=--help lists its options, ARGS=--quick takes 3 minutes
+	@scripts/install.sh valgrind
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/bench-haproxy.sh $(ARGS)
+
 dist: install module-5.3 module-5.4 manager ## the module and its glue for Lua 5.3 and 5.4, and edge-manager, under dist/
 
 .PHONY: manager

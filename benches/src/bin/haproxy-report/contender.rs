@@ -49,6 +49,8 @@ pub(crate) struct Lines {
     pub(crate) frontend: String,
     /// The rules that refuse.
     pub(crate) rules: String,
+    /// Where requests go that are not refused; empty: HAProxy itself answers them with 200.
+    pub(crate) passed: String,
     /// After the frontend.
     pub(crate) sections: String,
 }
@@ -79,6 +81,20 @@ impl Contender {
             (Self::Spoe, _) => "SPOE agent",
             (Self::EdgeLua, _) => "Edge Filter through Lua",
             (Self::Edge, _) => "Edge Filter, native",
+        }
+    }
+
+    /// The colour of its line in the plots.
+    pub(crate) const fn colour(self) -> (u8, u8, u8) {
+        match self {
+            Self::None => (0x77, 0x77, 0x77),
+            Self::OwnList => (0x1F, 0x77, 0xB4),
+            Self::OwnMap => (0x17, 0xBE, 0xCF),
+            Self::LuaTable => (0xBC, 0xBD, 0x22),
+            Self::LuaMap => (0x8C, 0x56, 0x4B),
+            Self::Spoe => (0x94, 0x67, 0xBD),
+            Self::EdgeLua => (0xFF, 0x7F, 0x0E),
+            Self::Edge => (0xD6, 0x27, 0x28),
         }
     }
 

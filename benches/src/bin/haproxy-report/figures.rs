@@ -160,7 +160,12 @@ impl Case {
 
     /// What this contender costs beyond no filter, round by round.
     pub(crate) fn added(&self, at: At<'_>, metric: Metric) -> Option<Spread> {
-        self.beside(at, metric, at.of(Contender::None), |with, none| with - none)
+        self.difference(at, metric, at.of(Contender::None))
+    }
+
+    /// What the one has beyond the other, round by round.
+    pub(crate) fn difference(&self, at: At<'_>, metric: Metric, other: At<'_>) -> Option<Spread> {
+        self.beside(at, metric, other, |one, other| one - other)
     }
 
     /// What this contender takes, in parts of another, round by round.

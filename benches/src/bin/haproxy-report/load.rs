@@ -18,6 +18,8 @@ use nix::unistd::Pid;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest answer, bytes: HAProxy's own pages have some hundred.
 const ANSWER_BYTES: usize = 1024;
+/// What takes longer counts as long as this.
+const MAX_LATENCY_NS: u64 = 60_000_000_000;
 const EVENTS: usize = 64;
 /// What the timer is called among the connections.
 const TIMER: u64 = u64::MAX;
@@ -82,7 +84,7 @@ pub(crate) struct Outcome {
 
 impl Default for Outcome {
     fn default() -> Self {
-        let latency = Histogram::new(3).expect("three digits are allowed");
+        let latency = Histogram::new_with_max(MAX_LATENCY_NS, 3).expect("three digits are allowed");
         Self { answered: 0, wrong: 0, failed: 0, latency, wall: Duration::ZERO }
     }
 }
@@ -93,7 +95,7 @@ impl Outcome {
         self.answered += other.answered;
         self.wrong += other.wrong;
         self.failed += other.failed;
-        self.latency.add(&other.latency).expect("both grow");
+        self.latency.add(&other.latency).expect("both have the same bounds");
         self.wall = self.wall.max(other.wall);
         self
     }
@@ -130,7 +132,7 @@ pub(crate) struct Client {
     to: SocketAddr,
     epoll: Epoll,
     connections: Vec<Connection>,
-    /// Number of the next request.
+    /// Counts the requests: the next one has this number, or what is left of it after as many as there are.
     next: usize,
 }
 
@@ -212,8 +214,8 @@ impl Client {
     }
 
     fn send(&mut self, at: usize, requests: &Requests, due: Instant, outcome: &mut Outcome) -> io::Result<()> {
-        let (bytes, is_refused) = requests.get(self.next);
-        self.next = (self.next + 1) % requests.len();
+        let (bytes, is_refused) = requests.get(self.next % requests.len());
+        self.next = self.next.wrapping_add(1);
         let connection = &mut self.connections[at];
         connection.expects_refusal = is_refused;
         connection.due = Some(due);

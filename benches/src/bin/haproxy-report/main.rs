@@ -10,6 +10,7 @@ mod load;
 mod machine;
 mod options;
 mod problem;
+mod report;
 mod stand;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ fn run(plan: &Plan) -> Fallible<()> {
     if !plan.cases.is_empty() {
         measure(plan)?;
     }
+    report::write(&plan.out)?;
+    eprintln!("{} is written", plan.out.join("benchmarks.md").display());
     Ok(())
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     contenders: Vec<Contender>,
     /// Listed keys.
     pub(crate) sizes: Vec<usize>,
+    /// The same of resources.
+    pub(crate) resources: Vec<usize>,
     /// Listed keys in the cases that know one size only.
     pub(crate) large: usize,
     /// How often each figure is measured.
@@ -67,17 +69,19 @@ impl Options {
             (false, true) => CaseName::value_variants().to_vec(),
             (false, false) => self.only,
         };
-        let sizes = match (self.sizes.is_empty(), self.quick) {
-            (false, _) => self.sizes,
-            (true, true) => vec![0, 1_000, 10_000, 100_000],
-            (true, false) => vec![0, 1_000, 10_000, 100_000, 1_000_000, 5_000_000],
+        let (sizes, resources) = match (self.sizes.is_empty(), self.quick) {
+            (false, _) => (self.sizes.clone(), self.sizes),
+            (true, true) => (vec![0, 1_000, 100_000], vec![0, 10_000]),
+            (true, false) => (vec![0, 1_000, 10_000, 100_000, 1_000_000, 5_000_000], vec![0, 10_000, 1_000_000]),
         };
-        let (rounds, round_ms, large) = if self.quick { (3, 100, 100_000) } else { (7, 400, 1_000_000) };
+        // Many short rounds: what else the machine does falls on all alike.
+        let (rounds, round_ms, large) = if self.quick { (3, 100, 100_000) } else { (9, 300, 1_000_000) };
         let out = if self.quick { "target/bench-haproxy" } else { "docs" };
         Plan {
             cases,
             contenders: self.contenders,
             sizes,
+            resources,
             large,
             rounds: self.rounds.unwrap_or(rounds).max(1),
             round: Duration::from_millis(self.round_ms.unwrap_or(round_ms).max(1)),

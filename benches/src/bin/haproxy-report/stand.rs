@@ -98,9 +98,9 @@ impl Stand {
             Ok(contender.lines(subject, field, dir, addr))
         })?;
         if contender.is_ours() {
-            let is_native = stand.cli().ask("show edge status")?.contains("\"native\":true");
-            if is_native != (contender == Contender::Edge) {
-                return Err(problem(format!("{name}: native is {is_native}")));
+            let status: serde_json::Value = serde_json::from_str(&stand.cli().ask("show edge status")?)?;
+            if status["native"] != (contender == Contender::Edge) {
+                return Err(problem(format!("{name} is not measured: {status}")));
             }
         }
         for ask in [Ask::Miss, Ask::Hit] {
@@ -111,8 +111,7 @@ impl Stand {
         Ok(stand)
     }
 
-    /// Starts HAProxy with what `lines` gives it, run by the command `under`. The rules given are followed by an answer
-    /// with status 200.
+    /// Starts HAProxy with what `lines` gives it, run by the command `under`.
     ///
     /// # Errors
     /// HAProxy does not start.
@@ -269,15 +268,15 @@ impl Cli {
 }
 
 fn config_text(lines: &Lines, dir: &Path, addr: SocketAddr, threads: usize) -> String {
-    let Lines { global, frontend, rules, sections } = lines;
+    let Lines { global, frontend, rules, passed, sections } = lines;
+    let passed = if passed.is_empty() { "  http-request return status 200\n" } else { passed };
     let socket = dir.join("cli.sock");
     format!(
         "global\n  nbthread {threads}\n  maxconn 2000\n  stats socket {} level admin\n  stats timeout 10m\n\
          .if version_atleast(3.1)\n  tune.lua.bool-sample-conversion normal\n.endif\n{global}\
          defaults\n  mode http\n  timeout client 30m\n  timeout http-keep-alive 30m\n  timeout connect 10s\n  \
          timeout server 30m\n\
-         frontend web\n  bind {addr}\n{frontend}  http-request set-src hdr_ip(X-Forwarded-For)\n{rules}  \
-         http-request return status 200\n{sections}",
+         frontend web\n  bind {addr}\n{frontend}  http-request set-src hdr_ip(X-Forwarded-For)\n{rules}{passed}{sections}",
         socket.display()
     )
 }

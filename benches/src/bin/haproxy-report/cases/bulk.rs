@@ -12,7 +12,7 @@ use edge_filter::{ClientNet, Rule};
 use edge_journal::RulesWriter;
 use rustix::process::setpriority_process;
 
-use super::{GENTLE, kept, lookups};
+use super::{GENTLE, LONG, kept, lookups};
 use crate::contender::{Contender, Subject};
 use crate::field::{Field, PAGE, first_of};
 use crate::figures::{At, Case, Metric};
@@ -109,7 +109,7 @@ impl Contest {
     ) -> Fallible<()> {
         let at = |what| At { who: self.who, entries: plan.large, threads: 1, what };
         let pace = Pace::PerSecond(GENTLE);
-        let length = plan.round.max(Duration::from_secs(1));
+        let length = plan.round * LONG;
         let idle = self.stand.round(requests, pace, length)?;
         lookups::add(case, at("idle"), &idle);
         let is_over = AtomicBool::new(false);
@@ -153,7 +153,7 @@ impl Contest {
 
 /// How a list is replaced, with all text and rules made beforehand.
 enum Order {
-    /// Line by line: a new generation beside the old one, then the change from one to the other.
+    /// Command by command: a new generation beside the old one, then the change from one to the other.
     Commands(Vec<String>),
     /// A file in the state directory.
     Kept(Vec<Rule>),
@@ -161,9 +161,9 @@ enum Order {
 
 impl Order {
     fn of(who: Contender, cli: &Cli, field: &Field, nets: &[ClientNet]) -> Fallible<Self> {
-        let (kind, file, value) = match who {
-            Contender::OwnList => ("acl", field.acl(), ""),
-            Contender::OwnMap => ("map", field.map(), " 1"),
+        let (kind, file) = match who {
+            Contender::OwnList => ("acl", field.acl()),
+            Contender::OwnMap => ("map", field.map()),
             _ => return Ok(Self::Kept(rules::block_all(nets))),
         };
         let name = file.display().to_string();
@@ -176,12 +176,18 @@ impl Order {
         if version.parse::<u32>().is_err() {
             return Err(problem(format!("prepare {kind}: {answer}")));
         }
-        let mut lines = vec![String::new()];
+        let add = format!("add {kind} @{version} #{number}");
+        // A map takes many keys in one command, a list takes one.
+        let (begin, each, end) = match who {
+            Contender::OwnMap => (format!("{add} <<\n"), String::new(), " 1\n"),
+            _ => (String::new(), format!("{add} "), ";"),
+        };
+        let mut lines = vec![begin.clone()];
         for &net in nets {
-            let command = format!("add {kind} @{version} #{number} {}{value};", first_of(net));
+            let command = format!("{each}{}{end}", first_of(net));
             match lines.last_mut() {
                 Some(line) if line.len() + command.len() <= LINE_BYTES => line.push_str(&command),
-                _ => lines.push(command),
+                _ => lines.push(format!("{begin}{command}")),
             }
         }
         lines.push(format!("commit {kind} @{version} #{number}"));

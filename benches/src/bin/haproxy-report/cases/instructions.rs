@@ -12,8 +12,8 @@ use crate::stand::{Place, Stand};
 
 /// What is counted: the work on a stream, in which the rules are. Not the system calls, nor what Lua does by itself.
 const COUNTED: &str = "--toggle-collect=process_stream";
-/// The difference between so many requests and so many is of requests alone, whatever the start takes.
-const REQUESTS: [u64; 2] = [200, 1_200];
+/// So many that the few connections made at the start do not count.
+const REQUESTS: u64 = 2_000;
 
 /// Measures, and adds to `case`.
 pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
@@ -30,8 +30,7 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
                 go_on()?;
                 let requests = field.requests(ask);
                 let requests = if who == Contender::None { requests.all_passed() } else { requests };
-                let [few, many] = REQUESTS.map(|count| counted(who, &field, &requests, count));
-                let each = (many? - few?) as f64 / (REQUESTS[1] - REQUESTS[0]) as f64;
+                let each = counted(who, &field, &requests)? as f64 / REQUESTS as f64;
                 eprintln!("  {entries} listed: {}, {}: {each:.0}", who.name(Subject::Addresses), ask.name());
                 case.add(At { who, entries, threads: 1, what: ask.name() }, Metric::Instructions, each);
             }
@@ -40,8 +39,8 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
     Ok(())
 }
 
-/// Instructions of HAProxy from start to end, with so many requests in between.
-fn counted(who: Contender, field: &Field, requests: &Requests, count: u64) -> Fallible<i64> {
+/// Instructions of HAProxy from start to end, with all requests in between.
+fn counted(who: Contender, field: &Field, requests: &Requests) -> Fallible<u64> {
     let under =
         ["valgrind", "--tool=callgrind", "--trace-children=yes", "--callgrind-out-file=/dev/null", COUNTED];
     let name = who.name(Subject::Addresses);
@@ -50,9 +49,9 @@ fn counted(who: Contender, field: &Field, requests: &Requests, count: u64) -> Fa
         Ok(who.lines(Subject::Addresses, field, dir, None))
     })?;
     let mut client = Client::connect(stand.addr(), 1)?;
-    let seen = client.drive(requests, Pace::Full, |_, seen| seen.answered + seen.wrong + seen.failed >= count)?;
-    if seen.answered < count {
-        return Err(problem(format!("{name} under valgrind: {} of {count} answers", seen.answered)));
+    let seen = client.drive(requests, Pace::Full, |_, seen| seen.answered + seen.wrong + seen.failed >= REQUESTS)?;
+    if seen.answered < REQUESTS {
+        return Err(problem(format!("{name} under valgrind: {} of {REQUESTS} answers", seen.answered)));
     }
     drop(client);
     let log = stand.stop()?;

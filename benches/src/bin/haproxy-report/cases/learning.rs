@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::lookups;
 use crate::contender::{Contender, Lines, module, script};
 use crate::figures::{At, Case};
-use crate::load::{Pace, Requests};
+use crate::load::{Client, Pace, Requests};
 use crate::options::Plan;
-use crate::problem::{Fallible, go_on};
+use crate::problem::{Fallible, go_on, problem};
 use crate::stand::{Place, Stand};
 
 const CONNECTIONS: usize = 32;
@@ -32,11 +32,8 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
         let teach = "  http-request return status 200 hdr X-Edge-Resource \"false; ttl=3600\" if { path_beg /teach/ }\n";
         Ok(Lines { rules: teach.to_owned(), ..Lines::default() })
     })?;
-    let site = format!(
-        "  http-response del-header X-Edge-Resource\n  default_backend site\n\
-         backend site\n  http-reuse always\n  server site1 {}\n",
-        backend.addr()
-    );
+    let passed = "  http-response del-header X-Edge-Resource\n  default_backend site\n";
+    let site = format!("backend site\n  http-reuse always\n  server site1 {}\n", backend.addr());
     let edge = |settings: &[(&str, &str)]| Lines {
         global: module(settings),
         rules: format!("{EDGE_REFUSE}{KEEP}{EDGE_LEARN}"),
@@ -59,8 +56,9 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
     ];
     let mut stands = Vec::new();
     for (who, where_to, lines) in contests.into_iter().filter(|(who, ..)| plan.takes(*who)) {
-        let lines = Lines { rules: format!("{}{site}", lines.rules), ..lines };
+        let lines = Lines { passed: passed.to_owned(), sections: site.clone(), ..lines };
         let mut stand = Stand::launch("a server that learns", Place::apart(), None, &[], |_| Ok(lines))?;
+        prove(who, &stand)?;
         stand.connect(CONNECTIONS)?;
         stands.push((who, where_to, stand));
     }
@@ -74,6 +72,21 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
                 let what = format!("{what}{where_to}");
                 lookups::add(case, At { who: *who, entries: 0, threads: 1, what: &what }, &round);
             }
+        }
+    }
+    Ok(())
+}
+
+/// A resource that was taught is refused the next time, and another is not.
+fn prove(who: Contender, stand: &Stand) -> Fallible<()> {
+    let mut client = Client::connect(stand.addr(), 1)?;
+    let learns = who != Contender::None;
+    for (path, is_refused) in [("plain/0", false), ("plain/0", false), ("teach/0", false), ("teach/0", learns)] {
+        let mut requests = Requests::default();
+        requests.push(&format!("proof.example/{path}"), IpAddr::V4(Ipv4Addr::LOCALHOST), is_refused);
+        let seen = client.drive(&requests, Pace::Full, |_, seen| seen.answered + seen.wrong + seen.failed > 0)?;
+        if seen.answered == 0 {
+            return Err(problem(format!("{who:?} is not measured: wrong answer for {path}")));
         }
     }
     Ok(())

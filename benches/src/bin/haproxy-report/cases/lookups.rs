@@ -51,8 +51,11 @@ impl Lookups {
             for (ask, requests) in &asks {
                 // No filter refuses nobody.
                 let passed = requests.all_passed();
-                for (at, stand) in &mut stands {
+                let count = stands.len();
+                for turn in 0..count {
                     go_on()?;
+                    // Somebody else begins each round: nobody always follows the same.
+                    let (at, stand) = &mut stands[(turn + n) % count];
                     let requests = if at.who == Contender::None { &passed } else { requests };
                     let round = stand.round(requests, *pace, *round)?;
                     add(case, At { what: ask.name(), ..*at }, &round);
