@@ -105,7 +105,13 @@ impl Contender {
 
     /// What it adds to haproxy.cfg to refuse what the files of `field` list. `dir` is for files of its own, `agent`
     /// where the agent listens.
-    pub(crate) fn lines(self, subject: Subject, field: &Field, dir: &Path, agent: Option<SocketAddr>) -> Lines {
+    pub(crate) fn lines(
+        self,
+        subject: Subject,
+        field: &Field,
+        dir: &Path,
+        agent: Option<SocketAddr>,
+    ) -> Lines {
         let refuse = |condition: &str| format!("  http-request return status 403 if {{ {condition} }}\n");
         let (keys, map) = (field.keys().display().to_string(), field.map().display().to_string());
         let key = subject.key();

@@ -76,7 +76,8 @@ impl Field {
         };
         let field = Self { dir, listed, entries };
         let create = |path: PathBuf| fs::File::create(path).map(BufWriter::new);
-        let (mut keys, mut map, mut acl) = (create(field.keys())?, create(field.map())?, create(field.acl())?);
+        let (mut keys, mut map, mut acl) =
+            (create(field.keys())?, create(field.map())?, create(field.acl())?);
         field.for_each_key(|key| {
             writeln!(keys, "{key}")?;
             writeln!(map, "{key} 1")?;

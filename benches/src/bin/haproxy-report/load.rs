@@ -188,7 +188,8 @@ impl Client {
             let count = self.epoll.wait(&mut events, EpollTimeout::from(100u8))?;
             let now = Instant::now();
             is_over = is_over || until(now, &outcome);
-            if count == 0 && now - last_answer > PATIENCE && self.connections.iter().any(|c| c.due.is_some()) {
+            if count == 0 && now - last_answer > PATIENCE && self.connections.iter().any(|c| c.due.is_some())
+            {
                 outcome.failed += self.connections.iter().filter(|c| c.due.is_some()).count() as u64;
                 for at in 0..self.connections.len() {
                     self.reopen(at)?;
@@ -213,7 +214,13 @@ impl Client {
         Ok(outcome)
     }
 
-    fn send(&mut self, at: usize, requests: &Requests, due: Instant, outcome: &mut Outcome) -> io::Result<()> {
+    fn send(
+        &mut self,
+        at: usize,
+        requests: &Requests,
+        due: Instant,
+        outcome: &mut Outcome,
+    ) -> io::Result<()> {
         let (bytes, is_refused) = requests.get(self.next % requests.len());
         self.next = self.next.wrapping_add(1);
         let connection = &mut self.connections[at];

@@ -72,7 +72,9 @@ impl Options {
         let (sizes, resources) = match (self.sizes.is_empty(), self.quick) {
             (false, _) => (self.sizes.clone(), self.sizes),
             (true, true) => (vec![0, 1_000, 100_000], vec![0, 10_000]),
-            (true, false) => (vec![0, 1_000, 10_000, 100_000, 1_000_000, 5_000_000], vec![0, 10_000, 1_000_000]),
+            (true, false) => {
+                (vec![0, 1_000, 10_000, 100_000, 1_000_000, 5_000_000], vec![0, 10_000, 1_000_000])
+            }
         };
         // Many short rounds: what else the machine does falls on all alike.
         let (rounds, round_ms, large) = if self.quick { (3, 100, 100_000) } else { (9, 300, 1_000_000) };

@@ -89,7 +89,12 @@ impl Stand {
     ///
     /// # Errors
     /// HAProxy does not start, or answers a request as it should not.
-    pub(crate) fn start(contender: Contender, subject: Subject, field: &Field, place: Place) -> Fallible<Self> {
+    pub(crate) fn start(
+        contender: Contender,
+        subject: Subject,
+        field: &Field,
+        place: Place,
+    ) -> Fallible<Self> {
         let agent = (contender == Contender::Spoe).then(|| Agent::start(field.agent_keys())).transpose()?;
         let addr = agent.as_ref().map(Agent::addr);
         let name = contender.name(subject);
@@ -138,7 +143,8 @@ impl Stand {
             stats_socket: Some(dir.path().join("cli.sock")),
             output_dir: Some(dir.path().to_owned()),
         };
-        let haproxy = launch.start().map_err(|failure| problem(format!("{name} does not start: {}", failure.log)))?;
+        let haproxy =
+            launch.start().map_err(|failure| problem(format!("{name} does not start: {}", failure.log)))?;
         Ok(Self { haproxy, agent, dir, port, place, clients: Vec::new() })
     }
 

@@ -50,7 +50,9 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
     let writer = kept::write(&state, &lists.nets[0])?;
     let own = |who| Stand::start(who, Subject::Addresses, &field, Place::apart());
     let mut contests = Vec::new();
-    for (who, writer) in [(Contender::OwnList, None), (Contender::OwnMap, None), (Contender::Edge, Some(writer))] {
+    for (who, writer) in
+        [(Contender::OwnList, None), (Contender::OwnMap, None), (Contender::Edge, Some(writer))]
+    {
         let mut stand = if who == Contender::Edge { kept::stand(&state)? } else { own(who)? };
         stand.connect(CONNECTIONS)?;
         contests.push(Contest { who, marker: Client::connect(stand.addr(), 1)?, stand, writer });

@@ -76,10 +76,14 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
             go_on()?;
             let (acl_file, map_file) = (field.acl(), field.map());
             let addr = fresh();
-            let ms = list.in_force_ms(addr, |stand| command(stand, &format!("add acl {} {addr}", acl_file.display())))?;
+            let ms = list.in_force_ms(addr, |stand| {
+                command(stand, &format!("add acl {} {addr}", acl_file.display()))
+            })?;
             case.add(at(Contender::OwnList, "order"), Metric::InForceMs, ms);
             let addr = fresh();
-            let ms = map.in_force_ms(addr, |stand| command(stand, &format!("add map {} {addr} 1", map_file.display())))?;
+            let ms = map.in_force_ms(addr, |stand| {
+                command(stand, &format!("add map {} {addr} 1", map_file.display()))
+            })?;
             case.add(at(Contender::OwnMap, "order"), Metric::InForceMs, ms);
             let addr = fresh();
             let ms = edge.in_force_ms(addr, |stand| {

@@ -49,7 +49,8 @@ fn counted(who: Contender, field: &Field, requests: &Requests) -> Fallible<u64> 
         Ok(who.lines(Subject::Addresses, field, dir, None))
     })?;
     let mut client = Client::connect(stand.addr(), 1)?;
-    let seen = client.drive(requests, Pace::Full, |_, seen| seen.answered + seen.wrong + seen.failed >= REQUESTS)?;
+    let seen =
+        client.drive(requests, Pace::Full, |_, seen| seen.answered + seen.wrong + seen.failed >= REQUESTS)?;
     if seen.answered < REQUESTS {
         return Err(problem(format!("{name} under valgrind: {} of {REQUESTS} answers", seen.answered)));
     }

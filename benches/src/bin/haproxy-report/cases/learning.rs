@@ -81,10 +81,13 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
 fn prove(who: Contender, stand: &Stand) -> Fallible<()> {
     let mut client = Client::connect(stand.addr(), 1)?;
     let learns = who != Contender::None;
-    for (path, is_refused) in [("plain/0", false), ("plain/0", false), ("teach/0", false), ("teach/0", learns)] {
+    for (path, is_refused) in
+        [("plain/0", false), ("plain/0", false), ("teach/0", false), ("teach/0", learns)]
+    {
         let mut requests = Requests::default();
         requests.push(&format!("proof.example/{path}"), IpAddr::V4(Ipv4Addr::LOCALHOST), is_refused);
-        let seen = client.drive(&requests, Pace::Full, |_, seen| seen.answered + seen.wrong + seen.failed > 0)?;
+        let seen =
+            client.drive(&requests, Pace::Full, |_, seen| seen.answered + seen.wrong + seen.failed > 0)?;
         if seen.answered == 0 {
             return Err(problem(format!("{who:?} is not measured: wrong answer for {path}")));
         }

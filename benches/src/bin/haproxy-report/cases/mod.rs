@@ -72,7 +72,8 @@ impl CaseName {
             }
             Self::Resources => {
                 for &entries in &plan.resources {
-                    lookups(Subject::Resources, entries, &[Ask::Miss, Ask::Hit], plan).run(&mut case, plan)?;
+                    lookups(Subject::Resources, entries, &[Ask::Miss, Ask::Hit], plan)
+                        .run(&mut case, plan)?;
                 }
             }
             Self::Threads => {
@@ -111,7 +112,14 @@ impl CaseName {
 /// HAProxy on one core, the client on the other, as fast as they can.
 fn lookups(subject: Subject, entries: usize, asks: &[Ask], plan: &Plan) -> Lookups {
     let seats = Contender::ALL.into_iter().filter(|who| plan.takes(*who)).map(|who| (who, Place::apart()));
-    Lookups { subject, entries, seats: seats.collect(), asks: asks.to_vec(), pace: Pace::Full, round: plan.round }
+    Lookups {
+        subject,
+        entries,
+        seats: seats.collect(),
+        asks: asks.to_vec(),
+        pace: Pace::Full,
+        round: plan.round,
+    }
 }
 
 fn load_average() -> f64 {

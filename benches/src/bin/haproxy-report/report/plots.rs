@@ -64,7 +64,7 @@ fn plot(file: &Path, title: &str, subject: Subject, lines: &[Line]) -> Fallible<
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(55)
-        .right_y_label_area_size(10)
+        .margin_right(25)
         .build_cartesian_2d(keys.log_scale(), bottom..top)?;
     chart
         .configure_mesh()

@@ -4,6 +4,9 @@ use super::table::{Table, cell, number, size};
 use crate::contender::{Contender, Subject};
 use crate::figures::{At, Case, Metric, Record};
 
+/// The text of a case.
+type Section = fn(&Case) -> String;
+
 /// What was measured on.
 pub(super) fn machine(record: &Record) -> String {
     let facts: Vec<String> = record.machine.iter().map(|(name, value)| format!("{name}: {value}")).collect();
@@ -12,7 +15,7 @@ pub(super) fn machine(record: &Record) -> String {
 
 /// All tables for which there are figures.
 pub(super) fn all(record: &Record) -> String {
-    let sections: [(&str, &str, fn(&Case) -> String); 9] = [
+    let sections: [(&str, &str, Section); 9] = [
         ("addresses", "Client addresses", |case| lookups(case, Subject::Addresses)),
         ("resources", "Resources: host and path", |case| lookups(case, Subject::Resources)),
         ("threads", "Two threads", threads),
@@ -56,9 +59,12 @@ fn lookups(case: &Case, subject: Subject) -> String {
             let name = if who == Contender::None { "no filter, in all" } else { who.name(subject) };
             table.row(name, cells.collect());
         }
-        let agent = sizes.iter().map(|&n| case.spread(at(Contender::Spoe, n, what), Metric::AgentCpuUs).map(cell));
+        let agent =
+            sizes.iter().map(|&n| case.spread(at(Contender::Spoe, n, what), Metric::AgentCpuUs).map(cell));
         table.row("(the agent itself)", agent.collect());
-        text.push_str(&table.under(&format!("Added processor time of HAProxy for a request, {what}, by listed keys:")));
+        text.push_str(
+            &table.under(&format!("Added processor time of HAProxy for a request, {what}, by listed keys:")),
+        );
         let mut table = Table::new(heads("part"));
         for who in Contender::ALL {
             let none = |at: At<'_>| case.spread(at, Metric::PerSecond).map(|spread| number(spread.median));
@@ -69,7 +75,8 @@ fn lookups(case: &Case, subject: Subject) -> String {
                     _ => case.part(at, Metric::PerSecond, at.of(Contender::None)).map(cell),
                 }
             });
-            let name = if who == Contender::None { "no filter, requests a second" } else { who.name(subject) };
+            let name =
+                if who == Contender::None { "no filter, requests a second" } else { who.name(subject) };
             table.row(name, cells.collect());
         }
         text.push_str(&table.under(&format!("Throughput in parts of no filter, {what}:")));
@@ -148,7 +155,8 @@ fn instructions(case: &Case) -> String {
                 };
                 spread.map(|spread| number(spread.median))
             });
-            let name = if who == Contender::None { "no filter, in all" } else { who.name(Subject::Addresses) };
+            let name =
+                if who == Contender::None { "no filter, in all" } else { who.name(Subject::Addresses) };
             table.row(name, cells.into());
         }
         text.push_str(&table.under(&format!(
@@ -173,8 +181,10 @@ fn start(case: &Case) -> String {
         let mut table = Table::new(["", "first answer, ms", "processor, ms", "peak, MiB"]);
         for (who, what, name) in rows {
             let at = At { who, entries, threads: 2, what };
-            let peak = case.spread(at, Metric::PeakBytes).map(|spread| number(spread.median / f64::from(1 << 20)));
-            let [wall, cpu] = [Metric::WallMs, Metric::StartCpuMs].map(|metric| case.spread(at, metric).map(cell));
+            let peak =
+                case.spread(at, Metric::PeakBytes).map(|spread| number(spread.median / f64::from(1 << 20)));
+            let [wall, cpu] =
+                [Metric::WallMs, Metric::StartCpuMs].map(|metric| case.spread(at, metric).map(cell));
             table.row(name, vec![wall, cpu, peak]);
         }
         text.push_str(&table.under(&format!("{} addresses in random order:", size(entries))));

@@ -70,7 +70,14 @@ impl Targets<'_> {
     }
 
     /// What this filter adds, in parts of what another adds: by the medians, since a round's difference may be nothing.
-    fn added_part(&self, case: &str, entries: usize, what: &str, metric: Metric, other: Contender) -> Option<f64> {
+    fn added_part(
+        &self,
+        case: &str,
+        entries: usize,
+        what: &str,
+        metric: Metric,
+        other: Contender,
+    ) -> Option<f64> {
         let case = self.case(case)?;
         let ours = case.added(at(Contender::Edge, entries, what), metric)?.median;
         let theirs = case.added(at(other, entries, what), metric)?.median;
@@ -177,8 +184,12 @@ impl Targets<'_> {
     }
 
     fn growth(&mut self) {
-        let access_us =
-            self.record.machine.get(MEMORY_ACCESS_NS).and_then(|ns| ns.parse::<f64>().ok()).map(|ns| ns / 1e3);
+        let access_us = self
+            .record
+            .machine
+            .get(MEMORY_ACCESS_NS)
+            .and_then(|ns| ns.parse::<f64>().ok())
+            .map(|ns| ns / 1e3);
         for what in ["miss", "hit"] {
             let accesses = self.case("addresses").and_then(|case| {
                 let added = |entries| case.added(at(Contender::Edge, entries, what), Metric::CpuUs);
@@ -207,7 +218,10 @@ impl Targets<'_> {
             };
             let part = scaling(Contender::Edge).and_then(|ours| Some(ours / scaling(Contender::None)?));
             self.line(
-                &format!("{} addresses, {what}: two threads scale so well in parts of no filter's", size(entries)),
+                &format!(
+                    "{} addresses, {what}: two threads scale so well in parts of no filter's",
+                    size(entries)
+                ),
                 Bound::AtLeast(0.95),
                 part,
             );
