@@ -80,7 +80,7 @@ pub(crate) struct Figure {
 pub(crate) struct Case {
     /// When, UTC.
     pub(crate) at: String,
-    /// How long a round was.
+    /// How long a round was; 0: until something was done.
     pub(crate) round_s: f64,
     /// Load average of the last minute, when it began and when it ended: above 2 other work was on the machine.
     pub(crate) load: [f64; 2],

@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) sizes: Vec<usize>,
     /// The same of resources.
     pub(crate) resources: Vec<usize>,
+    /// The same of addresses where instructions are counted: valgrind takes long to load a list.
+    pub(crate) counted: Vec<usize>,
     /// Listed keys in the cases that know one size only.
     pub(crate) large: usize,
     /// How often each figure is measured.
@@ -78,12 +80,15 @@ impl Options {
         };
         // Many short rounds: what else the machine does falls on all alike.
         let (rounds, round_ms, large) = if self.quick { (3, 100, 100_000) } else { (9, 300, 1_000_000) };
+        let counted = if self.quick { &[1_000][..] } else { &[1_000, 100_000] };
+        let counted = counted.iter().copied().filter(|size| sizes.contains(size)).collect();
         let out = if self.quick { "target/bench-haproxy" } else { "docs" };
         Plan {
             cases,
             contenders: self.contenders,
             sizes,
             resources,
+            counted,
             large,
             rounds: self.rounds.unwrap_or(rounds).max(1),
             round: Duration::from_millis(self.round_ms.unwrap_or(round_ms).max(1)),

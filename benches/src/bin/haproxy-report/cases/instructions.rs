@@ -21,7 +21,7 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
         eprintln!("  no valgrind: instructions are not counted");
         return Ok(());
     }
-    for &entries in plan.sizes.iter().filter(|size| [1_000, 100_000].contains(size)) {
+    for &entries in &plan.counted {
         let field = Field::lay_out(Subject::Addresses, entries)?;
         // The agent is another process, which would have to be counted too.
         let contenders = Contender::ALL.into_iter().filter(|who| plan.takes(*who) && *who != Contender::Spoe);

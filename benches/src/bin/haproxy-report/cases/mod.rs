@@ -9,6 +9,7 @@ mod lookups;
 mod start;
 
 use std::fs;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -55,13 +56,22 @@ impl CaseName {
         self.to_possible_value().expect("none is hidden").get_name().to_owned()
     }
 
+    /// How long a round is; zero: until something is done.
+    fn round(self, plan: &Plan) -> Duration {
+        match self {
+            Self::Addresses | Self::Resources | Self::Threads | Self::Learning => plan.round,
+            Self::Latency | Self::Bulk => plan.round * LONG,
+            Self::Instructions | Self::Start | Self::Force => Duration::ZERO,
+        }
+    }
+
     /// Measures it.
     ///
     /// # Errors
     /// Something does not work as it must, or a signal came.
     pub(crate) fn measure(self, plan: &Plan) -> Fallible<Case> {
         let load_before = load_average();
-        let mut case = Case { at: utc_now(), round_s: plan.round.as_secs_f64(), ..Case::default() };
+        let mut case = Case { at: utc_now(), round_s: self.round(plan).as_secs_f64(), ..Case::default() };
         match self {
             Self::Addresses => {
                 for &entries in &plan.sizes {
@@ -93,7 +103,7 @@ impl CaseName {
             Self::Latency => {
                 let gentle = Lookups {
                     pace: Pace::PerSecond(GENTLE),
-                    round: plan.round * LONG,
+                    round: self.round(plan),
                     ..lookups(Subject::Addresses, plan.large, &[Ask::Miss], plan)
                 };
                 gentle.run(&mut case, plan)?;

@@ -31,10 +31,11 @@ pub(super) fn all(record: &Record) -> String {
         let Some(case) = record.cases.get(name) else { continue };
         let rounds = case.figures.iter().map(|figure| figure.rounds.len()).max().unwrap_or(0);
         let [before, after] = case.load;
+        let length =
+            if case.round_s > 0.0 { format!(" of {} s", number(case.round_s)) } else { String::new() };
         text.push_str(&format!(
-            "\n### {title}\n\nOn {} UTC, {rounds} rounds of {} s; load average {before} before and {after} after.\n{}",
+            "\n### {title}\n\nOn {} UTC, {rounds} rounds{length}; load average {before} before and {after} after.\n{}",
             case.at,
-            case.round_s,
             section(case)
         ));
     }

@@ -59,10 +59,25 @@ fn at(who: Contender, entries: usize, what: &str) -> At<'_> {
 }
 
 impl Targets<'_> {
-    fn line(&mut self, what: &str, bound: Bound, figure: Option<f64>) {
-        let verdict = figure.map(|figure| if bound.is_met(figure) { "met" } else { "**missed**" }.to_owned());
-        let figure = figure.map_or_else(|| "not measured".to_owned(), number);
-        self.table.row(what, vec![Some(bound.text()), Some(figure), verdict]);
+    /// One more line, unless its case was not measured at all.
+    fn line(&mut self, case: &str, what: &str, bound: Bound, figure: Option<f64>) {
+        if self.case(case).is_none() {
+            return;
+        }
+        let verdict = match figure {
+            Some(figure) if figure.is_nan() => "no verdict",
+            Some(figure) if bound.is_met(figure) => "met",
+            Some(_) => "**missed**",
+            None => "",
+        };
+        let figure = match figure {
+            Some(figure) if figure.is_nan() => {
+                "the other adds nothing that can be told from noise".to_owned()
+            }
+            Some(figure) => number(figure),
+            None => "not measured at this size".to_owned(),
+        };
+        self.table.row(what, vec![Some(bound.text()), Some(figure), Some(verdict.to_owned())]);
     }
 
     fn case(&self, name: &str) -> Option<&Case> {
@@ -81,8 +96,8 @@ impl Targets<'_> {
         let case = self.case(case)?;
         let ours = case.added(at(Contender::Edge, entries, what), metric)?.median;
         let theirs = case.added(at(other, entries, what), metric)?.median;
-        // What costs nothing, or less, is in the noise: no part of it says anything.
-        (theirs > 0.0).then_some(ours / theirs)
+        // No part of nothing, or less, says anything.
+        Some(if theirs > 0.0 { ours / theirs } else { f64::NAN })
     }
 
     fn addresses(&mut self) {
@@ -95,6 +110,7 @@ impl Targets<'_> {
             for what in ["miss", "hit"] {
                 let part = self.added_part("addresses", MILLION, what, Metric::CpuUs, other);
                 self.line(
+                    "addresses",
                     &format!("1M addresses, {what}: added processor time in parts of {name}'s"),
                     Bound::AtMost(bound),
                     part,
@@ -108,6 +124,7 @@ impl Targets<'_> {
             ] {
                 let part = self.added_part(case, THOUSAND, what, metric, Contender::OwnList);
                 self.line(
+                    case,
                     &format!("1k addresses, {what}: added {name} in parts of HAProxy's list's"),
                     Bound::AtMost(1.0),
                     part,
@@ -120,6 +137,7 @@ impl Targets<'_> {
         for what in ["miss", "hit"] {
             let part = self.added_part("resources", MILLION, what, Metric::CpuUs, Contender::OwnMap);
             self.line(
+                "resources",
                 &format!("1M resources, {what}: added processor time in parts of a map's of Host and path"),
                 Bound::AtMost(0.25),
                 part,
@@ -134,6 +152,7 @@ impl Targets<'_> {
                 case.part(edge, Metric::PerSecond, edge.of(Contender::None)).map(|spread| spread.median)
             });
             self.line(
+                "addresses",
                 &format!("1M addresses, {what}: throughput in parts of no filter's"),
                 Bound::AtLeast(0.98),
                 part,
@@ -146,7 +165,12 @@ impl Targets<'_> {
             let bytes = |who| bytes_a_key(case, who, MILLION);
             Some(bytes(Contender::Edge)? / bytes(Contender::OwnList)?)
         });
-        self.line("1M addresses: memory of one in parts of HAProxy's list's", Bound::AtMost(0.35), part);
+        self.line(
+            "addresses",
+            "1M addresses: memory of one in parts of HAProxy's list's",
+            Bound::AtMost(0.35),
+            part,
+        );
         for (what, name) in [("list", "a list file"), ("snapshot", "the state directory")] {
             let part = self.case("start").and_then(|case| {
                 let wall = |who, what| {
@@ -156,6 +180,7 @@ impl Targets<'_> {
                 Some(wall(Contender::Edge, what)? / wall(Contender::OwnList, "list")?)
             });
             self.line(
+                "start",
                 &format!("1M addresses: start from {name} in parts of HAProxy's list's"),
                 Bound::AtMost(0.15),
                 part,
@@ -174,13 +199,13 @@ impl Targets<'_> {
         let took = |who| spread(who, "replacing", Metric::ReplacedMs).map(|took| took.median);
         let ours = took(Contender::Edge);
         let faster = [Contender::OwnList, Contender::OwnMap].map(|other| Some(took(other)? / ours?));
-        self.line("1M addresses replaced: failed requests", Bound::AtMost(0.0), errors);
+        self.line("bulk", "1M addresses replaced: failed requests", Bound::AtMost(0.0), errors);
         let [idle, busy] = parts;
-        self.line("1M addresses replaced: p99.9 in parts of idle", Bound::AtMost(1.5), idle);
-        self.line("the same, in parts of idle with a busy client", Bound::AtMost(1.5), busy);
+        self.line("bulk", "1M addresses replaced: p99.9 in parts of idle", Bound::AtMost(1.5), idle);
+        self.line("bulk", "the same, in parts of idle with a busy client", Bound::AtMost(1.5), busy);
         let [list, map] = faster;
-        self.line("1M addresses replaced: times as fast as `add acl`", Bound::AtLeast(20.0), list);
-        self.line("the same, as `add map` with many keys a command", Bound::AtLeast(20.0), map);
+        self.line("bulk", "1M addresses replaced: times as fast as `add acl`", Bound::AtLeast(20.0), list);
+        self.line("bulk", "the same, as `add map` with many keys a command", Bound::AtLeast(20.0), map);
     }
 
     fn growth(&mut self) {
@@ -195,8 +220,7 @@ impl Targets<'_> {
                 let added = |entries| case.added(at(Contender::Edge, entries, what), Metric::CpuUs);
                 Some((added(FIVE_MILLION)?.median - added(THOUSAND)?.median) / access_us?)
             });
-            self.line(
-                &format!(
+            self.line("addresses", &format!(
                     "from 1k to 5M addresses, {what}: added processor time grows by so many memory accesses of this \
                      machine"
                 ),
@@ -218,6 +242,7 @@ impl Targets<'_> {
             };
             let part = scaling(Contender::Edge).and_then(|ours| Some(ours / scaling(Contender::None)?));
             self.line(
+                "threads",
                 &format!(
                     "{} addresses, {what}: two threads scale so well in parts of no filter's",
                     size(entries)
@@ -231,6 +256,7 @@ impl Targets<'_> {
             case.part(hot, Metric::CpuUs, cold).map(|spread| spread.median)
         });
         self.line(
+            "threads",
             "two threads: processor time for a hot blocked client in parts of cold ones",
             Bound::AtMost(1.0),
             hot,
