@@ -134,6 +134,8 @@ impl At<'_> {
 impl Case {
     /// One more round of a figure.
     pub(crate) fn add(&mut self, at: At<'_>, metric: Metric, value: f64) {
+        // Six digits are more than any clock here has, and the file stays small.
+        let value = format!("{value:.5e}").parse().unwrap_or(value);
         match self.figures.iter_mut().find(|figure| at.is_of(figure) && figure.metric == metric) {
             Some(figure) => figure.rounds.push(value),
             None => self.figures.push(Figure {

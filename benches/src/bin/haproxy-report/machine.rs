@@ -11,10 +11,12 @@ use rand::seq::SliceRandom;
 use crate::problem::{Fallible, problem};
 
 /// Debian keeps haproxy where the PATH of a user does not look.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+fn path() -> String {
+    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
+}
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).env("PATH", PATH).output().ok()?;
+    let output = Command::new(program).args(arguments).env("PATH", path()).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
