@@ -77,6 +77,14 @@ bench-instructions: install ## instructions of a lookup under callgrind, held ag
 	@scripts/install.sh valgrind
 	$(CARGO) run --locked --release -p edge-instructions --target-dir target/$(MODULE_LUA) -- $(if $(CASES),"$(CASES)")
 
+# What to give to the comparison: `make bench-haproxy ARGS="--only addresses --sizes 1k,100k --rounds 5"`.
+ARGS ?=
+
+.PHONY: bench-haproxy
+bench-haproxy: install ## the filter beside what else there is, in HAProxy under load; ARGS=--help lists its options, ARGS=--quick takes 3 minutes
+	@scripts/install.sh valgrind
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/bench-haproxy.sh $(ARGS)
+
 dist: install module-5.3 module-5.4 manager ## the module and its glue for Lua 5.3 and 5.4, and edge-manager, under dist/
 
 .PHONY: manager

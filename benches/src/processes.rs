@@ -27,13 +27,20 @@ fn group_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
 }
 
-fn cost_of(pid: u32) -> Option<Cost> {
+/// Time that the threads of this process have been on a processor; `None` if it has ended. A thread that runs at this
+/// moment is counted up to the last tick of the kernel only.
+pub fn cpu_of(pid: u32) -> Option<Duration> {
     let mut cpu = Duration::ZERO;
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
         // Nanoseconds, where `stat` counts ticks of 10 ms.
         let times = fs::read_to_string(task.path().join("schedstat")).ok()?;
         cpu += Duration::from_nanos(times.split(' ').next()?.parse().ok()?);
     }
+    Some(cpu)
+}
+
+fn cost_of(pid: u32) -> Option<Cost> {
+    let cpu = cpu_of(pid)?;
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let peak_kb = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
     Some(Cost { cpu, peak_bytes: peak_kb.parse::<u64>().ok()? * 1024 })

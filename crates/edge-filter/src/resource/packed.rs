@@ -21,11 +21,9 @@ impl PackedResource {
     pub(super) fn new(resource: &Resource) -> Self {
         let host = resource.host.as_ref().map(Host::as_str);
         let texts = [host.unwrap_or_default(), resource.path.as_str()];
-        Self {
-            text: texts.into_iter().flat_map(str::bytes).collect(),
-            host_bytes: host.map(|host| host.len() as u8),
-            matching: resource.matching,
-        }
+        let mut text = SmallVec::with_capacity(texts.iter().map(|text| text.len()).sum());
+        texts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+        Self { text, host_bytes: host.map(|host| host.len() as u8), matching: resource.matching }
     }
 
     /// Whether it is the resource with this canonical host and path.
