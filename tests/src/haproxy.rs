@@ -246,19 +246,19 @@ impl Haproxy {
     }
 }
 
-/// Whether a process of this group runs. One that nobody has waited for does not.
+/// Whether a process of this group runs. One that nobody has waited for does not, but one does whose first thread alone
+/// has ended: the others hold its sockets still.
 fn is_group_running(group: Pid) -> bool {
     // State, parent and group stand behind the name, which is in parentheses (proc(5)).
     let runs = |stat: String| {
         let mut fields = stat.rsplit_once(") ").unwrap_or_default().1.split(' ');
-        fields.next() != Some("Z") && fields.nth(1) == Some(&group.to_string())
+        !matches!(fields.next(), Some("Z" | "X")) && fields.nth(1) == Some(&group.to_string())
     };
+    let entries = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     killpg(group, None).is_ok()
-        && fs::read_dir("/proc")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|entry| fs::read_to_string(entry.path().join("stat")).is_ok_and(runs))
+        && entries("/proc".into())
+            .flat_map(|process| entries(process.join("task")))
+            .any(|thread| fs::read_to_string(thread.join("stat")).is_ok_and(runs))
 }
 
 impl Drop for Haproxy {
