@@ -1,8 +1,8 @@
 -- Edge Filter for HAProxy: registration glue. Every decision is made in edge_filter.so.
 --
 --   global
---       lua-prepend-path /usr/local/lib/edge-filter/?.so cpath
---       lua-load-per-thread /usr/local/lib/edge-filter/edge_filter.lua
+--       lua-prepend-path /usr/lib/edge-filter/?.so cpath
+--       lua-load-per-thread /usr/lib/edge-filter/edge_filter.lua
 --
 -- Runs once per Lua state: once with lua-load, once per thread with lua-load-per-thread. Nothing in here may
 -- raise an error while traffic flows: HAProxy would write an alert for each request.

@@ -10,6 +10,12 @@ use crate::figures::Figures;
 /// behind them, beyond which memory is slow. Size, ways, bytes a line.
 const CACHES: [&str; 3] = ["--I1=32768,8,64", "--D1=32768,8,64", "--LL=2097152,16,64"];
 
+/// The C library compares and copies bytes by what the processor knows; without these by what each x86-64-v2 does. What
+/// it compares with needs AVX2, what it copies with `AVX_Fast_Unaligned_Load` or ERMS, some of both AVX-512. Names that
+/// it does not know, of other releases, it passes over.
+const SAME_ON_ALL_PROCESSORS: &str = "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-AVX_Fast_Unaligned_Load,-ERMS,-AVX512F,\
+                                      -AVX512VL,-AVX512BW,-EVEX";
+
 /// Counts the cases whose names contain `cases`; callgrind's files stay in `dir`.
 ///
 /// # Errors
@@ -33,9 +39,7 @@ pub(crate) fn count(cases: &str, dir: &Path) -> Result<Vec<(String, Figures)>, S
         .stderr(Stdio::inherit());
     // The stack begins below the environment, and where it begins decides which lines share a set of the cache.
     valgrind.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    // The C library compares bytes by what the processor knows; with x86-64-v2 on all of them. Tunables that it does not
-    // know it passes over.
-    valgrind.env("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-AVX512VL,-AVX512BW,-EVEX");
+    valgrind.env("GLIBC_TUNABLES", SAME_ON_ALL_PROCESSORS);
     let done = valgrind.output().map_err(|e| format!("valgrind: {e}"))?;
     if !done.status.success() {
         return Err(format!("valgrind: {}", done.status));

@@ -1,6 +1,6 @@
 //! Instruction counts of what requests wait for, held against `counts.csv`. Counts are the same on every machine with
-//! the same compiler and architecture, so they can gate where times cannot; a gate on their misses could not, since the
-//! allocator of the C library has a say in these.
+//! the same compiler, architecture and C library, so they can gate where times cannot; a gate on their misses could
+//! not, since the allocator of the C library has a say in these.
 //!
 //! `edge-instructions [CASES]` counts the cases whose names contain the text, all by default.
 
@@ -10,6 +10,8 @@ mod counter;
 mod figures;
 mod record;
 
+use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -19,7 +21,7 @@ use crate::record::Record;
 /// The first argument of the process that callgrind runs.
 const UNDER_CALLGRIND: &str = "under-callgrind";
 
-/// Set to write the record in place of comparing with it.
+/// `1`: to write the record in place of comparing with it.
 const WRITE: &str = "EDGE_WRITE_INSTRUCTIONS";
 
 fn main() -> ExitCode {
@@ -44,23 +46,30 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all is as recorded, or cannot be compared.
+/// Whether all is as recorded.
 fn report(cases: &str) -> Result<bool, String> {
+    if cfg!(all(target_arch = "x86_64", not(target_feature = "popcnt"))) {
+        return Err("built without POPCNT: RUSTFLAGS replaces what .cargo/config.toml sets".to_owned());
+    }
+    let is_to_write = is_to_write(std::env::var_os(WRITE).as_deref(), cases)?;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("counts.csv");
     let program = std::env::current_exe().map_err(|e| format!("this program's path: {e}"))?;
     // Kept, for a look with callgrind_annotate.
     let dir = program.with_file_name("callgrind");
-    let _ = std::fs::remove_dir_all(&dir);
+    match std::fs::remove_dir_all(&dir) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(format!("{}: {e}", dir.display())),
+        _ => {}
+    }
     std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let counted = Record {
         compiler: compiler()?,
         valgrind: callgrind::version().ok_or("valgrind is not installed")?,
         cases: callgrind::count(cases, &dir)?,
     };
-    if std::env::var_os(WRITE).is_some() {
-        if !cases.is_empty() {
-            return Err(format!("{WRITE} writes all cases, not some"));
-        }
+    if counted.cases.is_empty() {
+        return Err(format!("no case has {cases:?} in its name"));
+    }
+    if is_to_write {
         std::fs::write(&file, counted.text()).map_err(|e| format!("{}: {e}", file.display()))?;
         println!("{} is written.", file.display());
         return Ok(true);
@@ -69,22 +78,62 @@ fn report(cases: &str) -> Result<bool, String> {
     let recorded = Record::parse(&text).map_err(|e| format!("{}: {e}", file.display()))?;
     let (table, findings) = recorded.compare(&counted, cases);
     print!("{table}");
+    for (with, before) in [(&counted.compiler, &recorded.compiler), (&counted.valgrind, &recorded.valgrind)] {
+        if with != before {
+            println!("Recorded with {before}, counted with {with}.");
+        }
+    }
     if findings.is_empty() {
         return Ok(true);
     }
     println!("\n{}", findings.join("\n"));
-    if counted.compiler != recorded.compiler {
-        println!("Recorded with {}, counted with {}: no failure.", recorded.compiler, counted.compiler);
-        return Ok(true);
-    }
     println!("If this is meant: {WRITE}=1 make bench-instructions, and say why in the commit.");
     Ok(false)
 }
 
-/// The compiler that cargo uses here, and what it compiles for.
+/// Whether the record is to be written, by the value of [`WRITE`].
+///
+/// # Errors
+/// It would lose the cases that are not asked for.
+fn is_to_write(value: Option<&OsStr>, cases: &str) -> Result<bool, String> {
+    match value {
+        Some(value) if value == "1" && !cases.is_empty() => {
+            Err(format!("{WRITE} writes all cases, not some"))
+        }
+        value => Ok(value.is_some_and(|value| value == "1")),
+    }
+}
+
+/// The compiler that cargo uses here, what it compiles for, and the C library: it compares and copies bytes.
 fn compiler() -> Result<String, String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let said = Command::new(rustc).arg("--version").output().map_err(|e| format!("rustc: {e}"))?;
-    let version = String::from_utf8_lossy(&said.stdout);
-    Ok(format!("{}, {}", version.trim(), std::env::consts::ARCH))
+    let version =
+        first_line(Command::new(rustc).arg("--version")).ok_or("rustc does not tell its version")?;
+    let c_library = first_line(Command::new("getconf").arg("GNU_LIBC_VERSION"));
+    let c_library = c_library.as_deref().unwrap_or("another C library than glibc");
+    Ok(format!("{version}, {}, {c_library}", std::env::consts::ARCH))
+}
+
+fn first_line(command: &mut Command) -> Option<String> {
+    let said = command.output().ok().filter(|said| said.status.success())?;
+    String::from_utf8_lossy(&said.stdout).lines().next().map(|line| line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_1_writes_and_only_all_cases() {
+        for (value, cases, expected) in [
+            (None, "", Ok(false)),
+            (None, "host", Ok(false)),
+            (Some(""), "", Ok(false)),
+            (Some("0"), "host", Ok(false)),
+            (Some("1"), "", Ok(true)),
+            (Some("1"), "host", Err("EDGE_WRITE_INSTRUCTIONS writes all cases, not some".to_owned())),
+        ] {
+            assert_eq!(is_to_write(value.map(OsStr::new), cases), expected, "{value:?} {cases:?}");
+        }
+    }
 }

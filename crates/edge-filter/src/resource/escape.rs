@@ -45,8 +45,8 @@ pub(super) fn class(byte: u8) -> Class {
     CLASSES[usize::from(byte)]
 }
 
-/// How many bytes at the start of `raw` may stand as they are, whatever comes before and after. Most of a path
-/// does, so this loop is what a lookup of a path costs.
+/// How many bytes at the start of `raw` may stand as they are, whatever comes before and after. Of a path: what
+/// `blocks` did not recognise.
 #[inline]
 pub(super) fn plain_bytes(raw: &[u8]) -> usize {
     raw.iter().position(|&byte| class(byte) != Class::Plain).unwrap_or(raw.len())

@@ -65,7 +65,7 @@ fn is_ipv6_literal(host: &str) -> bool {
 /// Everything behind the first colon is taken for the port, digits or not, as nginx does
 /// (`ngx_http_validate_host`): a client must not escape a rule by writing `Host: shop.example:x`.
 pub fn canonical_host<'a>(raw: &'a [u8], out: &'a mut [u8]) -> &'a [u8] {
-    // Most are canonical, and one look at each byte says so.
+    // Most are canonical, and `blocks` recognises them.
     if is_all_name_bytes(raw) && raw.last() != Some(&b'.') {
         return raw;
     }

@@ -34,6 +34,11 @@ pub(crate) struct ResourceRules {
     pub(crate) rules: SmallVec<[ResourceRule; 1]>,
 }
 
+// With the two counts of its `Arc` 136 bytes, all of what glibc's malloc gives out for them: one more, and each resource
+// takes 16 more.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<ResourceRules>() == 120);
+
 impl ResourceRules {
     /// What the rules are about.
     pub(crate) fn resource(&self) -> Resource {
