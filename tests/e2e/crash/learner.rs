@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use edge_e2e::{Answer, Edge, Received, Request, Response};
 use fastrand::Rng;
 
+use super::IN_FORCE;
 use super::facts::{Belief, Fact, Listing, now_ms};
 
 /// Rules of one kind that a client cares for.
@@ -15,9 +16,6 @@ const POOL: usize = 25;
 
 /// The header of a request whose value the backend gives back as `X-Edge-Resource`.
 const TEACH: &str = "x-teach";
-
-/// What was acknowledged is in force by then, however busy the machine.
-const IN_FORCE: Duration = Duration::from_secs(10);
 
 /// What the backend answers.
 pub(super) fn as_asked(request: &Received) -> Answer {

@@ -5,10 +5,13 @@ use std::io;
 use std::iter;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use edge_e2e::{Edge, ListedRule, Request, RulesProcess, StateHome};
 use fastrand::Rng;
 
+use super::IN_FORCE;
 use super::facts::{Belief, Fact, Listing, Seen, now_s};
 
 const NO_END: u32 = u32::MAX;
@@ -55,11 +58,12 @@ impl<'a> Manager<'a> {
         }
     }
 
-    /// Changes rules until told to stop.
+    /// Changes rules until told to stop. Where `is_steady`, one worker answers, and whatever it says is in force is obeyed
+    /// at once; the other one of a reload may follow a moment later.
     ///
     /// # Errors
     /// A change that was acknowledged is gone, or one that is in force is not obeyed.
-    pub(super) fn run(&mut self, edge: &Edge, stop: &AtomicBool) -> Result<(), String> {
+    pub(super) fn run(&mut self, edge: &Edge, stop: &AtomicBool, is_steady: bool) -> Result<(), String> {
         while !stop.load(Ordering::Relaxed) {
             let (next, outcome) = self.change();
             match outcome {
@@ -76,7 +80,7 @@ impl<'a> Manager<'a> {
                 }
             }
             if self.rng.u8(..3) == 0 {
-                self.sync_and_ask(edge)?;
+                self.sync_and_ask(edge, is_steady)?;
             }
         }
         Ok(())
@@ -163,15 +167,12 @@ impl<'a> Manager<'a> {
     }
 
     /// Has HAProxy catch up, and asks for something that a rule is about.
-    fn sync_and_ask(&mut self, edge: &Edge) -> Result<(), String> {
+    fn sync_and_ask(&mut self, edge: &Edge, is_steady: bool) -> Result<(), String> {
         // Nobody answers where HAProxy was killed.
         if !sync(edge, self.writer.revision())? {
             return Ok(());
         }
         let Some((key, rule)) = self.rng.choice(self.rules.iter()) else { return Ok(()) };
-        if u64::from(rule.ends_at_s) <= now_s() + 1 {
-            return Ok(());
-        }
         let request = match key.0 {
             "resource" => {
                 let (host, path) = rule.what.split_at(rule.what.find('/').expect("a path"));
@@ -179,12 +180,22 @@ impl<'a> Manager<'a> {
             }
             _ => Request::get("/").forwarded_for(&rule.what),
         };
-        match edge.try_send(&request) {
-            Ok(answer) if answer.is_from_backend() != (rule.kind == "allow") => {
-                Err(format!("{rule} is in force, and {request:?} was answered with {}", answer.status))
+        let started = Instant::now();
+        while u64::from(rule.ends_at_s) > now_s() + 1 {
+            match edge.try_send(&request) {
+                Ok(answer) if answer.is_from_backend() != (rule.kind == "allow") => {
+                    if is_steady || started.elapsed() > IN_FORCE {
+                        let status = answer.status;
+                        return Err(format!(
+                            "{rule} is in force, and {request:?} was answered with {status}"
+                        ));
+                    }
+                    thread::sleep(Duration::from_millis(5));
+                }
+                _ => break,
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// The revision that was acknowledged last.

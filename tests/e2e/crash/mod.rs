@@ -27,6 +27,9 @@ use manager::Manager;
 const LEARNERS: usize = 3;
 const DEFAULT_SECONDS: u64 = 15;
 
+/// What was acknowledged is in force by then, however busy the machine.
+const IN_FORCE: Duration = Duration::from_secs(10);
+
 /// A worker that follows others has caught up by then.
 const CATCH_UP: Duration = Duration::from_secs(60);
 
@@ -214,7 +217,7 @@ impl Soak<'_> {
             for learner in learners.iter_mut() {
                 scope.spawn(move || note(learner.run(edge, stop, !in_reload)));
             }
-            scope.spawn(move || note(manager.run(edge, stop)));
+            scope.spawn(move || note(manager.run(edge, stop, !in_reload)));
             thread::sleep(delay);
             match victim {
                 Victim::Haproxy => {
