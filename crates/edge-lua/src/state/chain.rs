@@ -27,6 +27,8 @@ pub(crate) struct Chain {
     journal: Option<Records>,
     work: Option<Work>,
     broken: Option<Broken>,
+    /// It is to look for files that appeared, or are gone. Kept until that is done: a slice may be over before.
+    looks: bool,
     /// The snapshot could not be read at the start, or not all of it: any other one is better.
     is_incomplete: bool,
     /// The snapshot that was found bad.
@@ -82,10 +84,16 @@ impl Chain {
         self.journal.as_ref().map(Records::file)
     }
 
-    /// Reads on; whether the work has to go on. With `look` it also looks for files that appeared, or are gone.
-    pub(crate) fn follow(&mut self, way: &mut Way<'_, '_>, mut look: bool) -> bool {
-        if look && self.work.is_none() && (self.broken.is_some() || self.is_incomplete) {
+    /// It is to look for files that appeared, or are gone, as soon as it comes to that.
+    pub(crate) fn look(&mut self) {
+        self.looks = true;
+    }
+
+    /// Reads on; whether the work has to go on.
+    pub(crate) fn follow(&mut self, way: &mut Way<'_, '_>) -> bool {
+        if self.looks && self.work.is_none() && (self.broken.is_some() || self.is_incomplete) {
             self.mend(way);
+            self.looks = self.broken.is_none();
         }
         loop {
             if way.merge.is_due(way.budget) {
@@ -98,17 +106,17 @@ impl Chain {
             } else if self.broken.is_some() {
                 return false;
             } else if self.journal.is_none() {
-                if !std::mem::take(&mut look) || !self.open_journal(way) {
+                if !std::mem::take(&mut self.looks) || !self.open_journal(way) {
                     return false;
                 }
-            } else if !self.read(way, &mut look) {
+            } else if !self.read(way) {
                 return false;
             }
         }
     }
 
     /// The next record; whether there was one.
-    fn read(&mut self, way: &mut Way<'_, '_>, look: &mut bool) -> bool {
+    fn read(&mut self, way: &mut Way<'_, '_>) -> bool {
         let Some(journal) = &mut self.journal else { return false };
         match journal.next() {
             Ok(Next::Record(Record::Head(head))) => return self.begins(&head, way),
@@ -141,12 +149,12 @@ impl Chain {
             Ok(Next::Record(Record::Next { .. })) => {
                 self.journal = None;
                 // There at once: it was made before this record was written.
-                *look = true;
+                self.looks = true;
             }
             Ok(Next::Record(_)) => {}
             Ok(Next::End { .. }) => {
                 self.mended(way);
-                if !std::mem::take(look) {
+                if !std::mem::take(&mut self.looks) {
                     return false;
                 }
                 return self.is_intact(way);
