@@ -181,7 +181,7 @@ impl Compactor {
                 none.insert(Copying {
                     // A lesson may be in the draft alone: readers still see what keeps it from them.
                     rules: Box::new(merge.edit.learned()),
-                    taken_back: merge.lessons.taken_back.all().into_iter(),
+                    taken_back: merge.lessons.over().into_iter(),
                 })
             }
         };

@@ -5,6 +5,7 @@ mod compaction;
 mod day;
 mod lessons;
 mod manager;
+mod overtaken;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
