@@ -9,7 +9,7 @@ use edge_filter::Operation;
 use edge_journal::{FileName, Head, Identity, Next, ReadError, Record, Records, StateDir};
 
 use super::budget::Budget;
-use super::bulk::Bulk;
+use super::bulk::{Bulk, PIECE_RULES};
 use super::health::{Health, Part};
 use super::merge::Merge;
 use broken::{Broken, is_damage};
@@ -95,10 +95,8 @@ impl Chain {
             self.mend(way);
             self.looks = self.broken.is_none();
         }
+        // However little time there is, something is done: a machine that is always late must not stand still.
         loop {
-            if way.merge.is_due(way.budget) {
-                return true;
-            }
             if self.work.is_some() {
                 if !self.work_on(way) {
                     return true;
@@ -111,6 +109,9 @@ impl Chain {
                 }
             } else if !self.read(way) {
                 return false;
+            }
+            if way.merge.is_due(way.budget) {
+                return true;
             }
         }
     }
@@ -213,15 +214,15 @@ impl Chain {
         let Some(mut work) = self.work.take() else { return true };
         let ended = match &mut work {
             Work::Batch(operations, change) => loop {
+                for operation in operations.by_ref().take(PIECE_RULES) {
+                    way.merge.change(change.stamp_ms, operation, true);
+                }
+                if operations.as_slice().is_empty() {
+                    way.merge.edit.publish_draft();
+                    break Ok(true);
+                }
                 if way.merge.is_due(way.budget) {
                     break Ok(false);
-                }
-                match operations.next() {
-                    Some(operation) => way.merge.change(change.stamp_ms, operation, true),
-                    None => {
-                        way.merge.edit.publish_draft();
-                        break Ok(true);
-                    }
                 }
             },
             Work::List(bulk, ..) | Work::Snapshot(bulk, _) => bulk.work(way.merge, way.budget),

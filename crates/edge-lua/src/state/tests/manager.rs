@@ -88,7 +88,7 @@ fn a_large_batch_is_seen_as_one_change() {
     let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
     let batch = (0..2000).map(|n| Operation::Put(listed(&format!("10.0.{}.{}", n / 256, n % 256))));
     let revision = writer.append(&Operation::Batch(batch.collect()), START_MS).unwrap();
-    // The first slice begins the batch and is over before any of it is applied.
+    // The first slice is over before all of it is applied.
     let mut budget = Budget::of(std::time::Duration::ZERO);
     let mut slices = 0;
     // The last slice may be over before it has looked for more.
