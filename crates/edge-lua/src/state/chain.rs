@@ -233,13 +233,7 @@ impl Chain {
                 return false;
             }
             (Ok(true), Work::Batch(_, change) | Work::List(_, change, _)) => self.done(change, way),
-            (Ok(true), Work::Snapshot(_, head)) => {
-                (self.revision, self.stamp_ms) = (head.revision, head.stamp_ms);
-                (self.journal, self.broken, self.bad_snapshot) = (None, None, None);
-                (self.is_incomplete, self.is_half_drafted) = (false, false);
-                self.open_journal(way);
-                self.mended(way);
-            }
+            (Ok(true), Work::Snapshot(_, head)) => self.has_taken(&head, way),
             (Err(e), Work::List(_, change, list)) => {
                 self.breaks(FileName::List(change.revision), Some((list, change)), e.to_string(), way);
                 if !is_damage(&e) {

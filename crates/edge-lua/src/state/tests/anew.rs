@@ -64,6 +64,31 @@ fn rules_begun_anew_take_the_place_of_those_before() {
 }
 
 #[test]
+fn rules_begun_anew_are_told_when_they_are_in_force() {
+    let (_home, dir) = home();
+    let mut one = follower(&dir, false);
+    remove_rules(&dir);
+    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+    put(&mut writer, "198.51.100.1", START_MS + 5000);
+    let rotate = |writer: &mut RulesWriter| {
+        writer.rotate([listed("198.51.100.1")], &["ours".into()], 0, START_MS + 5000).unwrap();
+    };
+    rotate(&mut writer);
+    let snapshot = dir.join("rules.snapshot");
+    let mut bytes = fs::read(&snapshot).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&snapshot, bytes).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.1"));
+    assert_eq!(one.said("begun its rules anew"), 0, "{:?}", one.lines);
+    put(&mut writer, "198.51.100.1", START_MS + 6000);
+    rotate(&mut writer);
+    one.turn().turn();
+    assert!(one.blocks("198.51.100.1") && !one.blocks("192.0.2.1"));
+    assert_eq!(one.said("begun its rules anew"), 1, "{:?}", one.lines);
+}
+
+#[test]
 fn rules_begun_anew_are_followed_when_they_come_later() {
     let (_home, dir) = home();
     let mut one = follower(&dir, false);
