@@ -127,8 +127,11 @@ impl Chain {
                 let file = journal.file().clone();
                 let problem = format!("{file}: has another revision {revision} than the one in force");
                 self.breaks(file, None, problem, way);
-                self.try_again();
-                return self.begin_anew(way);
+                let has_begun = self.begin_anew(way);
+                if has_begun {
+                    self.try_again();
+                }
+                return has_begun;
             }
             Ok(Next::Record(Record::Change { revision, stamp_ms, operation }))
                 if revision > self.revision =>

@@ -58,6 +58,10 @@ impl Chain {
                     self.is_incomplete = true;
                     way.health.fails(Part::Rules, format!("{e}; it is passed over"));
                 }
+                // What waits for it goes on when the disk gives it after all.
+                if !is_damage(&e) {
+                    self.try_again();
+                }
                 None
             }
         }

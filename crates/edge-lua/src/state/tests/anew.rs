@@ -157,6 +157,26 @@ fn an_older_copy_of_the_rules_is_followed_from_its_next_change_on() {
 }
 
 #[test]
+fn a_journal_of_another_chain_with_a_bad_snapshot_is_read_once() {
+    let (_home, dir) = home();
+    let mut one = follower(&dir, false);
+    remove_rules(&dir);
+    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+    put(&mut writer, "198.51.100.1", START_MS + 5000);
+    drop(writer);
+    fs::write(dir.join("rules.snapshot"), "no snapshot").unwrap();
+    one.turn().turn().turn();
+    assert!(one.blocks("192.0.2.1") && !one.state.report().problems.is_empty());
+    // A turn without time would still have it open.
+    one.now_ms += 1000;
+    one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::ZERO));
+    assert_eq!(one.state.report().follows, None);
+    fs::remove_file(dir.join("rules.snapshot")).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("198.51.100.1") && !one.blocks("192.0.2.1"), "{:?}", one.lines);
+}
+
+#[test]
 fn a_journal_under_the_name_of_another_is_not_followed() {
     let (_home, dir) = home();
     let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
