@@ -54,7 +54,7 @@ struct Compaction {
     into: Arc<LearnedJournal>,
     /// What it replaces besides this worker's own.
     inherits: Vec<FileName>,
-    /// Lessons that were appended before it began.
+    /// Records that were appended before it began.
     appended: u64,
     copying: Option<Copying>,
     records: u64,

@@ -47,6 +47,19 @@ fn overtaken_lessons_do_not_push_out_what_was_taken_back() {
 }
 
 #[test]
+fn an_overtaken_lesson_is_not_counted_as_one_that_was_written() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn().learn("/yeet", 600);
+    let bytes = one.state.own.current().unwrap().len();
+    let of_list = Rule { origin: Origin::List("ours".into()), expires_at_s: NEVER, ..learned("/yeet", 0, 0) };
+    RulesWriter::open(&dir, START_MS).unwrap().append(&Operation::Put(of_list), START_MS + 2000).unwrap();
+    one.turn();
+    assert!(one.state.own.current().unwrap().len() > bytes, "that it is overtaken is written");
+    assert_eq!(one.state.appended(), 1);
+}
+
+#[test]
 fn a_listed_rule_that_found_no_place_leaves_the_lesson_in_force() {
     let (_home, dir) = home();
     let mut one = Worker::start(&dir, START_MS);
