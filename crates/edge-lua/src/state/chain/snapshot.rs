@@ -24,7 +24,7 @@ impl Chain {
     }
 
     /// The snapshot, unless it was found bad, and its head. At the start a line says why it cannot be read.
-    fn open_snapshot(&mut self, way: &mut Way<'_, '_>, is_start: bool) -> Option<(Records, Head)> {
+    pub(super) fn open_snapshot(&mut self, way: &mut Way<'_, '_>, is_start: bool) -> Option<(Records, Head)> {
         let opened = Records::open(way.dir, &FileName::Snapshot).and_then(|mut records| {
             let is_bad = self.bad_snapshot.is_some() && records.identity().ok() == self.bad_snapshot;
             let head = match records.next() {
