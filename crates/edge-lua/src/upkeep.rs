@@ -17,7 +17,7 @@ const TURN: Duration = Duration::from_micros(500);
 const SWEEP: Duration = Duration::from_micros(250);
 
 /// Pieces swept or freed between two looks at the time; some microseconds each.
-const SLICE: usize = 32;
+const SLICE: usize = 8;
 
 /// More than glibc's malloc hands out without looking at what was freed (`MAX_TCACHE_SIZE` of malloc/malloc.c: 1032).
 const LARGE_BYTES: usize = 4096;

@@ -9,8 +9,8 @@ use edge_journal::{Head, Identity, Next, ReadError, Record, Records};
 use super::budget::Budget;
 use super::merge::Merge;
 
-/// Rules that are kept, removed or put between two looks at the time: some tenths of a millisecond.
-const PIECE_RULES: usize = 256;
+/// Rules that are kept, removed or put between two looks at the time: some hundredths of a millisecond.
+pub(crate) const PIECE_RULES: usize = 32;
 
 /// A file being taken over.
 pub(crate) struct Bulk {
@@ -99,32 +99,40 @@ impl Bulk {
         !matches!(self.step, Step::Verify)
     }
 
-    /// Works on; whether all of it is in force when the edit ends.
+    /// Works on, for one piece at least; whether all of it is in force when the edit ends.
     ///
     /// # Errors
     /// The file cannot be trusted. While it was verified, nothing was changed.
     pub(crate) fn work(&mut self, merge: &mut Merge<'_>, budget: Budget) -> Result<bool, ReadError> {
-        while !merge.is_due(budget) {
-            if !matches!(self.step, Step::RemoveOthers) && self.next_chunk()? {
-                self.work_on_chunk(merge);
-                continue;
+        while !self.work_on_piece(merge)? {
+            if merge.is_due(budget) {
+                return Ok(false);
             }
-            match self.step {
-                Step::RemoveOthers => {
-                    if self.replacement.remove_others(&mut merge.edit, PIECE_RULES) {
-                        self.step = Step::Put;
-                    }
+        }
+        Ok(true)
+    }
+
+    /// Whether it was the last one.
+    fn work_on_piece(&mut self, merge: &mut Merge<'_>) -> Result<bool, ReadError> {
+        if !matches!(self.step, Step::RemoveOthers) && self.next_chunk()? {
+            self.work_on_chunk(merge);
+            return Ok(false);
+        }
+        match self.step {
+            Step::RemoveOthers => {
+                if self.replacement.remove_others(&mut merge.edit, PIECE_RULES) {
+                    self.step = Step::Put;
                 }
-                Step::Verify => {
-                    self.records.iter_mut().for_each(Records::rewind);
-                    // Before anything is removed: what is read of journals from now on must not bring it back.
-                    merge.lessons.are_settled_until(self.learned_until_ms, merge.stamps);
-                    self.step = Step::RemoveOthers;
-                }
-                Step::Put => {
-                    merge.edit.publish_draft();
-                    return Ok(true);
-                }
+            }
+            Step::Verify => {
+                self.records.iter_mut().for_each(Records::rewind);
+                // Before anything is removed: what is read of journals from now on must not bring it back.
+                merge.lessons.are_settled_until(self.learned_until_ms, merge.stamps);
+                self.step = Step::RemoveOthers;
+            }
+            Step::Put => {
+                merge.edit.publish_draft();
+                return Ok(true);
             }
         }
         Ok(false)

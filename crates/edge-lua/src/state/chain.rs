@@ -9,7 +9,7 @@ use edge_filter::Operation;
 use edge_journal::{FileName, Head, Identity, Next, ReadError, Record, Records, StateDir};
 
 use super::budget::Budget;
-use super::bulk::Bulk;
+use super::bulk::{Bulk, PIECE_RULES};
 use super::health::{Health, Part};
 use super::merge::Merge;
 use broken::{Broken, is_damage};
@@ -27,6 +27,8 @@ pub(crate) struct Chain {
     journal: Option<Records>,
     work: Option<Work>,
     broken: Option<Broken>,
+    /// It is to look for files that appeared, or are gone. Kept until that is done: a slice may be over before.
+    looks: bool,
     /// The snapshot could not be read at the start, or not all of it: any other one is better.
     is_incomplete: bool,
     /// The snapshot that was found bad.
@@ -82,15 +84,19 @@ impl Chain {
         self.journal.as_ref().map(Records::file)
     }
 
-    /// Reads on; whether the work has to go on. With `look` it also looks for files that appeared, or are gone.
-    pub(crate) fn follow(&mut self, way: &mut Way<'_, '_>, mut look: bool) -> bool {
-        if look && self.work.is_none() && (self.broken.is_some() || self.is_incomplete) {
+    /// It is to look for files that appeared, or are gone, as soon as it comes to that.
+    pub(crate) fn look(&mut self) {
+        self.looks = true;
+    }
+
+    /// Reads on; whether the work has to go on.
+    pub(crate) fn follow(&mut self, way: &mut Way<'_, '_>) -> bool {
+        if self.looks && self.work.is_none() && (self.broken.is_some() || self.is_incomplete) {
             self.mend(way);
+            self.looks = self.broken.is_none();
         }
+        // However little time there is, something is done: a machine that is always late must not stand still.
         loop {
-            if way.merge.is_due(way.budget) {
-                return true;
-            }
             if self.work.is_some() {
                 if !self.work_on(way) {
                     return true;
@@ -98,17 +104,20 @@ impl Chain {
             } else if self.broken.is_some() {
                 return false;
             } else if self.journal.is_none() {
-                if !std::mem::take(&mut look) || !self.open_journal(way) {
+                if !std::mem::take(&mut self.looks) || !self.open_journal(way) {
                     return false;
                 }
-            } else if !self.read(way, &mut look) {
+            } else if !self.read(way) {
                 return false;
+            }
+            if way.merge.is_due(way.budget) {
+                return true;
             }
         }
     }
 
     /// The next record; whether there was one.
-    fn read(&mut self, way: &mut Way<'_, '_>, look: &mut bool) -> bool {
+    fn read(&mut self, way: &mut Way<'_, '_>) -> bool {
         let Some(journal) = &mut self.journal else { return false };
         match journal.next() {
             Ok(Next::Record(Record::Head(head))) => return self.begins(&head, way),
@@ -118,8 +127,11 @@ impl Chain {
                 let file = journal.file().clone();
                 let problem = format!("{file}: has another revision {revision} than the one in force");
                 self.breaks(file, None, problem, way);
-                self.try_again();
-                return self.begin_anew(way);
+                let has_begun = self.begin_anew(way);
+                if has_begun {
+                    self.try_again();
+                }
+                return has_begun;
             }
             Ok(Next::Record(Record::Change { revision, stamp_ms, operation }))
                 if revision > self.revision =>
@@ -141,12 +153,12 @@ impl Chain {
             Ok(Next::Record(Record::Next { .. })) => {
                 self.journal = None;
                 // There at once: it was made before this record was written.
-                *look = true;
+                self.looks = true;
             }
             Ok(Next::Record(_)) => {}
             Ok(Next::End { .. }) => {
                 self.mended(way);
-                if !std::mem::take(look) {
+                if !std::mem::take(&mut self.looks) {
                     return false;
                 }
                 return self.is_intact(way);
@@ -205,15 +217,15 @@ impl Chain {
         let Some(mut work) = self.work.take() else { return true };
         let ended = match &mut work {
             Work::Batch(operations, change) => loop {
+                for operation in operations.by_ref().take(PIECE_RULES) {
+                    way.merge.change(change.stamp_ms, operation, true);
+                }
+                if operations.as_slice().is_empty() {
+                    way.merge.edit.publish_draft();
+                    break Ok(true);
+                }
                 if way.merge.is_due(way.budget) {
                     break Ok(false);
-                }
-                match operations.next() {
-                    Some(operation) => way.merge.change(change.stamp_ms, operation, true),
-                    None => {
-                        way.merge.edit.publish_draft();
-                        break Ok(true);
-                    }
                 }
             },
             Work::List(bulk, ..) | Work::Snapshot(bulk, _) => bulk.work(way.merge, way.budget),
@@ -224,13 +236,7 @@ impl Chain {
                 return false;
             }
             (Ok(true), Work::Batch(_, change) | Work::List(_, change, _)) => self.done(change, way),
-            (Ok(true), Work::Snapshot(_, head)) => {
-                (self.revision, self.stamp_ms) = (head.revision, head.stamp_ms);
-                (self.journal, self.broken, self.bad_snapshot) = (None, None, None);
-                (self.is_incomplete, self.is_half_drafted) = (false, false);
-                self.open_journal(way);
-                self.mended(way);
-            }
+            (Ok(true), Work::Snapshot(_, head)) => self.has_taken(&head, way),
             (Err(e), Work::List(_, change, list)) => {
                 self.breaks(FileName::List(change.revision), Some((list, change)), e.to_string(), way);
                 if !is_damage(&e) {

@@ -24,6 +24,9 @@ const PAUSE_MS: u64 = 1000;
 /// one a second.
 const MAX_REPLACED: usize = 64;
 
+/// Records that are copied between two looks at the time: some hundredths of a millisecond.
+const PIECE_RECORDS: usize = 16;
+
 /// Journals that this process has begun.
 static MADE: AtomicU64 = AtomicU64::new(1);
 
@@ -51,7 +54,7 @@ struct Compaction {
     into: Arc<LearnedJournal>,
     /// What it replaces besides this worker's own.
     inherits: Vec<FileName>,
-    /// Lessons that were appended before it began.
+    /// Records that were appended before it began.
     appended: u64,
     copying: Option<Copying>,
     records: u64,
@@ -91,7 +94,7 @@ impl Compactor {
         running.chain(&self.replaced).any(|journal| journal.name() == name)
     }
 
-    /// Works on until the budget is spent; whether the work has to go on.
+    /// Works on until the budget is spent, for one piece at least; whether the work has to go on.
     pub(crate) fn work(&mut self, site: &mut Site<'_>, budget: Budget) -> bool {
         if let Some(failure) = site.own.take_failure() {
             self.fail(site, failure);
@@ -181,7 +184,7 @@ impl Compactor {
                 none.insert(Copying {
                     // A lesson may be in the draft alone: readers still see what keeps it from them.
                     rules: Box::new(merge.edit.learned()),
-                    taken_back: merge.lessons.taken_back.all().into_iter(),
+                    taken_back: merge.lessons.over().into_iter(),
                 })
             }
         };
@@ -190,7 +193,10 @@ impl Compactor {
             let name = running.into.name();
             running.into.append(stamp_ms, operation).map_err(|e| format!("cannot write to {name}: {e}"))
         };
-        while !budget.is_spent() {
+        for number in 1.. {
+            if number % PIECE_RECORDS == 0 && budget.is_spent() {
+                break;
+            }
             if let Some((stamp_ms, taken)) = copying.taken_back.next() {
                 append(stamp_ms, &taken.operation())?;
                 continue;

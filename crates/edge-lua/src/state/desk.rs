@@ -63,22 +63,23 @@ impl Desk {
     pub(crate) fn load(&mut self, place: &Place<'_>) -> Vec<String> {
         self.is_present(place);
         self.look_at_journals(place);
-        self.read(place, Budget::UNLIMITED, true, true);
+        self.chain.look();
+        self.read(place, Budget::UNLIMITED, true);
         self.end(place).lines
     }
 
     /// A slice of work.
     pub(crate) fn turn(&mut self, place: &Place<'_>, budget: Budget) -> Turn {
-        let looks = place.now_ms.abs_diff(self.looked_ms) >= LOOK_EVERY_MS;
-        if looks {
+        if place.now_ms.abs_diff(self.looked_ms) >= LOOK_EVERY_MS {
             self.looked_ms = place.now_ms;
+            self.chain.look();
             self.look(place);
         }
         // Neither has to wait for the end of the other, which may be seconds away.
-        let mut reads = self.read(place, budget.share(), looks, false);
+        let mut reads = self.read(place, budget.share(), false);
         let writes = self.write(place, budget);
         if reads && !budget.is_spent() {
-            reads = self.read(place, budget, false, false);
+            reads = self.read(place, budget, false);
         }
         Turn { is_cut: reads || writes, ..self.end(place) }
     }
@@ -86,7 +87,8 @@ impl Desk {
     /// A slice of reading, with a look for files that came just now; whether more is waiting.
     pub(crate) fn catch_up(&mut self, place: &Place<'_>, budget: Budget) -> bool {
         self.is_present(place);
-        let more = self.read(place, budget, true, false);
+        self.chain.look();
+        let more = self.read(place, budget, false);
         self.tell(place);
         more
     }
@@ -153,7 +155,7 @@ impl Desk {
     }
 
     /// Reads on in all files of others; whether there is more.
-    fn read(&mut self, place: &Place<'_>, budget: Budget, looks: bool, is_start: bool) -> bool {
+    fn read(&mut self, place: &Place<'_>, budget: Budget, is_start: bool) -> bool {
         let Some(edit) = place.filter.edit(place.now_s()) else { return true };
         let state = place.state;
         let lessons = &mut self.lessons;
@@ -169,7 +171,7 @@ impl Desk {
         if is_start {
             self.chain.load_snapshot(&mut way);
         }
-        let more = self.chain.follow(&mut way, looks);
+        let more = self.chain.follow(&mut way);
         self.workers.follow(&mut Way { budget, ..way }) || more
     }
 

@@ -1,5 +1,7 @@
 //! Changes of other processes on their way into the filter.
 
+use std::sync::Arc;
+
 use crossbeam_channel::Receiver;
 use edge_filter::{Edit, Operation, Origin, Rule, Target};
 use edge_journal::Stamps;
@@ -14,6 +16,8 @@ use super::taken_back::{Taken, TakenBack};
 #[derive(Default)]
 pub(crate) struct Lessons {
     pub(crate) taken_back: TakenBack,
+    /// Lessons that a list took over. Apart, since a long list would push out what backends took back.
+    overtaken: TakenBack,
     /// Lessons that had ended when they were read. An older one about the same that ends later must not come back.
     ended: TakenBack,
     /// Lessons before this stamp are in the manager's snapshot, or were removed since.
@@ -31,7 +35,19 @@ impl Lessons {
     pub(crate) fn trim(&mut self, now_ms: u64, max_ttl_s: u32) {
         let oldest_ms = now_ms.saturating_sub(u64::from(max_ttl_s) * 1000 + 1000);
         self.taken_back.trim(oldest_ms);
+        self.overtaken.trim(oldest_ms);
         self.ended.trim(oldest_ms);
+    }
+
+    /// All that lessons must not come back from, with its stamp.
+    pub(crate) fn over(&self) -> Vec<(u64, Arc<Taken>)> {
+        let mut all = self.taken_back.all();
+        all.extend(self.overtaken.all());
+        all
+    }
+
+    fn are_over(&self, target: &Target, stamp_ms: u64) -> bool {
+        self.taken_back.covers(target, stamp_ms) || self.overtaken.covers(target, stamp_ms)
     }
 }
 
@@ -73,6 +89,10 @@ impl Merge<'_> {
         }
         match operation {
             Operation::Put(rule) => self.learned(rule),
+            // As a worker writes it that found the lesson overtaken.
+            Operation::Forget(target) if self.is_listed(&target) => {
+                self.lessons.overtaken.note(Taken::Target(target), stamp_ms);
+            }
             Operation::Forget(_) | Operation::ForgetResource(_) => self.take_back(stamp_ms, operation),
             // What workers do not write.
             Operation::Remove(_) | Operation::Replace(..) | Operation::Batch(_) => {}
@@ -91,15 +111,22 @@ impl Merge<'_> {
                 }
             }
             operation => {
-                if let Operation::Put(rule) = &operation
-                    && self.edit.has_lesson(&rule.target)
-                {
-                    self.overtaken(stamp_ms, rule.target.clone());
-                }
+                let with_lesson = match &operation {
+                    Operation::Put(rule) if self.edit.has_lesson(&rule.target) => Some(rule.target.clone()),
+                    _ => None,
+                };
                 if let Some(taken) = Taken::of(&operation) {
                     self.lessons.taken_back.note(taken, stamp_ms);
                 }
-                if drafts { self.edit.draft(operation) } else { self.edit.apply(operation) }
+                if drafts {
+                    self.edit.draft(operation)
+                } else {
+                    self.edit.apply(operation)
+                }
+                // A rule that found no place leaves the lesson in force.
+                if let Some(target) = with_lesson.filter(|target| !self.edit.has_lesson(target)) {
+                    self.overtaken(stamp_ms, target);
+                }
             }
         }
     }
@@ -109,13 +136,17 @@ impl Merge<'_> {
     pub(crate) fn overtaken(&mut self, stamp_ms: u64, target: Target) {
         let taken = Taken::Target(target);
         self.own.append(stamp_ms, &taken.operation());
-        self.lessons.taken_back.note(taken, stamp_ms);
+        self.lessons.overtaken.note(taken, stamp_ms);
+    }
+
+    fn is_listed(&self, target: &Target) -> bool {
+        self.edit.rule(target).is_some_and(|rule| learned_at_ms(&rule).is_none())
     }
 
     fn learned(&mut self, mut rule: Rule) {
         let Some(stamp_ms) = learned_at_ms(&rule) else { return };
         self.stamps.seen(stamp_ms);
-        if self.lessons.taken_back.covers(&rule.target, stamp_ms) {
+        if self.lessons.are_over(&rule.target, stamp_ms) {
             return;
         }
         // The limit of today holds for the lessons of yesterday too, and for those of a clock that is ahead; and what

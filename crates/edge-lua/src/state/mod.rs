@@ -46,6 +46,7 @@ pub(crate) struct State {
     dir: StateDir,
     stamps: Stamps,
     own: OwnJournal,
+    lessons_written: AtomicU64,
     /// What threads took back, for the desk to remember: as many as it keeps. Beyond, the oldest give way as they do
     /// there.
     taken_back: Sender<(Taken, u64)>,
@@ -84,6 +85,7 @@ impl State {
             dir: StateDir::open(&settings.dir)?,
             stamps: Stamps::default(),
             own: OwnJournal::default(),
+            lessons_written: AtomicU64::new(0),
             taken_back,
             to_remember,
             desk: Mutex::new(Desk::new(&settings.dir, settings.max_journal_bytes, lists_of_settings)),
@@ -116,7 +118,9 @@ impl State {
         if let Some(taken) = Taken::of(operation) {
             self.took_back(taken, stamp_ms);
         }
-        self.own.append(stamp_ms, operation);
+        if self.own.append(stamp_ms, operation) {
+            self.lessons_written.fetch_add(1, Relaxed);
+        }
     }
 
     fn took_back(&self, taken: Taken, stamp_ms: u64) {
@@ -150,9 +154,9 @@ impl State {
         self.report.load_full()
     }
 
-    /// Lessons written since the process started.
+    /// Lessons of this worker that were written since the process started.
     pub(crate) fn appended(&self) -> u64 {
-        self.own.appended()
+        self.lessons_written.load(Relaxed)
     }
 
     fn place<'a>(&'a self, filter: &'a Filter, now_ms: u64) -> Place<'a> {

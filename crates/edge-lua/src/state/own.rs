@@ -30,17 +30,19 @@ pub(crate) struct OwnJournal {
 
 impl OwnJournal {
     /// Writes a lesson that was submitted before. Never waits for another thread; whatever goes wrong, the rule stays in
-    /// memory and the next compaction writes it.
-    pub(crate) fn append(&self, stamp_ms: u64, operation: &Operation) {
+    /// memory and the next compaction writes it. Whether it was written.
+    pub(crate) fn append(&self, stamp_ms: u64, operation: &Operation) -> bool {
         let current = self.current.load_full();
         let Some(journal) = &current else {
             self.missed.store(true, Ordering::Release);
-            return;
+            return false;
         };
-        match journal.append(stamp_ms, operation) {
-            Ok(()) => _ = self.appended.fetch_add(1, Ordering::Relaxed),
-            Err(e) => self.give_up(journal, format!("cannot write to {}: {e}", journal.name())),
+        if let Err(e) = journal.append(stamp_ms, operation) {
+            self.give_up(journal, format!("cannot write to {}: {e}", journal.name()));
+            return false;
         }
+        self.appended.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// Nothing more is written to this journal: what follows half a record could not be read.
@@ -83,7 +85,7 @@ impl OwnJournal {
         self.failure.try_lock()?.take()
     }
 
-    /// Lessons appended since the process started.
+    /// Records appended since the process started: lessons, and what lists took over.
     pub(crate) fn appended(&self) -> u64 {
         self.appended.load(Ordering::Relaxed)
     }

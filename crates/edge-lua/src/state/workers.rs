@@ -9,12 +9,17 @@ use super::chain::Way;
 use super::health::{Health, Part};
 
 /// Journals that are removed at once at most: each takes some hundredths of a millisecond.
-const REMOVED_AT_ONCE: usize = 16;
+const REMOVED_AT_ONCE: usize = 4;
+
+/// Records that are read between two looks at the time: some hundredths of a millisecond.
+const PIECE_RECORDS: usize = 16;
 
 /// The journals of other workers.
 #[derive(Default)]
 pub(crate) struct Workers {
     others: BTreeMap<FileName, Other>,
+    /// Which of them comes first in the next slice, so that none waits for the others for ever.
+    first: usize,
 }
 
 /// One journal. It is followed while its writer lives; then it is read to its end, taken over by this worker's own
@@ -58,9 +63,27 @@ impl Workers {
         }
     }
 
-    /// Reads on; whether the work has to go on.
+    /// Reads on, for one piece at least; whether the work has to go on.
     pub(crate) fn follow(&mut self, way: &mut Way<'_, '_>) -> bool {
-        self.others.iter_mut().any(|(name, other)| other.follow(name, way))
+        let first = std::mem::take(&mut self.first);
+        let mut has_read = false;
+        for is_before in [false, true] {
+            for (at, (name, other)) in self.others.iter_mut().enumerate() {
+                if (at < first) != is_before || other.is_read || other.waits {
+                    continue;
+                }
+                if has_read && way.merge.is_due(way.budget) {
+                    self.first = at;
+                    return true;
+                }
+                has_read = true;
+                if other.follow(name, way) {
+                    self.first = at + 1;
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Journals of the dead that this worker's own should take over.
@@ -132,18 +155,12 @@ impl Other {
     }
 
     fn follow(&mut self, name: &FileName, way: &mut Way<'_, '_>) -> bool {
-        if self.is_read || self.waits {
-            return false;
-        }
         if self.records.is_none() {
-            if way.merge.is_due(way.budget) {
-                return true;
-            }
             self.open(name, way);
         }
         let Some(records) = &mut self.records else { return false };
-        loop {
-            if way.merge.is_due(way.budget) {
+        for number in 0.. {
+            if number > 0 && number % PIECE_RECORDS == 0 && way.merge.is_due(way.budget) {
                 return true;
             }
             match records.next() {

@@ -78,15 +78,24 @@ impl Chain {
             return;
         }
         let Some(Broken { file, seen: before, list }) = &self.broken else { return };
+        let (mut file, before, list) = (file.clone(), *before, list.clone());
         // A manager that found the same journal damaged has begun another one.
         let next = FileName::Journal(self.revision);
-        let file =
-            if list.is_none() && *file != next && seen(way.dir, &next).is_some() { &next } else { file };
-        let now = seen(way.dir, file);
-        if now.is_none() || now == *before {
+        if list.is_none() && file != next && seen(way.dir, &next).is_some() {
+            file = next;
+        }
+        let mut now = seen(way.dir, &file);
+        // Of an older copy that was put back: its first later change tells that it is another chain.
+        if list.is_none()
+            && now.is_none()
+            && let Some((_, head)) = self.open_snapshot(way, false)
+        {
+            file = FileName::Journal(head.revision);
+            now = seen(way.dir, &file);
+        }
+        if now.is_none() || now == before {
             return;
         }
-        let (file, list) = (file.clone(), list.clone());
         self.broken = None;
         match list {
             Some((list, change)) => self.open_list(list, change, way),

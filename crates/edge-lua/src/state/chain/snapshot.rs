@@ -24,7 +24,7 @@ impl Chain {
     }
 
     /// The snapshot, unless it was found bad, and its head. At the start a line says why it cannot be read.
-    fn open_snapshot(&mut self, way: &mut Way<'_, '_>, is_start: bool) -> Option<(Records, Head)> {
+    pub(super) fn open_snapshot(&mut self, way: &mut Way<'_, '_>, is_start: bool) -> Option<(Records, Head)> {
         let opened = Records::open(way.dir, &FileName::Snapshot).and_then(|mut records| {
             let is_bad = self.bad_snapshot.is_some() && records.identity().ok() == self.bad_snapshot;
             let head = match records.next() {
@@ -58,6 +58,10 @@ impl Chain {
                     self.is_incomplete = true;
                     way.health.fails(Part::Rules, format!("{e}; it is passed over"));
                 }
+                // What waits for it goes on when the disk gives it after all.
+                if !is_damage(&e) {
+                    self.try_again();
+                }
                 None
             }
         }
@@ -69,7 +73,7 @@ impl Chain {
         let Some((records, head)) = self.open_snapshot(way, false) else { return false };
         let is_later = head.revision > self.revision || head.stamp_ms > self.stamp_ms;
         if is_later || self.is_incomplete {
-            self.take_snapshot(records, head, way);
+            self.take_snapshot(records, head);
         }
         self.work.is_some()
     }
@@ -77,9 +81,10 @@ impl Chain {
     /// Begins with what the directory holds now, whatever its revision: what is in force is of another chain.
     pub(super) fn begin_anew(&mut self, way: &mut Way<'_, '_>) -> bool {
         if let Some((records, head)) = self.open_snapshot(way, false) {
-            self.take_snapshot(records, head, way);
+            self.take_snapshot(records, head);
         } else if first_stamp_ms(way.dir).is_some() {
-            self.take(Bulk::of_nothing(self.lists_of_settings.clone()), Head::default(), way);
+            let nothing = Bulk::of_nothing(self.lists_of_settings.clone());
+            self.work = Some(Work::Snapshot(nothing, Head::default()));
         }
         self.work.is_some()
     }
@@ -89,12 +94,13 @@ impl Chain {
         self.revision > 0 && first_stamp_ms(way.dir).is_some_and(|stamp_ms| stamp_ms > self.stamp_ms)
     }
 
-    fn take_snapshot(&mut self, records: Records, head: Head, way: &mut Way<'_, '_>) {
+    fn take_snapshot(&mut self, records: Records, head: Head) {
         let bulk = Bulk::of_snapshot(records, &head, self.lists_of_settings.clone());
-        self.take(bulk, head, way);
+        self.work = Some(Work::Snapshot(bulk, head));
     }
 
-    fn take(&mut self, bulk: Bulk, head: Head, way: &mut Way<'_, '_>) {
+    /// The snapshot with this head is in force, and its journal is followed.
+    pub(super) fn has_taken(&mut self, head: &Head, way: &mut Way<'_, '_>) {
         let (before, now) = (self.revision, head.revision);
         if now < before {
             way.health.say(format!(
@@ -102,7 +108,11 @@ impl Chain {
                  revision {before}"
             ));
         }
-        self.work = Some(Work::Snapshot(bulk, head));
+        (self.revision, self.stamp_ms) = (now, head.stamp_ms);
+        (self.journal, self.broken, self.bad_snapshot) = (None, None, None);
+        (self.is_incomplete, self.is_half_drafted) = (false, false);
+        self.open_journal(way);
+        self.mended(way);
     }
 }
 

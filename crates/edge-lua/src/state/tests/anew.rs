@@ -64,6 +64,31 @@ fn rules_begun_anew_take_the_place_of_those_before() {
 }
 
 #[test]
+fn rules_begun_anew_are_told_when_they_are_in_force() {
+    let (_home, dir) = home();
+    let mut one = follower(&dir, false);
+    remove_rules(&dir);
+    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+    put(&mut writer, "198.51.100.1", START_MS + 5000);
+    let rotate = |writer: &mut RulesWriter| {
+        writer.rotate([listed("198.51.100.1")], &["ours".into()], 0, START_MS + 5000).unwrap();
+    };
+    rotate(&mut writer);
+    let snapshot = dir.join("rules.snapshot");
+    let mut bytes = fs::read(&snapshot).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&snapshot, bytes).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("192.0.2.1"));
+    assert_eq!(one.said("begun its rules anew"), 0, "{:?}", one.lines);
+    put(&mut writer, "198.51.100.1", START_MS + 6000);
+    rotate(&mut writer);
+    one.turn().turn();
+    assert!(one.blocks("198.51.100.1") && !one.blocks("192.0.2.1"));
+    assert_eq!(one.said("begun its rules anew"), 1, "{:?}", one.lines);
+}
+
+#[test]
 fn rules_begun_anew_are_followed_when_they_come_later() {
     let (_home, dir) = home();
     let mut one = follower(&dir, false);
@@ -129,6 +154,53 @@ fn an_older_copy_of_the_rules_is_followed_from_its_next_change_on() {
         assert!(!one.blocks("192.0.2.2") && !one.blocks("192.0.2.3"));
         assert_eq!((revision, one.state.revision()), (2, 2));
     }
+}
+
+#[test]
+fn an_older_copy_whose_journal_has_another_name_is_followed_too() {
+    let (_home, dir) = home();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1", START_MS);
+    writer.rotate([listed("192.0.2.1")], &["ours".into()], 0, START_MS).unwrap();
+    let copied = ["rules.snapshot", "rules.journal.1"].map(|name| (name, fs::read(dir.join(name)).unwrap()));
+    let nets = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    nets[1..].iter().for_each(|net| _ = put(&mut writer, net, START_MS));
+    writer.rotate(nets.map(listed), &["ours".into()], 0, START_MS).unwrap();
+    drop(writer);
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    assert_eq!(one.state.report().follows.as_deref(), Some("rules.journal.3"));
+    remove_rules(&dir);
+    copied.iter().for_each(|(name, bytes)| fs::write(dir.join(name), bytes).unwrap());
+    one.turn().turn();
+    assert!(nets.iter().all(|net| one.blocks(net)), "what is in force stays");
+    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+    let revision = put(&mut writer, "198.51.100.1", START_MS + 5000);
+    one.turn().turn();
+    assert!(one.blocks("198.51.100.1") && one.blocks("192.0.2.1"), "{:?}", one.lines);
+    assert!(!one.blocks("192.0.2.2") && !one.blocks("192.0.2.3"));
+    assert_eq!((revision, one.state.revision()), (2, 2));
+    assert_eq!(one.state.report().problems, [""; 0]);
+}
+
+#[test]
+fn a_journal_of_another_chain_with_a_bad_snapshot_is_read_once() {
+    let (_home, dir) = home();
+    let mut one = follower(&dir, false);
+    remove_rules(&dir);
+    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
+    put(&mut writer, "198.51.100.1", START_MS + 5000);
+    drop(writer);
+    fs::write(dir.join("rules.snapshot"), "no snapshot").unwrap();
+    one.turn().turn().turn();
+    assert!(one.blocks("192.0.2.1") && !one.state.report().problems.is_empty());
+    // A turn without time would still have it open.
+    one.now_ms += 1000;
+    one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::ZERO));
+    assert_eq!(one.state.report().follows, None);
+    fs::remove_file(dir.join("rules.snapshot")).unwrap();
+    one.turn().turn();
+    assert!(one.blocks("198.51.100.1") && !one.blocks("192.0.2.1"), "{:?}", one.lines);
 }
 
 #[test]

@@ -290,8 +290,8 @@ fn many_journals_of_the_dead_are_opened_in_slices_too() {
     }
     one.now_ms += 1000;
     let turn = one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::ZERO));
-    assert!(turn.is_cut && !one.refuses("/0"));
-    assert_eq!(open_journals(&dir), before, "there was no time to open any");
+    assert!(turn.is_cut && one.filter.snapshot().counts().learned <= 1);
+    assert!(open_journals(&dir) <= before + 1, "there was no time to open more");
     assert!(Worker::start(&dir, START_MS).refuses(&format!("/{}", DEAD - 1)), "all are read at the start");
     while one.state.turn(&one.filter, one.now_ms, Budget::of(std::time::Duration::from_millis(1))).is_cut {}
     one.turn();

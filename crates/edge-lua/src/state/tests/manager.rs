@@ -1,6 +1,7 @@
 //! The rules of the manager are followed through everything that can happen to their files.
 
 use std::fs;
+use std::time::Duration;
 
 use edge_journal::RulesWriter;
 
@@ -20,6 +21,24 @@ fn a_manager_may_come_after_the_worker() {
     assert_eq!(one.state.sync(&one.filter, one.now_ms, Budget::UNLIMITED), (revision, false));
     assert!(one.blocks("192.0.2.1"));
     assert_eq!(one.lines, [""; 0]);
+}
+
+#[test]
+fn a_turn_without_time_does_not_forget_to_look() {
+    let (_home, dir) = home();
+    let mut one = Worker::start(&dir, START_MS);
+    one.turn();
+    let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
+    put(&mut writer, "192.0.2.1");
+    for _ in 0..5 {
+        one.now_ms += 1000;
+        one.state.turn(&one.filter, one.now_ms, Budget::of(Duration::ZERO));
+        for _ in 0..10 {
+            one.now_ms += 1;
+            one.state.turn(&one.filter, one.now_ms, Budget::of(Duration::from_millis(100)));
+        }
+    }
+    assert!(one.blocks("192.0.2.1"));
 }
 
 #[test]
@@ -69,7 +88,7 @@ fn a_large_batch_is_seen_as_one_change() {
     let mut writer = RulesWriter::open(&dir, START_MS).unwrap();
     let batch = (0..2000).map(|n| Operation::Put(listed(&format!("10.0.{}.{}", n / 256, n % 256))));
     let revision = writer.append(&Operation::Batch(batch.collect()), START_MS).unwrap();
-    // The first slice begins the batch and is over before any of it is applied.
+    // The first slice is over before all of it is applied.
     let mut budget = Budget::of(std::time::Duration::ZERO);
     let mut slices = 0;
     // The last slice may be over before it has looked for more.

@@ -5,6 +5,8 @@ mod compaction;
 mod day;
 mod lessons;
 mod manager;
+mod overtaken;
+mod slices;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
