@@ -237,7 +237,7 @@ proptest! {
                 let end = new.len().min(put + slice);
                 for rule in &new[put..end] {
                     match AddressRule::of(rule).filter(|_| as_addresses) {
-                        Some(address) => _ = edit.draft_addresses(&"list".into(), &rule.reason, &[address]),
+                        Some(address) => _ = edit.draft_addresses(&"list".into(), &rule.reason, [[address]]),
                         None => edit.draft(Operation::Put(rule.clone())),
                     }
                 }
