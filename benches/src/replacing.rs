@@ -68,7 +68,7 @@ fn blocking(list: &List) -> Vec<AddressRule> {
 
 fn load(filter: &Filter, rules: &[AddressRule]) {
     let mut edit = filter.edit(NOW_S).expect("nobody else writes yet");
-    edit.draft_addresses(&LIST.into(), &"".into(), rules);
+    edit.draft_addresses(&LIST.into(), &"".into(), [rules]);
     edit.publish_draft();
 }
 
@@ -104,7 +104,7 @@ fn replace(filter: &Filter, rules: &[AddressRule]) -> [Pieces; 5] {
     let (list, reason) = (LIST.into(), "".into());
     in_turns(filter, |edit| match chunks.next() {
         Some(rules) => {
-            putting.time(|| edit.draft_addresses(&list, &reason, rules));
+            putting.time(|| edit.draft_addresses(&list, &reason, [rules]));
             false
         }
         None => true,

@@ -74,21 +74,12 @@ impl Edit<'_> {
         self.change(true, |rules, context| rules.apply(operation, context));
     }
 
-    /// Put rules of one list that have their reason in common, as part of the draft. The same as a
-    /// [`Operation::Put`] of each in turn, and several times as fast, the more so the more come at once. Gives the
+    /// Put rules of one list that have their reason in common and come in pieces, as part of the draft. The same as a
+    /// [`Operation::Put`] of each in turn, and several times as fast, the more so the more come in one call. Gives the
     /// targets of the learned rules that they replace.
+    ///
+    /// Holds some 16 bytes of each rule of IPv4, and 32 of IPv6, until the last has come.
     pub fn draft_addresses(
-        &mut self,
-        list: &Arc<str>,
-        reason: &Arc<str>,
-        rules: &[AddressRule],
-    ) -> Vec<Target> {
-        self.draft_many_addresses(list, reason, [rules])
-    }
-
-    /// The same for rules that come in pieces, all of which are put as if they came at once. Holds some 16 bytes of each
-    /// rule of IPv4, and 32 of IPv6, until the last has come.
-    pub fn draft_many_addresses(
         &mut self,
         list: &Arc<str>,
         reason: &Arc<str>,

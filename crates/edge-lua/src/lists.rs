@@ -10,10 +10,6 @@ use edge_filter::{Action, AddressRule, Edit, List, NEVER, Operation, Origin, Rul
 
 use crate::settings::ModuleSettings;
 
-/// Addresses that are put at once at the start, where nobody waits: the more, the less each costs. Each is 48 bytes
-/// meanwhile.
-pub(crate) const ADDRESSES_AT_ONCE: usize = 1 << 18;
-
 /// Of a file, what is in memory at once, bytes; a line that is longer is there as a whole.
 const PIECE_BYTES: u64 = 1 << 18;
 
@@ -91,16 +87,14 @@ impl Lists {
         let mut reading = Reading::new(path);
         let (name, reason) = (reading.name.clone(), "".into());
         let action = Action::Deny(filter.default_status);
-        let mut rules = Vec::new();
-        read_in_pieces(setting, path, |piece, first_line| {
+        let mut pieces = Pieces::open(setting, path)?;
+        let rules = std::iter::from_fn(|| {
+            let (piece, first_line) = pieces.next()?;
             let nets = addresses(piece, first_line).filter_map(|line| reading.take(line));
-            rules.extend(nets.map(|net| AddressRule { list, net, action, expires_at_s: NEVER }));
-            if rules.len() >= ADDRESSES_AT_ONCE {
-                edit.draft_addresses(&name, &reason, &rules);
-                rules.clear();
-            }
-        })?;
-        edit.draft_addresses(&name, &reason, &rules);
+            Some(nets.map(|net| AddressRule { list, net, action, expires_at_s: NEVER }).collect::<Vec<_>>())
+        });
+        edit.draft_addresses(&name, &reason, rules);
+        pieces.end()?;
         self.add(reading);
         Ok(())
     }
@@ -114,7 +108,8 @@ impl Lists {
     ) -> Result<(), UnreadableFile> {
         let mut reading = Reading::new(path);
         let (origin, reason): (_, Arc<str>) = (Origin::List(reading.name.clone()), "".into());
-        read_in_pieces(setting, path, |piece, first_line| {
+        let mut pieces = Pieces::open(setting, path)?;
+        while let Some((piece, first_line)) = pieces.next() {
             for listed in resources(piece, first_line, filter).filter_map(|line| reading.take(line)) {
                 edit.draft(Operation::Put(Rule {
                     target: Target::Resource(listed.resource, listed.conditions),
@@ -124,7 +119,8 @@ impl Lists {
                     reason: reason.clone(),
                 }));
             }
-        })?;
+        }
+        pieces.end()?;
         self.add(reading);
         Ok(())
     }
@@ -180,30 +176,46 @@ pub(crate) fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, Unread
     read.map(|_| contents).map_err(|e| UnreadableFile::new(setting, path, &e))
 }
 
-/// Gives the contents of such a file to `work` in pieces of whole lines, each with the number of its first line.
-///
-/// # Errors
-/// As for [`read`]; the file may have been given in part.
-fn read_in_pieces(
+/// The contents of such a file in pieces of whole lines.
+struct Pieces<'p> {
     setting: &'static str,
-    path: &Path,
-    mut work: impl FnMut(&[u8], usize),
-) -> Result<(), UnreadableFile> {
-    let mut read = || {
-        let mut file = BufReader::new(open(path)?);
-        let (mut piece, mut first_line) = (Vec::new(), 1);
-        loop {
-            piece.clear();
-            file.by_ref().take(PIECE_BYTES).read_to_end(&mut piece)?;
-            file.read_until(b'\n', &mut piece)?;
-            if piece.is_empty() {
-                return Ok(());
-            }
-            work(&piece, first_line);
-            first_line += piece.iter().filter(|&&b| b == b'\n').count();
+    path: &'p Path,
+    file: BufReader<File>,
+    piece: Vec<u8>,
+    next_line: usize,
+    /// Where it could not be read on.
+    error: Option<io::Error>,
+}
+
+impl<'p> Pieces<'p> {
+    /// # Errors
+    /// As for [`read`].
+    fn open(setting: &'static str, path: &'p Path) -> Result<Self, UnreadableFile> {
+        let file = open(path).map_err(|e| UnreadableFile::new(setting, path, &e))?;
+        Ok(Self { setting, path, file: BufReader::new(file), piece: Vec::new(), next_line: 1, error: None })
+    }
+
+    /// The next piece and the number of its first line; `None` at the end, or where it cannot be read on.
+    fn next(&mut self) -> Option<(&[u8], usize)> {
+        let first_line = self.next_line;
+        self.piece.clear();
+        let piece = self.file.by_ref().take(PIECE_BYTES).read_to_end(&mut self.piece);
+        let read = piece.and_then(|_| self.file.read_until(b'\n', &mut self.piece));
+        self.error = read.err();
+        if self.error.is_some() || self.piece.is_empty() {
+            return None;
         }
-    };
-    read().map_err(|e: io::Error| UnreadableFile::new(setting, path, &e))
+        self.next_line += self.piece.iter().filter(|&&b| b == b'\n').count();
+        Some((&self.piece, first_line))
+    }
+
+    /// To be asked after the last piece.
+    ///
+    /// # Errors
+    /// It was not the end of the file.
+    fn end(self) -> Result<(), UnreadableFile> {
+        self.error.map_or(Ok(()), |e| Err(UnreadableFile::new(self.setting, self.path, &e)))
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {

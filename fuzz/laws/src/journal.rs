@@ -148,7 +148,7 @@ fn load(records: &[Record]) {
     for record in records {
         match record {
             Record::Rules(rules) => rules.iter().for_each(|rule| edit.draft(Operation::Put(rule.clone()))),
-            Record::Addresses { list, reason, rules } => _ = edit.draft_addresses(list, reason, rules),
+            Record::Addresses { list, reason, rules } => _ = edit.draft_addresses(list, reason, [rules]),
             _ => {}
         }
     }

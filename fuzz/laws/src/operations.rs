@@ -170,7 +170,7 @@ fn draft_addresses(filter: &Filter, now_s: u32, rules: &[Rule]) {
         return;
     };
     let rules: Vec<_> = rules.iter().filter_map(AddressRule::of).collect();
-    edit(filter, now_s).draft_addresses(list, reason, &rules);
+    edit(filter, now_s).draft_addresses(list, reason, [rules]);
 }
 
 fn all_rules(filter: &Filter) -> impl Iterator<Item = (Rule, u64)> {

@@ -30,7 +30,7 @@ pub(super) fn block(filter: &Filter, listed: &[IpAddr]) {
     let mut edit = filter.edit(NOW_S).expect("nobody else writes");
     for chunk in listed.chunks(CHUNK) {
         let chunk: Vec<AddressRule> = chunk.iter().map(rule).collect();
-        edit.draft_addresses(&LIST.into(), &"".into(), &chunk);
+        edit.draft_addresses(&LIST.into(), &"".into(), [chunk]);
     }
     edit.publish_draft();
 }

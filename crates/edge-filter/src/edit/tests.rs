@@ -237,7 +237,7 @@ proptest! {
                 let end = new.len().min(put + slice);
                 for rule in &new[put..end] {
                     match AddressRule::of(rule).filter(|_| as_addresses) {
-                        Some(address) => _ = edit.draft_addresses(&"list".into(), &rule.reason, &[address]),
+                        Some(address) => _ = edit.draft_addresses(&"list".into(), &rule.reason, [[address]]),
                         None => edit.draft(Operation::Put(rule.clone())),
                     }
                 }
@@ -327,6 +327,23 @@ fn a_replacement_removes_the_lessons_before_its_stamp_that_are_not_kept() {
     left.extend([1, 2, 3].into_iter().flat_map(|at| of(at, 0)).map(|rule| rule.target));
     left.sort();
     assert_eq!(rules(&filter).into_keys().collect::<Vec<_>>(), left);
+}
+
+#[test]
+fn a_lesson_is_not_kept_by_the_one_that_had_its_slot_before() {
+    let filter = Filter::new(Settings::default());
+    let ends_at_s = NOW_S + 10;
+    let mut replacement = Replacement::new(Lists::AllBut(Vec::new())).with_lessons_before(u64::MAX);
+    filter.submit(Operation::Put(learned(1, ends_at_s)), NOW_S).unwrap();
+    let slot = |filter: &Filter| filter.snapshot().addresses().next().map(|(_, entry)| entry.slot);
+    let before = slot(&filter);
+    replacement.keep(&mut edit(&filter, NOW_S), &[learned(1, ends_at_s)]);
+    filter.upkeep(ends_at_s, 100);
+    filter.submit(Operation::Put(learned(2, ends_at_s + 10)), ends_at_s).unwrap();
+    assert_eq!(slot(&filter), before);
+    while !replacement.remove_others(&mut edit(&filter, ends_at_s), 1) {}
+    edit(&filter, ends_at_s).publish_draft();
+    assert_eq!(filter.snapshot().counts().learned, 0);
 }
 
 #[test]

@@ -70,10 +70,11 @@ impl<S, M> Making<'_, S, M> {
             let slots = slots(hash, depth, len, bucket.bits);
             let here = first(rest, |hash| slot(hash, depth, len) >= slots.end);
             let coming = &rest[..here];
-            let is_new = |(hash, what): &&Coming<T>| bucket.find(*hash, |e| (self.same)(what, e)).is_none();
-            if bucket.has_room_for(here)
-                || bucket.has_room_for(coming.iter().filter(is_new).take(ROOM + 1).count())
-            {
+            let is_new = |(hash, what): &Coming<T>| bucket.find(*hash, |e| (self.same)(what, e)).is_none();
+            // What is the same lies side by side and takes one place, however often it comes.
+            let distinct = || coming.chunk_by(|one, next| one.0 == next.0);
+            let new = || distinct().filter(|same| same.iter().any(is_new)).take(ROOM + 1).count();
+            if bucket.has_room_for(here) || bucket.has_room_for(new()) {
                 let added =
                     change(children, slots, |bucket| bucket.insert_many(coming, &self.same, &mut self.make));
                 self.added += added.unwrap_or(0);

@@ -75,6 +75,54 @@ fn many_entries_go_several_directories_deep_and_are_all_found() {
     assert_eq!(table.entries().count(), 300_000);
 }
 
+/// How many buckets and directories there are.
+fn nodes(directory: &Directory<Pair>) -> usize {
+    let below = directory.iter().map(|child| match child {
+        Child::Bucket(_) => 1,
+        Child::Directory(below) => nodes(below),
+    });
+    1 + below.sum::<usize>()
+}
+
+#[test]
+fn copies_that_come_at_once_take_the_room_of_one() {
+    for copies in [2, 48, 49, 1000] {
+        for others in [0, 47] {
+            let (mut one, mut many) = (empty(), empty());
+            for table in [&mut one, &mut many] {
+                (1..=others).for_each(|key| _ = table.insert(Pair(key, 0), |pair| pair.0 == key));
+            }
+            one.insert(Pair(0, 7), |pair| pair.0 == 0);
+            let hash = many.keys().hash_one(0u32);
+            let mut taken = Vec::new();
+            many.insert_many(
+                &vec![(hash, 0); copies],
+                |key, pair| pair.0 == *key,
+                |key, _| {
+                    let is_first = taken.is_empty();
+                    taken.push(*key);
+                    is_first.then_some(Pair(*key, 7))
+                },
+            );
+            assert_eq!(contents(&many), contents(&one));
+            assert_eq!(nodes(&many.root), nodes(&one.root), "{copies} copies beside {others}");
+        }
+    }
+}
+
+#[test]
+fn an_emptied_table_has_the_shape_of_a_new_one() {
+    let mut table = empty();
+    (0..5000).for_each(|key| _ = table.insert(Pair(key, 0), |pair| pair.0 == key));
+    let before = table.clone();
+    for key in 0..5000 {
+        assert!(nodes(&table.root) > nodes(&empty().root));
+        table.remove(table.keys().hash_one(key), |pair| pair.0 == key);
+    }
+    assert_eq!(nodes(&table.root), nodes(&empty().root));
+    assert_eq!(contents(&before).len(), 5000, "clones stay as they were");
+}
+
 /// The worst that an attacker who knew the keys could do.
 #[derive(Clone, Debug, PartialEq)]
 struct Colliding(u32);

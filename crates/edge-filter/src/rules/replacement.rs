@@ -1,5 +1,6 @@
 //! Replacing all rules of lists, at once or in slices.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ impl Lists {
 /// filter takes them, then the rules are put and the draft is published. A rule that stays keeps its hits.
 ///
 /// What is given up half way can be begun again. A rule that somebody else puts into one of the lists meanwhile
-/// stays if that comes after the removal has begun.
+/// stays if that comes after the removal has begun; or if it comes before and has the slot of a rule that was kept and
+/// has ended since.
 pub struct Replacement {
     lists: Lists,
     /// Lessons before this stamp are replaced as well.
@@ -39,6 +41,8 @@ pub struct Replacement {
     replaced: Vec<bool>,
     /// A bit for each slot: whether its rule stays.
     stays: Vec<u64>,
+    /// Targets of the lessons that stay, by slot: by the removal another lesson may have the slot.
+    lessons: BTreeMap<u32, Target>,
     walk: Walk,
 }
 
@@ -64,7 +68,14 @@ impl fmt::Debug for Replacement {
 impl Replacement {
     /// Of the rules of these lists.
     pub fn new(lists: Lists) -> Self {
-        Self { lists, learned_before_ms: 0, replaced: Vec::new(), stays: Vec::new(), walk: Walk::NotBegun }
+        Self {
+            lists,
+            learned_before_ms: 0,
+            replaced: Vec::new(),
+            stays: Vec::new(),
+            lessons: BTreeMap::new(),
+            walk: Walk::NotBegun,
+        }
     }
 
     /// Replace all lessons that are stamped before this, milliseconds, as well: those that stay are kept, or put
@@ -103,8 +114,18 @@ impl Replacement {
                 if let Some(word) = self.stays.get_mut(holder.slot as usize / 64) {
                     *word |= 1 << (holder.slot % 64);
                 }
+                if holder.source == LEARNED && self.learned_before_ms > 0 {
+                    self.lessons.insert(holder.slot, target.clone());
+                }
             }
         }
+    }
+
+    /// Whether the rule of this holder was kept.
+    fn keeps(&self, rules: &Rules, Holder { slot, source, .. }: Holder) -> bool {
+        let stays = self.stays.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 != 0);
+        let has_slot_still = |target| rules.next.holder(target).is_some_and(|holder| holder.slot == slot);
+        stays && (source != LEARNED || self.lessons.get(&slot).is_some_and(has_slot_still))
     }
 
     /// Look at `max` rules at most and remove those that are not kept; whether all were looked at.
@@ -127,11 +148,7 @@ impl Replacement {
                 self.walk = Walk::Done;
                 return true;
             };
-            let stays = self
-                .stays
-                .get(holder.slot as usize / 64)
-                .is_some_and(|word| word >> (holder.slot % 64) & 1 != 0);
-            if !stays && self.replaces(rules, &place, holder) {
+            if !self.keeps(rules, holder) && self.replaces(rules, &place, holder) {
                 rules.remove_holder(&place, holder, context);
             }
         }

@@ -44,7 +44,7 @@ fn rules(filter: &Filter, kind: Kind) -> Vec<(Target, Action, Origin)> {
 #[test]
 fn a_file_in_pieces_is_the_same_as_the_whole() {
     let mut text = String::from("\u{feff}192.0.2.0/24\n");
-    for n in 0..ADDRESSES_AT_ONCE as u32 + 50_000 {
+    for n in 0..300_000u32 {
         let _ = match n % 1000 {
             0 => writeln!(text, "bad {n}"),
             1 => writeln!(text, "\u{feff}10.1.2.3"),

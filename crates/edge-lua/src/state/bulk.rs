@@ -184,7 +184,7 @@ impl Bulk {
             }
             Chunk::Addresses(list, reason, rules) if is_verified => {
                 let rules = rules.get(piece).unwrap_or_default();
-                for target in merge.edit.draft_addresses(list, reason, rules) {
+                for target in merge.edit.draft_addresses(list, reason, [rules]) {
                     merge.overtaken(self.stamp_ms, target);
                 }
             }
@@ -216,6 +216,6 @@ impl Bulk {
             }
         });
         // No lesson is in force yet that they could replace.
-        merge.edit.draft_many_addresses(list, reason, std::iter::once(rules).chain(more));
+        merge.edit.draft_addresses(list, reason, std::iter::once(rules).chain(more));
     }
 }

@@ -41,7 +41,7 @@ proptest! {
                 filter.submit(Operation::Put(lesson.clone()), now_s).unwrap();
             }
             let pieces = rules.chunks(piece);
-            let replaced = edit(&at_once, now_s).draft_many_addresses(&"list".into(), &reason, pieces);
+            let replaced = edit(&at_once, now_s).draft_addresses(&"list".into(), &reason, pieces);
             edit(&at_once, now_s).publish_draft();
             let mut edit = in_turn.edit(now_s).unwrap();
             let mut lessons = Vec::new();
@@ -84,7 +84,7 @@ fn tens_of_thousands_of_addresses_at_once_are_each_put_in_turn() {
     let [at_once, in_turn] = [(); 2].map(|_| Filter::new(Settings::default()));
     // Into nothing, and onto what is there.
     for _ in 0..2 {
-        edit(&at_once, NOW_S).draft_many_addresses(&"list".into(), &"".into(), rules.chunks(3000));
+        edit(&at_once, NOW_S).draft_addresses(&"list".into(), &"".into(), rules.chunks(3000));
         edit(&at_once, NOW_S).publish_draft();
         let mut edit = edit(&in_turn, NOW_S);
         for rule in &rules {
