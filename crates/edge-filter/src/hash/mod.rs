@@ -68,7 +68,7 @@ fn directory<E>(bucket: &Arc<Bucket<E>>) -> Directory<E> {
 impl<E: Hashed> HashTable<E> {
     /// An empty table.
     pub(crate) fn new(keys: RandomState) -> Self {
-        Self { root: directory(&Arc::default()), len: 0, keys }
+        Self { root: directory(&Arc::new(Bucket::default())), len: 0, keys }
     }
 
     /// Entries held.
@@ -105,17 +105,12 @@ impl<E: Hashed> HashTable<E> {
         replaced
     }
 
-    /// Take the `same` entry out. Buckets are not joined again: a table keeps the shape of its largest time until it is
-    /// empty. Until then [`Self::entries`] passes its empty buckets, one for each 30 to 40 entries of that time, and in
-    /// one step where they lie side by side. The last removal frees them.
+    /// Take the `same` entry out. Buckets are not joined again: a table keeps the shape of its largest time.
     pub(crate) fn remove(&mut self, hash: u64, same: impl Fn(&E) -> bool) -> Option<E> {
         // Look before copying: a miss must not copy the path.
         self.find(hash, &same)?;
         let removed = remove(&mut self.root, 0, hash, &same);
         self.len -= usize::from(removed.is_some());
-        if self.len == 0 && removed.is_some() {
-            self.root = directory(&Arc::default());
-        }
         removed
     }
 

@@ -110,19 +110,6 @@ fn copies_that_come_at_once_take_the_room_of_one() {
     }
 }
 
-#[test]
-fn an_emptied_table_has_the_shape_of_a_new_one() {
-    let mut table = empty();
-    (0..5000).for_each(|key| _ = table.insert(Pair(key, 0), |pair| pair.0 == key));
-    let before = table.clone();
-    for key in 0..5000 {
-        assert!(nodes(&table.root) > nodes(&empty().root));
-        table.remove(table.keys().hash_one(key), |pair| pair.0 == key);
-    }
-    assert_eq!(nodes(&table.root), nodes(&empty().root));
-    assert_eq!(contents(&before).len(), 5000, "clones stay as they were");
-}
-
 /// The worst that an attacker who knew the keys could do.
 #[derive(Clone, Debug, PartialEq)]
 struct Colliding(u32);
