@@ -20,6 +20,24 @@ fn remove_rules(dir: &Path) {
     }
 }
 
+/// The rules go, and another manager begins with one of its own, five seconds later.
+fn begin_anew(dir: &Path) -> RulesWriter {
+    remove_rules(dir);
+    let mut writer = RulesWriter::open(dir, START_MS + 5000).unwrap();
+    put(&mut writer, "198.51.100.1", START_MS + 5000);
+    writer
+}
+
+/// The next change of an older copy is followed, and with it the copy: it has `192.0.2.1` alone.
+fn follows_copy(one: &mut Worker, dir: &Path) {
+    let mut writer = RulesWriter::open(dir, START_MS + 5000).unwrap();
+    let revision = put(&mut writer, "198.51.100.1", START_MS + 5000);
+    one.turn().turn();
+    assert!(one.blocks("198.51.100.1") && one.blocks("192.0.2.1"), "{:?}", one.lines);
+    assert!(!one.blocks("192.0.2.2") && !one.blocks("192.0.2.3"));
+    assert_eq!((revision, one.state.revision()), (2, 2));
+}
+
 /// A worker that follows revision 3 or later, has learned `/yeet`, and has a file of settings.
 fn follower(dir: &Path, is_rotated: bool) -> Worker {
     let mut writer = RulesWriter::open(dir, START_MS).unwrap();
@@ -44,9 +62,7 @@ fn rules_begun_anew_take_the_place_of_those_before() {
     for (was_rotated, is_rotated) in [(false, false), (false, true), (true, false), (true, true)] {
         let (_home, dir) = home();
         let mut one = follower(&dir, was_rotated);
-        remove_rules(&dir);
-        let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
-        put(&mut writer, "198.51.100.1", START_MS + 5000);
+        let mut writer = begin_anew(&dir);
         if is_rotated {
             writer.rotate([listed("198.51.100.1")], &["ours".into()], 0, START_MS + 5000).unwrap();
         }
@@ -67,9 +83,7 @@ fn rules_begun_anew_take_the_place_of_those_before() {
 fn rules_begun_anew_are_told_when_they_are_in_force() {
     let (_home, dir) = home();
     let mut one = follower(&dir, false);
-    remove_rules(&dir);
-    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
-    put(&mut writer, "198.51.100.1", START_MS + 5000);
+    let mut writer = begin_anew(&dir);
     let rotate = |writer: &mut RulesWriter| {
         writer.rotate([listed("198.51.100.1")], &["ours".into()], 0, START_MS + 5000).unwrap();
     };
@@ -115,9 +129,7 @@ fn rules_begun_anew_are_followed_by_who_waits_for_a_list() {
     one.turn().turn();
     assert_eq!(one.state.revision(), revision - 1);
     drop(writer);
-    remove_rules(&dir);
-    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
-    put(&mut writer, "198.51.100.1", START_MS + 5000);
+    begin_anew(&dir);
     one.turn().turn();
     assert!(one.blocks("198.51.100.1") && !one.blocks("192.0.2.1"), "{:?}", one.lines);
 }
@@ -147,12 +159,7 @@ fn an_older_copy_of_the_rules_is_followed_from_its_next_change_on() {
             one.turn().turn();
             assert!(one.blocks("192.0.2.3"), "what is in force stays");
         }
-        let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
-        let revision = put(&mut writer, "198.51.100.1", START_MS + 5000);
-        one.turn().turn();
-        assert!(one.blocks("198.51.100.1") && one.blocks("192.0.2.1"), "{:?}", one.lines);
-        assert!(!one.blocks("192.0.2.2") && !one.blocks("192.0.2.3"));
-        assert_eq!((revision, one.state.revision()), (2, 2));
+        follows_copy(&mut one, &dir);
     }
 }
 
@@ -174,12 +181,7 @@ fn an_older_copy_whose_journal_has_another_name_is_followed_too() {
     copied.iter().for_each(|(name, bytes)| fs::write(dir.join(name), bytes).unwrap());
     one.turn().turn();
     assert!(nets.iter().all(|net| one.blocks(net)), "what is in force stays");
-    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
-    let revision = put(&mut writer, "198.51.100.1", START_MS + 5000);
-    one.turn().turn();
-    assert!(one.blocks("198.51.100.1") && one.blocks("192.0.2.1"), "{:?}", one.lines);
-    assert!(!one.blocks("192.0.2.2") && !one.blocks("192.0.2.3"));
-    assert_eq!((revision, one.state.revision()), (2, 2));
+    follows_copy(&mut one, &dir);
     assert_eq!(one.state.report().problems, [""; 0]);
 }
 
@@ -187,10 +189,7 @@ fn an_older_copy_whose_journal_has_another_name_is_followed_too() {
 fn a_journal_of_another_chain_with_a_bad_snapshot_is_read_once() {
     let (_home, dir) = home();
     let mut one = follower(&dir, false);
-    remove_rules(&dir);
-    let mut writer = RulesWriter::open(&dir, START_MS + 5000).unwrap();
-    put(&mut writer, "198.51.100.1", START_MS + 5000);
-    drop(writer);
+    drop(begin_anew(&dir));
     fs::write(dir.join("rules.snapshot"), "no snapshot").unwrap();
     one.turn().turn().turn();
     assert!(one.blocks("192.0.2.1") && !one.state.report().problems.is_empty());
