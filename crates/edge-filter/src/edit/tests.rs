@@ -24,7 +24,7 @@ fn client(addr: u32, list: &str, expires_at_s: u32) -> Rule {
 }
 
 fn learned(addr: u32, expires_at_s: u32) -> Rule {
-    let from = Provenance { learned_at_ms: u64::from(NOW_S) * 1000, ..Provenance::default() };
+    let from = Provenance { learned_at_us: u64::from(NOW_S) * 1_000_000, ..Provenance::default() };
     Rule { origin: Origin::Learned(from.into()), ..client(addr, "", expires_at_s) }
 }
 
@@ -304,13 +304,13 @@ fn a_submission_frees_little_of_what_a_large_change_has_replaced() {
 #[test]
 fn a_replacement_removes_the_lessons_before_its_stamp_that_are_not_kept() {
     let filter = Filter::new(Settings::default());
-    let before_ms = u64::from(NOW_S) * 1000;
-    let lesson = |rule: Rule, stamp_ms| {
-        let from = Provenance { learned_at_ms: stamp_ms, ..Provenance::default() };
+    let before_ms = u64::from(NOW_S) * 1_000_000;
+    let lesson = |rule: Rule, stamp_us| {
+        let from = Provenance { learned_at_us: stamp_us, ..Provenance::default() };
         Rule { origin: Origin::Learned(from.into()), ..rule }
     };
     let of =
-        |at, stamp_ms| [client(at, "", NEVER), on_path(at, "", NEVER)].map(|rule| lesson(rule, stamp_ms));
+        |at, stamp_us| [client(at, "", NEVER), on_path(at, "", NEVER)].map(|rule| lesson(rule, stamp_us));
     let all = [of(0, before_ms - 1), of(1, before_ms - 1), of(2, before_ms), of(3, before_ms - 1)];
     all.iter().flatten().for_each(|rule| filter.submit(Operation::Put(rule.clone()), NOW_S).unwrap());
     filter.submit(Operation::Put(client(9, "other", NEVER)), NOW_S).unwrap();

@@ -36,7 +36,7 @@ impl Lists {
 pub struct Replacement {
     lists: Lists,
     /// Lessons before this stamp are replaced as well.
-    learned_before_ms: u64,
+    learned_before_us: u64,
     /// Whether each source is one of the lists.
     replaced: Vec<bool>,
     /// A bit for each slot: whether its rule stays.
@@ -70,7 +70,7 @@ impl Replacement {
     pub fn new(lists: Lists) -> Self {
         Self {
             lists,
-            learned_before_ms: 0,
+            learned_before_us: 0,
             replaced: Vec::new(),
             stays: Vec::new(),
             lessons: BTreeMap::new(),
@@ -78,11 +78,11 @@ impl Replacement {
         }
     }
 
-    /// Replace all lessons that are stamped before this, milliseconds, as well: those that stay are kept, or put
+    /// Replace all lessons that are stamped before this, microseconds, as well: those that stay are kept, or put
     /// again.
     #[must_use]
-    pub fn with_lessons_before(self, learned_before_ms: u64) -> Self {
-        Self { learned_before_ms, ..self }
+    pub fn with_lessons_before(self, learned_before_us: u64) -> Self {
+        Self { learned_before_us, ..self }
     }
 
     /// Whether any rules that are replaced may exist.
@@ -90,14 +90,14 @@ impl Replacement {
         let names = rules.next.sources.iter().enumerate().skip(self.replaced.len());
         let replaced = names.map(|(at, name)| at != usize::from(LEARNED) && self.lists.holds(name));
         self.replaced.extend(replaced);
-        self.learned_before_ms > 0 || self.replaced.contains(&true)
+        self.learned_before_us > 0 || self.replaced.contains(&true)
     }
 
     /// Whether the rule in this place goes unless it is kept.
     fn replaces(&self, rules: &Rules, place: &Place, holder: Holder) -> bool {
         if holder.source == LEARNED {
             // As it is now: learned anew meanwhile, it is another lesson.
-            return rules.next.learned_at_ms(place).is_some_and(|stamp_ms| stamp_ms < self.learned_before_ms);
+            return rules.next.learned_at_us(place).is_some_and(|stamp_us| stamp_us < self.learned_before_us);
         }
         self.replaced.get(usize::from(holder.source)) == Some(&true)
     }
@@ -114,7 +114,7 @@ impl Replacement {
                 if let Some(word) = self.stays.get_mut(holder.slot as usize / 64) {
                     *word |= 1 << (holder.slot % 64);
                 }
-                if holder.source == LEARNED && self.learned_before_ms > 0 {
+                if holder.source == LEARNED && self.learned_before_us > 0 {
                     self.lessons.insert(holder.slot, target.clone());
                 }
             }

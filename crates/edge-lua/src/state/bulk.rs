@@ -24,9 +24,9 @@ pub(crate) struct Bulk {
     is_start: bool,
     replacement: Replacement,
     step: Step,
-    stamp_ms: u64,
+    stamp_us: u64,
     /// The file speaks for all lessons before this stamp; that of a list for none.
-    learned_until_ms: u64,
+    learned_until_us: u64,
 }
 
 enum Step {
@@ -53,16 +53,16 @@ impl Chunk {
 
 impl Bulk {
     /// Of the file of a list, which `records` has not begun to read.
-    pub(crate) fn of_list(records: Records, list: Arc<str>, stamp_ms: u64) -> Self {
-        Self::new(Some(records), Replacement::new(Lists::One(list)), stamp_ms)
+    pub(crate) fn of_list(records: Records, list: Arc<str>, stamp_us: u64) -> Self {
+        Self::new(Some(records), Replacement::new(Lists::One(list)), stamp_us)
     }
 
     /// Of the snapshot with this head: it replaces all rules of lists but those of `spared`, and all lessons that it
     /// speaks for.
     pub(crate) fn of_snapshot(records: Records, head: &Head, spared: Vec<Arc<str>>) -> Self {
-        let learned_until_ms = head.learned_until_ms;
-        let replacement = Replacement::new(Lists::AllBut(spared)).with_lessons_before(learned_until_ms);
-        Self { learned_until_ms, ..Self::new(Some(records), replacement, head.stamp_ms) }
+        let learned_until_us = head.learned_until_us;
+        let replacement = Replacement::new(Lists::AllBut(spared)).with_lessons_before(learned_until_us);
+        Self { learned_until_us, ..Self::new(Some(records), replacement, head.stamp_us) }
     }
 
     /// Of no file: all rules of lists but those of `spared` go.
@@ -70,7 +70,7 @@ impl Bulk {
         Self { step: Step::RemoveOthers, ..Self::new(None, Replacement::new(Lists::AllBut(spared)), 0) }
     }
 
-    fn new(records: Option<Records>, replacement: Replacement, stamp_ms: u64) -> Self {
+    fn new(records: Option<Records>, replacement: Replacement, stamp_us: u64) -> Self {
         Self {
             records,
             chunk: None,
@@ -78,8 +78,8 @@ impl Bulk {
             is_start: false,
             replacement,
             step: Step::Verify,
-            stamp_ms,
-            learned_until_ms: 0,
+            stamp_us,
+            learned_until_us: 0,
         }
     }
 
@@ -127,7 +127,7 @@ impl Bulk {
             Step::Verify => {
                 self.records.iter_mut().for_each(Records::rewind);
                 // Before anything is removed: what is read of journals from now on must not bring it back.
-                merge.lessons.are_settled_until(self.learned_until_ms, merge.stamps);
+                merge.lessons.are_settled_until(self.learned_until_us, merge.stamps);
                 self.step = Step::RemoveOthers;
             }
             Step::Put => {
@@ -179,13 +179,13 @@ impl Bulk {
         match chunk {
             Chunk::Rules(rules) if is_verified => {
                 for rule in rules.get(piece).unwrap_or_default() {
-                    merge.change(self.stamp_ms, Operation::Put(rule.clone()), true);
+                    merge.change(self.stamp_us, Operation::Put(rule.clone()), true);
                 }
             }
             Chunk::Addresses(list, reason, rules) if is_verified => {
                 let rules = rules.get(piece).unwrap_or_default();
                 for target in merge.edit.draft_addresses(list, reason, [rules]) {
-                    merge.overtaken(self.stamp_ms, target);
+                    merge.overtaken(self.stamp_us, target);
                 }
             }
             Chunk::Rules(rules) => {
