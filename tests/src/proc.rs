@@ -12,13 +12,13 @@ impl Process {
     ///
     /// # Panics
     /// It has ended.
-    pub fn descriptors(self) -> (usize, usize) {
+    pub fn descriptors(self) -> (u64, u64) {
         let entries = fs::read_dir(self.dir().join("fd")).expect("a process that lives");
         // One that is closed meanwhile is none.
         let targets: Vec<PathBuf> =
             entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
         let sockets = targets.iter().filter(|target| target.to_string_lossy().starts_with("socket:")).count();
-        (sockets, targets.len() - sockets)
+        (sockets as u64, (targets.len() - sockets) as u64)
     }
 
     /// Memory that it alone has and has written to, KiB.
