@@ -31,7 +31,8 @@ impl Fact {
     /// A rule that was made between two moments, for so long.
     pub(super) fn made(between_ms: RangeInclusive<u64>, ttl_s: u64) -> Self {
         let end_s = |made_ms: u64| (made_ms + ttl_s * 1000).div_ceil(1000);
-        Self::Held(end_s(between_ms.start() - CLOCK_LAG_MS)..=end_s(*between_ms.end()))
+        // HAProxy's clock is the finer one here: the last moment lasts to the end of its millisecond.
+        Self::Held(end_s(*between_ms.start())..=end_s(between_ms.end() + 1))
     }
 
     /// Whether a listing may say this of it.
@@ -157,6 +158,7 @@ mod tests {
         for (made_s, seen, possible) in [
             (12..=12, Seen::Left(4), true),
             (12..=12, Seen::Left(3), false),
+            (12..=12, Seen::Left(5), false),
             (12..=13, Seen::Nothing, false),
             (12..=12, Seen::NoEnd, false),
             (15..=15, Seen::Left(1), true),
