@@ -18,7 +18,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// that lost more. Fifty reloads that each cost a request are far beyond this.
 const NOISE: u64 = 5;
 
-/// Lessons come all the time, so memory may grow by what these need: at most a KiB each.
+/// A worker that has just started may not have touched all its memory yet. Each is a process of its own, so what only one
+/// leaks is not added up; what it needs for lessons, at most a KiB each, comes on top.
 const GROWTH_KIB: u64 = 512;
 
 /// How the requests of one HAProxy went.
@@ -89,7 +90,7 @@ fn reloads_cost_no_request_no_rule_and_no_memory() {
         with <= without + NOISE,
         "{with} requests failed, {without} of plain HAProxy; a difference of {NOISE} is noise"
     );
-    assert_no_growth(held);
+    assert_no_growth(held, lessons.len() as u64);
     let missing = || {
         let listed = filtered.cli("show edge rules resource");
         let listed: BTreeSet<&str> = listed.lines().filter_map(|line| line.split(": ").next()).collect();
@@ -158,7 +159,7 @@ impl Held {
 
 /// Holds the least of the last third of these against that of the first: memory moves up and down, and a journal is open
 /// twice while it is copied. What each reload left behind would be there in all of the last third.
-fn assert_no_growth(held: &[Held]) {
+fn assert_no_growth(held: &[Held], lessons: u64) {
     let third = held.len() / 3;
     let (first, last) = (&held[..third], &held[held.len() - third..]);
     let least = |part: &[Held], of: fn(&Held) -> u64| part.iter().map(of).min().expect("some reloads");
@@ -172,6 +173,6 @@ fn assert_no_growth(held: &[Held]) {
     assert_flat("sockets of the master", |held| held.master_sockets, 0);
     assert_flat("files of the master", |held| held.master_files, 0);
     assert_flat("files of the state", |held| held.state_files, 0);
-    assert_flat("KiB of the worker", |held| held.worker_kib, GROWTH_KIB);
+    assert_flat("KiB of the worker", |held| held.worker_kib, GROWTH_KIB + lessons);
     assert_flat("KiB of the master", |held| held.master_kib, GROWTH_KIB);
 }
