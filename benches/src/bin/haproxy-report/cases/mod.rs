@@ -26,7 +26,7 @@ use lookups::Lookups;
 /// Connections of the client: enough to keep HAProxy busy.
 const CONNECTIONS: usize = 32;
 /// What a key takes in all contenders and in this process together, with what they need to read it.
-const ENTRY_BYTES: u64 = 2_000;
+const ENTRY_BYTES: u64 = 1_200;
 /// Requests a second in the cases that are about latency: some part of what HAProxy can do on one core.
 const GENTLE: u32 = 15_000;
 
