@@ -77,11 +77,11 @@ bench-instructions: install ## instructions of a lookup under callgrind, held ag
 	@scripts/install.sh valgrind
 	$(CARGO) run --locked --release -p edge-instructions --target-dir target/$(MODULE_LUA) -- $(if $(CASES),"$(CASES)")
 
-# What to give to the comparison: `make bench-haproxy ARGS="--only addresses --sizes 1k,100k --rounds 5"`.
+# What to give to the comparison: `make bench-haproxy ARGS="--only addresses --sizes 1k,100k --rounds 60"`.
 ARGS ?=
 
 .PHONY: bench-haproxy
-bench-haproxy: install ## the filter beside what else there is, in HAProxy under load; ARGS=--help lists its options, ARGS=--quick takes 3 minutes
+bench-haproxy: install ## the filter beside what else there is, in HAProxy under load; ARGS=--help lists its options, ARGS=--quick takes 5 minutes
 	@scripts/install.sh valgrind
 	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/bench-haproxy.sh $(ARGS)
 

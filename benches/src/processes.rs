@@ -27,20 +27,45 @@ fn group_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
 }
 
-/// Time that the threads of this process have been on a processor; `None` if it has ended. A thread that runs at this
-/// moment is counted up to the last tick of the kernel only.
-pub fn cpu_of(pid: u32) -> Option<Duration> {
-    let mut cpu = Duration::ZERO;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-        // Nanoseconds, where `stat` counts ticks of 10 ms.
-        let times = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        cpu += Duration::from_nanos(times.split(' ').next()?.parse().ok()?);
+/// How the kernel has served a process so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Served {
+    /// Time on a processor.
+    pub cpu: Duration,
+    /// Time that it was ready to run while something else had the processor.
+    pub waited: Duration,
+}
+
+impl Served {
+    /// How the kernel has served the threads of this process; `None` if it has ended. A thread that runs at this moment
+    /// is counted up to the last tick of the kernel only.
+    pub fn of(pid: u32) -> Option<Self> {
+        let mut sum = Self::default();
+        for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+            // Nanoseconds, where `stat` counts ticks of 10 ms (Documentation/scheduler/sched-stats.rst of Linux).
+            let times = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            let mut times = times.split_whitespace().map(|ns| ns.parse().map(Duration::from_nanos));
+            sum.cpu += times.next()?.ok()?;
+            sum.waited += times.next()?.ok()?;
+        }
+        Some(sum)
     }
-    Some(cpu)
+}
+
+/// Time that the host of this virtual machine has taken from these processors, so far, to the next 10 ms (proc(5),
+/// `/proc/stat`); zero where the kernel does not say.
+pub fn stolen(cpus: &[usize]) -> Duration {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks = |cpu: &usize| -> Option<u64> {
+        let name = format!("cpu{cpu} ");
+        let line = stat.lines().find(|line| line.starts_with(&name))?;
+        line.split_whitespace().nth(8)?.parse().ok()
+    };
+    Duration::from_millis(10 * cpus.iter().filter_map(ticks).sum::<u64>())
 }
 
 fn cost_of(pid: u32) -> Option<Cost> {
-    let cpu = cpu_of(pid)?;
+    let cpu = Served::of(pid)?.cpu;
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let peak_kb = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
     Some(Cost { cpu, peak_bytes: peak_kb.parse::<u64>().ok()? * 1024 })
@@ -53,6 +78,14 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_was_not_served() {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        assert_eq!(Served::of(child.id()), None);
+        assert!(Served::of(std::process::id()).unwrap().cpu > Duration::ZERO);
+    }
 
     #[test]
     fn memory_and_time_of_a_group_are_those_of_its_processes() {

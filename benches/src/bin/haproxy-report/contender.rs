@@ -9,11 +9,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::field::Field;
 
+/// Who is not refused. Both answers have a body of the same length: no filter passes all, and a hit that cost less or
+/// more to answer than a miss would be held against the filter.
+pub(crate) const PASS: &str = "  http-request return status 200 content-type text/plain string allowed\n";
+
+/// Refuses requests of which this holds.
+pub(crate) fn refuse(condition: &str) -> String {
+    format!("  http-request return status 403 content-type text/plain string refused if {{ {condition} }}\n")
+}
+
 /// What is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// The address of the client.
     Addresses,
+    /// The same of IPv6.
+    AddressesV6,
     /// Host and path.
     Resources,
 }
@@ -24,6 +35,8 @@ pub(crate) enum Subject {
 pub(crate) enum Contender {
     /// No filter at all.
     None,
+    /// Another process without a filter: what it seems to cost is the error of all other figures.
+    Twin,
     /// A list of HAProxy's own: `src -f`, `path -f`.
     OwnList,
     /// A map of HAProxy's own: `src,map_ip`, `base,map_str`.
@@ -57,8 +70,9 @@ pub(crate) struct Lines {
 
 impl Contender {
     /// All, in the order of the tables.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::None,
+        Self::Twin,
         Self::OwnList,
         Self::OwnMap,
         Self::LuaTable,
@@ -72,10 +86,11 @@ impl Contender {
     pub(crate) const fn name(self, subject: Subject) -> &'static str {
         match (self, subject) {
             (Self::None, _) => "no filter",
-            (Self::OwnList, Subject::Addresses) => "HAProxy, `src -f`",
+            (Self::Twin, _) => "no filter, once more",
             (Self::OwnList, Subject::Resources) => "HAProxy, `path -f`",
-            (Self::OwnMap, Subject::Addresses) => "HAProxy, `src,map_ip`",
+            (Self::OwnList, _) => "HAProxy, `src -f`",
             (Self::OwnMap, Subject::Resources) => "HAProxy, `base,map_str`",
+            (Self::OwnMap, _) => "HAProxy, `src,map_ip`",
             (Self::LuaTable, _) => "Lua, table",
             (Self::LuaMap, _) => "Lua, `Map:lookup`",
             (Self::Spoe, _) => "SPOE agent",
@@ -87,7 +102,7 @@ impl Contender {
     /// The colour of its line in the plots.
     pub(crate) const fn colour(self) -> (u8, u8, u8) {
         match self {
-            Self::None => (0x77, 0x77, 0x77),
+            Self::None | Self::Twin => (0x77, 0x77, 0x77),
             Self::OwnList => (0x1F, 0x77, 0xB4),
             Self::OwnMap => (0x17, 0xBE, 0xCF),
             Self::LuaTable => (0xBC, 0xBD, 0x22),
@@ -96,6 +111,11 @@ impl Contender {
             Self::EdgeLua => (0xFF, 0x7F, 0x0E),
             Self::Edge => (0xD6, 0x27, 0x28),
         }
+    }
+
+    /// Whether it refuses anything.
+    pub(crate) const fn is_filter(self) -> bool {
+        !matches!(self, Self::None | Self::Twin)
     }
 
     /// Whether it is this project's.
@@ -112,14 +132,13 @@ impl Contender {
         dir: &Path,
         agent: Option<SocketAddr>,
     ) -> Lines {
-        let refuse = |condition: &str| format!("  http-request return status 403 if {{ {condition} }}\n");
         let (keys, map) = (field.keys().display().to_string(), field.map().display().to_string());
         let key = subject.key();
         match self {
-            Self::None => Lines::default(),
+            Self::None | Self::Twin => Lines::default(),
             Self::OwnList => {
                 let file = field.acl().display().to_string();
-                let fetch = if subject == Subject::Addresses { "src" } else { "path" };
+                let fetch = if subject == Subject::Resources { "path" } else { "src" };
                 Lines { rules: refuse(&format!("{fetch} -f {file}")), ..Lines::default() }
             }
             Self::OwnMap => {
@@ -147,8 +166,8 @@ impl Contender {
             },
             Self::EdgeLua | Self::Edge => {
                 let (setting, converter) = match subject {
-                    Subject::Addresses => ("EDGE_BLOCK_FILES", "edge_ip"),
                     Subject::Resources => ("EDGE_RESOURCE_FILES", "edge_resource"),
+                    _ => ("EDGE_BLOCK_FILES", "edge_ip"),
                 };
                 let native = if self == Self::Edge { "on" } else { "off" };
                 Lines {
@@ -165,15 +184,15 @@ impl Subject {
     /// What is looked up, as haproxy.cfg names it.
     pub(crate) const fn key(self) -> &'static str {
         match self {
-            Self::Addresses => "src",
             Self::Resources => "base",
+            _ => "src",
         }
     }
 
     const fn map_kind(self) -> &'static str {
         match self {
-            Self::Addresses => "ip",
             Self::Resources => "str",
+            _ => "ip",
         }
     }
 }

@@ -28,7 +28,8 @@ pub(crate) const PAGE: &str = "www.example/index.html";
 pub(crate) enum Ask {
     /// Listed, each as often as the others.
     Hit,
-    /// At random: of addresses next to none is listed.
+    /// At random: of addresses next to none is listed. IPv6 ones are of the networks that the listed ones are in, where
+    /// the first bits do not decide.
     Miss,
     /// 15 of 16 requests from 64 clients of which one in four is listed, the rest at random.
     Skewed,
@@ -72,6 +73,7 @@ impl Field {
         let dir = tempfile::Builder::new().prefix("edge-compare.").tempdir()?;
         let listed = match subject {
             Subject::Addresses => Listed::Addresses(lists::v4_hosts(entries).in_order(Order::Random)),
+            Subject::AddressesV6 => Listed::Addresses(lists::v6_hosts(entries).in_order(Order::Random)),
             Subject::Resources => Listed::Resources(resources(entries)),
         };
         let field = Self { dir, listed, entries };
@@ -114,9 +116,7 @@ impl Field {
 
     fn for_each_key(&self, mut put: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
         match &self.listed {
-            Listed::Addresses(list) => {
-                list.nets.iter().try_for_each(|net| put(net.to_string().trim_end_matches("/32")))
-            }
+            Listed::Addresses(list) => list.nets.iter().try_for_each(|net| put(&first_of(*net).to_string())),
             Listed::Resources(bases) => bases.iter().try_for_each(|base| put(base)),
         }
     }
@@ -152,10 +152,18 @@ impl Field {
                 };
                 let mut chosen: Vec<&String> = bases.sample(&mut rng, REQUESTS.min(bases.len())).collect();
                 chosen.shuffle(&mut rng);
-                for base in chosen {
-                    match ask {
-                        Ask::Miss => requests.push(&format!("{base}x"), client(), false),
-                        _ => requests.push(base, client(), true),
+                for (n, &base) in chosen.iter().enumerate() {
+                    // As the skewed clients are: 64 that most ask for, one in four of them listed, and any others.
+                    let (base, is_listed) = match ask {
+                        Ask::Miss => (base, false),
+                        Ask::Skewed if n % 16 == 0 => (base, false),
+                        Ask::Skewed => (chosen[rng.random_range(0..chosen.len().min(64))], n % 4 == 1),
+                        Ask::Hit | Ask::Hot => (base, true),
+                    };
+                    if is_listed {
+                        requests.push(base, client(), true);
+                    } else {
+                        requests.push(&format!("{base}x"), client(), false);
                     }
                 }
             }
@@ -168,6 +176,7 @@ fn clients(list: &List, ask: Ask) -> Vec<IpAddr> {
     match ask {
         Ask::Hit => Probe::Hit.addresses(list),
         Ask::Miss if list.nets.is_empty() => Probe::Miss.addresses(&lists::v4_hosts(1)),
+        Ask::Miss if !list.routed.is_empty() => Probe::NearMiss.addresses(list),
         Ask::Miss => Probe::Miss.addresses(list),
         Ask::Skewed => Probe::Skewed.addresses(list),
         Ask::Hot => list.nets.first().map(|&net| first_of(net)).into_iter().collect(),

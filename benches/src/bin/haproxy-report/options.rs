@@ -28,10 +28,10 @@ pub(crate) struct Options {
     /// How often each figure is measured
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long each contender has in a round, milliseconds
+    /// How long each contender has its turn in a round, milliseconds
     #[arg(long)]
-    round_ms: Option<u64>,
-    /// Small lists and short rounds, in less than three minutes; the figures are rough, and go to another directory
+    turn_ms: Option<u64>,
+    /// Small lists and few rounds, in less than three minutes; the figures are rough, and go to another directory
     #[arg(long)]
     quick: bool,
     /// Measure nothing, write the tables and plots of the raw numbers that are there
@@ -41,6 +41,9 @@ pub(crate) struct Options {
     #[arg(long)]
     out: Option<PathBuf>,
 }
+
+/// A list so small that all of it is in the caches, which figures are held against.
+const FEW: usize = 1_000;
 
 /// What is to be done.
 pub(crate) struct Plan {
@@ -57,8 +60,14 @@ pub(crate) struct Plan {
     pub(crate) large: usize,
     /// How often each figure is measured.
     pub(crate) rounds: usize,
-    /// How long each contender has in a round.
-    pub(crate) round: Duration,
+    /// How long each contender has its turn in a round.
+    pub(crate) turn: Duration,
+    /// How often figures are measured that no target needs to be so exact.
+    pub(crate) fewer_rounds: usize,
+    /// How often figures are measured that take longer.
+    pub(crate) long_rounds: usize,
+    /// How long a turn is in which the slowest of a thousand requests counts.
+    pub(crate) long_turn: Duration,
     /// Where to write.
     pub(crate) out: PathBuf,
 }
@@ -79,9 +88,10 @@ impl Options {
             }
         };
         // Many short rounds: what else the machine does falls on all alike.
-        let (rounds, round_ms, large) = if self.quick { (3, 100, 100_000) } else { (9, 300, 1_000_000) };
-        let counted = if self.quick { &[1_000][..] } else { &[1_000, 100_000] };
-        let counted = counted.iter().copied().filter(|size| sizes.contains(size)).collect();
+        let (rounds, turn_ms, large) = if self.quick { (6, 20, 100_000) } else { (40, 50, 1_000_000) };
+        let rounds = self.rounds.unwrap_or(rounds).max(1);
+        let turn = Duration::from_millis(self.turn_ms.unwrap_or(turn_ms).max(1));
+        let counted = [FEW].into_iter().filter(|size| sizes.contains(size)).collect();
         let out = if self.quick { "target/bench-haproxy" } else { "docs" };
         Plan {
             cases,
@@ -90,14 +100,22 @@ impl Options {
             resources,
             counted,
             large,
-            rounds: self.rounds.unwrap_or(rounds).max(1),
-            round: Duration::from_millis(self.round_ms.unwrap_or(round_ms).max(1)),
+            rounds,
+            turn,
+            fewer_rounds: rounds.div_ceil(2),
+            long_rounds: rounds.div_ceil(5),
+            long_turn: turn * 10,
             out: self.out.unwrap_or_else(|| out.into()),
         }
     }
 }
 
 impl Plan {
+    /// How often figures of so many listed keys are measured.
+    pub(crate) fn rounds_of(&self, entries: usize) -> usize {
+        if entries == FEW || entries >= self.large { self.rounds } else { self.fewer_rounds }
+    }
+
     /// Whether this one is measured.
     pub(crate) fn takes(&self, who: Contender) -> bool {
         who == Contender::None || self.contenders.is_empty() || self.contenders.contains(&who)

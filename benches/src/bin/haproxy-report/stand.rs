@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use edge_benches::processes::cpu_of;
+use edge_benches::processes::{Served, stolen};
 use edge_e2e::{Haproxy, Launch, Port, Process};
 use tempfile::TempDir;
 
 use crate::agent::Agent;
-use crate::contender::{Contender, Lines, Subject, spoe_engine};
+use crate::contender::{Contender, Lines, PASS, Subject, spoe_engine};
 use crate::field::{Ask, Field};
 use crate::load::{Client, Outcome, Pace, Requests};
 use crate::problem::{Fallible, problem};
@@ -25,7 +25,7 @@ const SETTLE: Duration = Duration::from_millis(5);
 const CLI_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Where HAProxy and the client run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Place {
     /// Threads of HAProxy.
     pub(crate) threads: usize,
@@ -51,20 +51,30 @@ impl Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Cli(PathBuf);
 
-/// What HAProxy did in a round.
-pub(crate) struct Round {
+/// What HAProxy did when it had its turn.
+pub(crate) struct Turn {
     /// What the client saw.
     pub(crate) outcome: Outcome,
-    /// Time of HAProxy on a processor.
-    pub(crate) cpu: Duration,
-    /// The same of the agent, where there is one.
-    pub(crate) agent_cpu: Duration,
+    cpu: Duration,
+    agent_cpu: Duration,
+    lost: Duration,
 }
 
-impl Round {
+impl Turn {
     /// Processor time of HAProxy for one request, microseconds.
     pub(crate) fn cpu_us(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.outcome.answered as f64
+    }
+
+    /// Processor time of the agent for one request, microseconds; zero where there is none.
+    pub(crate) fn agent_cpu_us(&self) -> f64 {
+        self.agent_cpu.as_secs_f64() * 1e6 / self.outcome.answered as f64
+    }
+
+    /// Time that HAProxy did not have its processor though it could have run, since another process or another virtual
+    /// machine had it, in parts of the time that it had.
+    pub(crate) fn lost_part(&self) -> f64 {
+        self.lost.as_secs_f64() / self.cpu.as_secs_f64()
     }
 
     /// Answers a second.
@@ -109,7 +119,7 @@ impl Stand {
             }
         }
         for ask in [Ask::Miss, Ask::Hit] {
-            if ask == Ask::Miss || field.entries > 0 && contender != Contender::None {
+            if ask == Ask::Miss || field.entries > 0 && contender.is_filter() {
                 stand.prove(name, &field.requests(ask))?;
             }
         }
@@ -190,35 +200,36 @@ impl Stand {
         Ok(())
     }
 
-    /// One round of so long.
+    /// A turn of so long.
     ///
     /// # Errors
     /// A connection could not be opened anew, or an answer was not what it had to be.
-    pub(crate) fn round(&mut self, requests: &Requests, pace: Pace, length: Duration) -> Fallible<Round> {
+    pub(crate) fn turn(&mut self, requests: &Requests, pace: Pace, length: Duration) -> Fallible<Turn> {
         let start = Instant::now();
-        let round = self.round_until(requests, pace, |now, _| now - start >= length)?;
-        let Outcome { answered, wrong, failed, .. } = round.outcome;
+        let turn = self.turn_until(requests, pace, |now, _| now - start >= length)?;
+        let Outcome { answered, wrong, failed, .. } = turn.outcome;
         if wrong + failed > 0 || answered == 0 {
             return Err(problem(format!("{answered} right answers, {wrong} wrong ones, {failed} failures")));
         }
-        Ok(round)
+        Ok(turn)
     }
 
-    /// One round that ends when `until` says so; whatever came back.
+    /// A turn that ends when `until` says so; whatever came back.
     ///
     /// # Errors
     /// A connection could not be opened anew.
-    pub(crate) fn round_until(
+    pub(crate) fn turn_until(
         &mut self,
         requests: &Requests,
         pace: Pace,
         until: impl Fn(Instant, &Outcome) -> bool + Sync,
-    ) -> Fallible<Round> {
+    ) -> Fallible<Turn> {
         let used = |stand: &Self| {
-            thread::sleep(SETTLE);
-            let agent = stand.agent.as_ref().map_or(Duration::ZERO, Agent::cpu);
-            cpu_of(stand.pid()).map(|cpu| (cpu, agent)).ok_or_else(|| problem("HAProxy has ended"))
+            let agent_cpu = stand.agent.as_ref().map_or(Duration::ZERO, Agent::cpu);
+            let served = Served::of(stand.pid()).ok_or_else(|| problem("HAProxy has ended"))?;
+            Fallible::Ok((served, agent_cpu, stolen(&stand.place.haproxy_cpus)))
         };
+        // It has settled since its last turn.
         let before = used(self)?;
         let cpus = self.place.client_cpus.clone();
         let outcome = thread::scope(|scope| {
@@ -238,8 +249,14 @@ impl Stand {
                 driver.join().expect("a client does not panic").map(|one| sum.and(one))
             })
         })?;
+        thread::sleep(SETTLE);
         let after = used(self)?;
-        Ok(Round { outcome, cpu: after.0 - before.0, agent_cpu: after.1.saturating_sub(before.1) })
+        Ok(Turn {
+            outcome,
+            cpu: after.0.cpu - before.0.cpu,
+            agent_cpu: after.1.saturating_sub(before.1),
+            lost: (after.0.waited - before.0.waited) + (after.2 - before.2),
+        })
     }
 
     fn prove(&mut self, name: &str, requests: &Requests) -> Fallible<()> {
@@ -275,7 +292,7 @@ impl Cli {
 
 fn config_text(lines: &Lines, dir: &Path, addr: SocketAddr, threads: usize) -> String {
     let Lines { global, frontend, rules, passed, sections } = lines;
-    let passed = if passed.is_empty() { "  http-request return status 200\n" } else { passed };
+    let passed = if passed.is_empty() { PASS } else { passed };
     let socket = dir.join("cli.sock");
     format!(
         "global\n  nbthread {threads}\n  maxconn 2000\n  stats socket {} level admin\n  stats timeout 10m\n\

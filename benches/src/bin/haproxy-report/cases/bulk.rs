@@ -12,7 +12,7 @@ use edge_filter::{ClientNet, Rule};
 use edge_journal::RulesWriter;
 use rustix::process::setpriority_process;
 
-use super::{GENTLE, LONG, kept, lookups};
+use super::{CONNECTIONS, GENTLE, kept, lookups};
 use crate::contender::{Contender, Subject};
 use crate::field::{Field, PAGE, first_of};
 use crate::figures::{At, Case, Metric};
@@ -21,7 +21,6 @@ use crate::options::Plan;
 use crate::problem::{Fallible, go_on, problem};
 use crate::stand::{Cli, Place, Stand};
 
-const CONNECTIONS: usize = 32;
 /// A line of commands that fits HAProxy's buffer, bytes.
 const LINE_BYTES: usize = 15_000;
 const PAUSE: Duration = Duration::from_millis(2);
@@ -60,7 +59,7 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
     // Nobody of these is in either list, so each gets the same answer before, meanwhile and after.
     let requests = lists.requests();
     // Each round takes seconds with HAProxy's own commands.
-    let rounds = plan.rounds.min(3);
+    let rounds = plan.long_rounds.min(3);
     for n in 0..rounds {
         eprintln!("  round {} of {rounds}", n + 1);
         for contest in &mut contests {
@@ -111,9 +110,9 @@ impl Contest {
     ) -> Fallible<()> {
         let at = |what| At { who: self.who, entries: plan.large, threads: 1, what };
         let pace = Pace::PerSecond(GENTLE);
-        let length = plan.round * LONG;
-        let idle = self.stand.round(requests, pace, length)?;
-        lookups::add(case, at("idle"), &idle);
+        let length = plan.long_turn;
+        let idle = self.stand.turn(requests, pace, length)?;
+        lookups::add_latencies(case, at("idle"), &idle);
         let is_over = AtomicBool::new(false);
         let busy = thread::scope(|scope| {
             let burner = scope.spawn(|| {
@@ -122,12 +121,12 @@ impl Contest {
                     std::hint::spin_loop();
                 }
             });
-            let busy = self.stand.round(requests, pace, length);
+            let busy = self.stand.turn(requests, pace, length);
             is_over.store(true, Ordering::Relaxed);
             burner.join().expect("it does not panic");
             busy
         })?;
-        lookups::add(case, at("idle, client busy"), &busy);
+        lookups::add_latencies(case, at("idle, client busy"), &busy);
         let order = Order::of(self.who, &self.stand.cli(), field, &lists.nets[to])?;
         let is_over = AtomicBool::new(false);
         let (marker, writer, stand) = (&mut self.marker, &mut self.writer, &mut self.stand);
@@ -142,11 +141,11 @@ impl Contest {
                 is_over.store(true, Ordering::Relaxed);
                 outcome.map(|()| took)
             });
-            let round = stand.round_until(requests, pace, |_, _| is_over.load(Ordering::Relaxed));
+            let round = stand.turn_until(requests, pace, |_, _| is_over.load(Ordering::Relaxed));
             (changer.join().expect("it does not panic"), round)
         });
         let (took, round) = (replaced?, round?);
-        lookups::add(case, at("replacing"), &round);
+        lookups::add_latencies(case, at("replacing"), &round);
         case.add(at("replacing"), Metric::Errors, (round.outcome.wrong + round.outcome.failed) as f64);
         case.add(at("replacing"), Metric::ReplacedMs, took.as_secs_f64() * 1e3);
         Ok(())

@@ -70,8 +70,8 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
     let mut fresh = (0xF000_0001..).map(Ipv4Addr::from_bits);
     let mut fresh = move || fresh.next().expect("millions of them");
     let at = |who, what| At { who, entries: plan.large, threads: 1, what };
-    for n in 0..plan.rounds {
-        eprintln!("  round {} of {}", n + 1, plan.rounds);
+    for n in 0..plan.long_rounds {
+        eprintln!("  round {} of {}", n + 1, plan.long_rounds);
         for _ in 0..BLOCKS {
             go_on()?;
             let (acl_file, map_file) = (field.acl(), field.map());

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::agent::Agent;
 use crate::contender::{Contender, Subject, spoe_engine};
 use crate::field::{Ask, Field};
 use crate::figures::{At, Case, Metric};
@@ -10,8 +11,9 @@ use crate::options::Plan;
 use crate::problem::{Fallible, go_on, problem};
 use crate::stand::{Place, Stand};
 
-/// What is counted: the work on a stream, in which the rules are. Not the system calls, nor what Lua does by itself.
-const COUNTED: &str = "--toggle-collect=process_stream";
+/// What is counted: the work on a stream, in which the rules are, and on an applet, which is how SPOE asks. Neither
+/// calls the other. Not the system calls, nor the SPOE agent.
+const COUNTED: [&str; 2] = ["--toggle-collect=process_stream", "--toggle-collect=task_run_applet"];
 /// So many that the few connections made at the start do not count.
 const REQUESTS: u64 = 2_000;
 
@@ -23,13 +25,12 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
     }
     for &entries in &plan.counted {
         let field = Field::lay_out(Subject::Addresses, entries)?;
-        // The agent is another process, which would have to be counted too.
-        let contenders = Contender::ALL.into_iter().filter(|who| plan.takes(*who) && *who != Contender::Spoe);
+        let contenders = Contender::ALL.into_iter().filter(|who| plan.takes(*who) && *who != Contender::Twin);
         for who in contenders {
             for ask in [Ask::Miss, Ask::Hit] {
                 go_on()?;
                 let requests = field.requests(ask);
-                let requests = if who == Contender::None { requests.all_passed() } else { requests };
+                let requests = if who.is_filter() { requests } else { requests.all_passed() };
                 let each = counted(who, &field, &requests)? as f64 / REQUESTS as f64;
                 eprintln!("  {entries} listed: {}, {}: {each:.0}", who.name(Subject::Addresses), ask.name());
                 case.add(At { who, entries, threads: 1, what: ask.name() }, Metric::Instructions, each);
@@ -41,12 +42,13 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
 
 /// Instructions of HAProxy from start to end, with all requests in between.
 fn counted(who: Contender, field: &Field, requests: &Requests) -> Fallible<u64> {
-    let under =
-        ["valgrind", "--tool=callgrind", "--trace-children=yes", "--callgrind-out-file=/dev/null", COUNTED];
+    let under = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--callgrind-out-file=/dev/null"];
+    let agent = (who == Contender::Spoe).then(|| Agent::start(field.agent_keys())).transpose()?;
+    let addr = agent.as_ref().map(Agent::addr);
     let name = who.name(Subject::Addresses);
-    let stand = Stand::launch(name, Place::apart(), None, &under, |dir| {
+    let stand = Stand::launch(name, Place::apart(), agent, &[&under[..], &COUNTED].concat(), |dir| {
         std::fs::write(dir.join("spoe.cfg"), spoe_engine(Subject::Addresses))?;
-        Ok(who.lines(Subject::Addresses, field, dir, None))
+        Ok(who.lines(Subject::Addresses, field, dir, addr))
     })?;
     let mut client = Client::connect(stand.addr(), 1)?;
     let seen =

@@ -8,7 +8,7 @@ use edge_benches::rules::{self, LIST};
 use edge_filter::{ClientNet, List, Operation, Target};
 use edge_journal::RulesWriter;
 
-use crate::contender::{Lines, module};
+use crate::contender::{Lines, module, refuse};
 use crate::problem::Fallible;
 use crate::stand::{Place, Stand};
 
@@ -36,7 +36,7 @@ pub(super) fn stand(dir: &Path) -> Fallible<Stand> {
     Stand::launch("Edge Filter with a state directory", Place::apart(), None, &[], |_| {
         Ok(Lines {
             global: module(&[("EDGE_STATE_DIR", &state)]),
-            rules: "  http-request return status 403 if { src,lua.edge_ip -m int gt 1 }\n".to_owned(),
+            rules: refuse("src,lua.edge_ip -m int gt 1"),
             ..Lines::default()
         })
     })

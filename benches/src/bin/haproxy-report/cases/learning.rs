@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::lookups;
+use rand::seq::SliceRandom;
+
+use super::{CONNECTIONS, lookups};
 use crate::contender::{Contender, Lines, module, script};
 use crate::figures::{At, Case};
 use crate::load::{Client, Pace, Requests};
@@ -10,7 +12,6 @@ use crate::options::Plan;
 use crate::problem::{Fallible, go_on, problem};
 use crate::stand::{Place, Stand};
 
-const CONNECTIONS: usize = 32;
 /// More than are asked for in all rounds: a resource that was learned would be refused the next time.
 const RESOURCES: usize = 1_000_000;
 /// What haproxy.cfg keeps of a request for the response, as the shipped files do.
@@ -49,29 +50,31 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
         ..Lines::default()
     };
     let contests = [
-        (Contender::None, "", Lines::default()),
-        (Contender::LuaMap, "", set_map),
-        (Contender::Edge, "", edge(&[])),
-        (Contender::Edge, ", kept", edge(&[("EDGE_STATE_DIR", &state)])),
+        (Contender::None, "teach", Lines::default()),
+        (Contender::LuaMap, "teach", set_map),
+        (Contender::Edge, "teach", edge(&[])),
+        (Contender::Edge, "teach, kept", edge(&[("EDGE_STATE_DIR", &state)])),
     ];
     let mut stands = Vec::new();
-    for (who, where_to, lines) in contests.into_iter().filter(|(who, ..)| plan.takes(*who)) {
+    for (who, what, lines) in contests.into_iter().filter(|(who, ..)| plan.takes(*who)) {
         let lines = Lines { passed: passed.to_owned(), sections: site.clone(), ..lines };
         let mut stand = Stand::launch("a server that learns", Place::apart(), None, &[], |_| Ok(lines))?;
         prove(who, &stand)?;
         stand.connect(CONNECTIONS)?;
-        stands.push((who, where_to, stand));
+        stands.push((who, what, stand));
     }
     let (teach, plain) = (requests("teach"), requests("plain"));
     for n in 0..plan.rounds {
-        eprintln!("  round {} of {}", n + 1, plan.rounds);
-        for (what, requests) in [("plain", &plain), ("teach", &teach)] {
-            for (who, where_to, stand) in &mut stands {
-                go_on()?;
-                let round = stand.round(requests, Pace::Full, plan.round)?;
-                let what = format!("{what}{where_to}");
-                lookups::add(case, At { who: *who, entries: 0, threads: 1, what: &what }, &round);
-            }
+        if n % lookups::SHOWN == 0 {
+            eprintln!("  round {} of {}", n + 1, plan.rounds);
+        }
+        stands.shuffle(&mut rand::rng());
+        for (who, what, stand) in &mut stands {
+            go_on()?;
+            let mut turn = |requests| stand.turn(requests, Pace::Full, plan.turn);
+            let (before, taught, after) = (turn(&plain)?, turn(&teach)?, turn(&plain)?);
+            let at = At { who: *who, entries: 0, threads: 1, what };
+            lookups::compare(case, at, &taught, [&before, &after]);
         }
     }
     Ok(())

@@ -11,8 +11,8 @@ use crate::problem::{Fallible, go_on};
 /// Measures, and adds to `case`.
 pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
     let field = Field::lay_out(&lists::v4_hosts(plan.large).in_order(Order::Random))?;
-    for n in 0..plan.rounds {
-        eprintln!("  round {} of {}", n + 1, plan.rounds);
+    for n in 0..plan.long_rounds {
+        eprintln!("  round {} of {}", n + 1, plan.long_rounds);
         for place in Place::ALL {
             go_on()?;
             let start = field.start(place, false);

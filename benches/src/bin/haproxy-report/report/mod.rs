@@ -20,17 +20,25 @@ const INTRODUCTION: &str = "\
 Made by `make bench-haproxy`; the raw numbers of every round are in `benchmarks-*.json` beside this file. Measure on your own
 machine: ratios travel, microseconds do not.
 
-- **One run, by turns.** All contenders of a table run at once in HAProxies of the same binary, and have their rounds one
-  after the other, again and again, so that whatever else the machine does falls on all alike. A figure is the median of
-  all rounds, with the least and the most in parentheses.
+- **One run, by turns.** All contenders of a table run at once in HAProxies of the same binary. Each has short turns in an
+  order that is shuffled every round, and each turn lies between two turns of no filter. \"Added\" is what it takes beyond
+  the mean of these two, in parts of that mean, times its usual value: a machine whose speed changes falls on all alike.
+- **A figure is the mean of the middle half of its rounds**, with the interval in parentheses that holds it 19 times out
+  of 20 (bootstrap). Left out, whatever their figures, are comparisons during which HAProxy waited for its processor for
+  more than 5 % of its time (run queue and steal time), or whose two turns of no filter differ by more than 5 %; unless
+  these are more than half. The raw numbers have all.
+- **\"No filter, once more\"** is a second HAProxy without a filter, measured as the others are. What it seems to cost is the
+  error of the measurement, memory layout of the process included.
 - **Random clients.** Each request names another client in `X-Forwarded-For`, which every contender takes over with
-  `http-request set-src`, no filter too. Hits are refused with `return status 403`, all others answered with
-  `return status 200`, by HAProxy itself, so that no backend is measured. Before anything is measured, 500 listed
-  and 500 unlisted keys must get the right answer; afterwards every single answer is checked.
-- **Processor time of HAProxy for one request**, from the kernel's account of its threads (schedstat), system calls included. \
-\"Added\" is what a contender takes beyond no filter in the same round.
+  `http-request set-src`, no filter too. Hits are refused with 403, all others answered with 200 and as long a body, by
+  HAProxy itself, so that no backend is measured. Before anything is measured, 500 listed and 500 unlisted keys must get
+  the right answer; afterwards every single answer is checked. Hits and misses are uniform; of \"skewed\" requests 15 in 16 are
+  from (or for) 64 keys, of which one in four is listed. IPv6 misses are in the networks that listed addresses are in.
+- **Processor time of HAProxy for one request**, from the kernel's account of its threads (schedstat), system calls included.
+- **The price of SPOE is that of HAProxy and of the agent.** Whoever asks an agent pays for both; both parts are shown, and the
+  plots and targets have their sum.
 - **Two cores**: HAProxy with one thread has one of them, the client the other, and so have the SPOE agent and whoever
-  gives orders. The agent's own time is not in HAProxy's. With two threads HAProxy shares both cores with the client.
+  gives orders. With two threads HAProxy shares both cores with the client.
 ";
 
 /// Writes benchmarks.md and the plots from the raw numbers in this directory.

@@ -6,15 +6,16 @@ use plotters::prelude::*;
 
 use super::table::size;
 use crate::contender::{Contender, Subject};
-use crate::figures::{At, Case, Metric, Record};
+use crate::estimate::Estimate;
+use crate::figures::{At, Case, Record};
 use crate::problem::Fallible;
 
 const PIXELS: (u32, u32) = (760, 420);
 
-/// A line of a plot: a value for each number of keys.
+/// A line of a plot: a figure for each number of keys.
 struct Line {
     who: Contender,
-    points: Vec<(f64, f64)>,
+    points: Vec<(f64, Estimate)>,
 }
 
 /// Draws them, and gives the Markdown that shows them.
@@ -43,11 +44,11 @@ fn lines(case: &Case, what: &str) -> Vec<Line> {
     // An empty list has no place on a logarithmic scale.
     let sizes = sizes.iter().filter(|&&entries| entries > 0);
     let point = |who, entries| {
-        let added = case.added(At { who, entries, threads: 1, what }, Metric::CpuUs)?;
-        Some((entries as f64, added.median))
+        let price = Estimate::of(&case.price_us(At { who, entries, threads: 1, what }))?;
+        Some((entries as f64, price))
     };
     let line = |who| Line { who, points: sizes.clone().filter_map(|&entries| point(who, entries)).collect() };
-    Contender::ALL.into_iter().filter(|who| *who != Contender::None).map(line).collect()
+    Contender::ALL.into_iter().filter(|who| who.is_filter()).map(line).collect()
 }
 
 fn plot(file: &Path, title: &str, subject: Subject, lines: &[Line]) -> Fallible<()> {
@@ -55,8 +56,9 @@ fn plot(file: &Path, title: &str, subject: Subject, lines: &[Line]) -> Fallible<
     let least = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::INFINITY, f64::min);
     let most = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::NEG_INFINITY, f64::max);
     let keys = least(&mut points().map(|point| point.0))..most(&mut points().map(|point| point.0));
-    let bottom = least(&mut points().map(|point| point.1)).min(0.0);
-    let top = most(&mut points().map(|point| point.1)) * 1.1;
+    let bottom = least(&mut points().map(|point| point.1.low)).min(0.0);
+    // Room for the names above the lines.
+    let top = most(&mut points().map(|point| point.1.high)) * 1.5;
     let area = SVGBackend::new(file, PIXELS).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
@@ -79,9 +81,15 @@ fn plot(file: &Path, title: &str, subject: Subject, lines: &[Line]) -> Fallible<
         let width = if who.is_ours() { 3 } else { 1 };
         let style = RGBColor(r, g, b).stroke_width(width);
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), style).point_size(3))?
+            .draw_series(
+                LineSeries::new(points.iter().map(|&(keys, us)| (keys, us.value)), style).point_size(3),
+            )?
             .label(who.name(subject).replace('`', ""))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+        let interval = |&(keys, us): &(f64, Estimate)| {
+            PathElement::new([(keys, us.low), (keys, us.high)], style.stroke_width(1))
+        };
+        chart.draw_series(points.iter().map(interval))?;
     }
     chart
         .configure_series_labels()

@@ -2,6 +2,7 @@
 
 use super::table::{Table, cell, number, size};
 use crate::contender::{Contender, Subject};
+use crate::estimate::Estimate;
 use crate::figures::{At, Case, Metric, Record};
 
 /// The text of a case.
@@ -15,12 +16,14 @@ pub(super) fn machine(record: &Record) -> String {
 
 /// All tables for which there are figures.
 pub(super) fn all(record: &Record) -> String {
-    let sections: [(&str, &str, Section); 9] = [
+    let sections: [(&str, &str, Section); 11] = [
         ("addresses", "Client addresses", |case| lookups(case, Subject::Addresses)),
+        ("addresses-v6", "Client addresses, IPv6", |case| lookups(case, Subject::AddressesV6)),
         ("resources", "Resources: host and path", |case| lookups(case, Subject::Resources)),
         ("threads", "Two threads", threads),
         ("latency", "Latency below full load", latency),
         ("instructions", "Instructions", instructions),
+        ("recorded", "Instructions that the repository keeps", recorded),
         ("start", "Start", start),
         ("force", "One more block", force),
         ("bulk", "A list replaced as a whole", bulk),
@@ -31,10 +34,19 @@ pub(super) fn all(record: &Record) -> String {
         let Some(case) = record.cases.get(name) else { continue };
         let rounds = case.figures.iter().map(|figure| figure.rounds.len()).max().unwrap_or(0);
         let [before, after] = case.load;
-        let length =
-            if case.round_s > 0.0 { format!(" of {} s", number(case.round_s)) } else { String::new() };
+        let length = if case.turn_s > 0.0 {
+            format!(" with turns of {} s", number(case.turn_s))
+        } else {
+            String::new()
+        };
+        let calm = match case.calm_rounds() {
+            (_, 0) => String::new(),
+            (calm, all) => {
+                format!("; {:.0} % of the comparisons were calm", 100.0 * calm as f64 / all as f64)
+            }
+        };
         text.push_str(&format!(
-            "\n### {title}\n\nOn {} UTC, {rounds} rounds{length}; load average {before} before and {after} after.\n{}",
+            "\n### {title}\n\nOn {} UTC, {rounds} rounds{length}; load average {before} before and {after} after{calm}.\n{}",
             case.at,
             section(case)
         ));
@@ -44,86 +56,95 @@ pub(super) fn all(record: &Record) -> String {
 
 fn lookups(case: &Case, subject: Subject) -> String {
     let sizes = case.sizes();
-    let at = |who, entries, what| At { who, entries, threads: 1, what };
     let heads = |first: &str| std::iter::once(first.to_owned()).chain(sizes.iter().map(|&n| size(n)));
+    // One cell for each size.
+    let row = |table: &mut Table, name: &str, what: &str, who, cell: &dyn Fn(At<'_>) -> Option<String>| {
+        let cells = sizes.iter().map(|&entries| cell(At { who, entries, threads: 1, what }));
+        table.row(name, cells.collect());
+    };
     let mut text = String::new();
     for what in ["miss", "hit", "skewed"] {
         let mut table = Table::new(heads("us"));
+        let all = |at: At<'_>| case.estimate(at, Metric::CpuUs).map(cell);
+        let added = |at: At<'_>| Estimate::of(&case.added_us(at)).map(cell);
+        let agent = |at: At<'_>| Estimate::of(&case.agent_us(at)).map(cell);
+        let price = |at: At<'_>| Estimate::of(&case.price_us(at)).map(cell);
         for who in Contender::ALL {
-            let cells = sizes.iter().map(|&entries| {
-                let at = at(who, entries, what);
-                match who {
-                    Contender::None => case.spread(at, Metric::CpuUs).map(cell),
-                    _ => case.added(at, Metric::CpuUs).map(cell),
+            match who {
+                Contender::None => row(&mut table, "no filter, in all", what, who, &all),
+                Contender::Spoe => {
+                    row(&mut table, "SPOE in HAProxy", what, who, &added);
+                    row(&mut table, "the SPOE agent", what, who, &agent);
+                    row(&mut table, "SPOE, both", what, who, &price);
                 }
-            });
-            let name = if who == Contender::None { "no filter, in all" } else { who.name(subject) };
-            table.row(name, cells.collect());
+                _ => row(&mut table, who.name(subject), what, who, &added),
+            }
         }
-        let agent =
-            sizes.iter().map(|&n| case.spread(at(Contender::Spoe, n, what), Metric::AgentCpuUs).map(cell));
-        table.row("(the agent itself)", agent.collect());
-        text.push_str(
-            &table.under(&format!("Added processor time of HAProxy for a request, {what}, by listed keys:")),
-        );
+        text.push_str(&table.under(&format!("Added processor time for a request, {what}, by listed keys; with 0 the question is asked of an empty list:")));
         let mut table = Table::new(heads("part"));
+        let all = |at: At<'_>| case.estimate(at, Metric::PerSecond).map(cell);
+        let part = |at: At<'_>| Estimate::of(&case.throughput_part(at)).map(cell);
         for who in Contender::ALL {
-            let none = |at: At<'_>| case.spread(at, Metric::PerSecond).map(|spread| number(spread.median));
-            let cells = sizes.iter().map(|&entries| {
-                let at = at(who, entries, what);
-                match who {
-                    Contender::None => none(at),
-                    _ => case.part(at, Metric::PerSecond, at.of(Contender::None)).map(cell),
-                }
-            });
-            let name =
-                if who == Contender::None { "no filter, requests a second" } else { who.name(subject) };
-            table.row(name, cells.collect());
+            match who {
+                Contender::None => row(&mut table, "no filter, requests a second", what, who, &all),
+                _ => row(&mut table, who.name(subject), what, who, &part),
+            }
         }
         text.push_str(&table.under(&format!("Throughput in parts of no filter, {what}:")));
     }
     let mut table = Table::new(heads("bytes"));
-    for who in Contender::ALL {
-        let cells = sizes.iter().map(|&entries| bytes_a_key(case, who, entries).map(number));
-        if !matches!(who, Contender::None | Contender::Spoe) {
-            table.row(who.name(subject), cells.collect());
-        }
+    for who in Contender::ALL.into_iter().filter(|who| who.is_filter() && *who != Contender::Spoe) {
+        let bytes = |at: At<'_>| bytes_a_key(case, who, at.entries).map(number);
+        row(&mut table, who.name(subject), "", who, &bytes);
     }
     text + &table.under("Memory of HAProxy for each key, against the same with an empty list (the agent's keys are in the agent):")
 }
 
 /// What one key takes, in memory that HAProxy alone has.
 pub(super) fn bytes_a_key(case: &Case, who: Contender, entries: usize) -> Option<f64> {
-    let bytes = |entries| case.spread(At { who, entries, threads: 1, what: "" }, Metric::PrivateBytes);
-    let (full, empty) = (bytes(entries)?.median, bytes(0)?.median);
+    let bytes = |entries| case.estimate(At { who, entries, threads: 1, what: "" }, Metric::PrivateBytes);
+    let (full, empty) = (bytes(entries)?.value, bytes(0)?.value);
     (entries > 0).then(|| (full - empty) / entries as f64)
 }
 
 fn threads(case: &Case) -> String {
     let mut text = String::new();
     for entries in case.sizes() {
-        let mut table = Table::new(["us", "one thread", "two threads", "two in parts of one"]);
-        for what in ["miss", "hit", "hot"] {
-            for who in Contender::ALL {
-                let [one, two] = [1, 2].map(|threads| At { who, entries, threads, what });
-                let times = [one, two].map(|at| case.spread(at, Metric::CpuUs).map(cell));
-                let part = case.part(two, Metric::CpuUs, one).map(cell);
-                let [one, two] = times;
-                table.row(&format!("{}, {what}", who.name(Subject::Addresses)), vec![one, two, part]);
+        let at = |who, threads, what| At { who, entries, threads, what };
+        let mut table = Table::new(["us", "one thread", "two threads", "growth in parts of no filter's"]);
+        let mut memory = Table::new(["", "bytes"]);
+        for who in Contender::ALL {
+            for what in ["miss", "hit", "hot"] {
+                let [one, two] = [1, 2].map(|threads| at(who, threads, what));
+                let (cells, name) = if who == Contender::None {
+                    let all = |at| case.estimate(at, Metric::CpuUs).map(cell);
+                    (vec![all(one), all(two), None], format!("no filter, in all, {what}"))
+                } else {
+                    let added = |at| Estimate::of(&case.added_us(at)).map(cell);
+                    let parts = [two, one].map(|at| case.cpu_part(at));
+                    let growth = Estimate::from([&parts[0], &parts[1]], |[two, one]| two / one);
+                    let name = format!("{}, {what}", who.name(Subject::Addresses));
+                    (vec![added(one), added(two), growth.map(cell)], name)
+                };
+                table.row(&name, cells);
             }
+            let [one, two] = [1, 2].map(|threads| case.estimate(at(who, threads, ""), Metric::PrivateBytes));
+            let copy = two.zip(one).map(|(two, one)| number((two.value - one.value) / entries as f64));
+            memory.row(who.name(Subject::Addresses), vec![copy]);
         }
         text.push_str(&table.under(&format!(
-            "Processor time of HAProxy for a request, {} addresses; \"hot\" is one listed client that all threads are \
+            "Added processor time for a request, {} addresses; \"hot\" is one listed client that all threads are \
              asked for. HAProxy and a client with two threads share both cores, so throughput says nothing here:",
             size(entries)
         )));
+        text.push_str(&memory.under("Memory that the second thread adds, for each key:"));
     }
     text
 }
 
 /// The three latencies in which users are interested.
 fn latencies(case: &Case, at: At<'_>) -> Vec<Option<String>> {
-    [Metric::P50Us, Metric::P99Us, Metric::P999Us].map(|metric| case.spread(at, metric).map(cell)).into()
+    [Metric::P50Us, Metric::P99Us, Metric::P999Us].map(|metric| case.estimate(at, metric).map(cell)).into()
 }
 
 fn latency(case: &Case) -> String {
@@ -149,23 +170,35 @@ fn instructions(case: &Case) -> String {
         for who in Contender::ALL {
             let cells = ["miss", "hit"].map(|what| {
                 let at = At { who, entries, threads: 1, what };
-                let spread = if who == Contender::None {
-                    case.spread(at, Metric::Instructions)
+                if who == Contender::None {
+                    case.estimate(at, Metric::Instructions).map(cell)
                 } else {
-                    case.added(at, Metric::Instructions)
-                };
-                spread.map(|spread| number(spread.median))
+                    case.added_instructions(at).map(number)
+                }
             });
             let name =
                 if who == Contender::None { "no filter, in all" } else { who.name(Subject::Addresses) };
             table.row(name, cells.into());
         }
         text.push_str(&table.under(&format!(
-            "Added instructions for a request, {} addresses, in HAProxy's `process_stream` (callgrind):",
+            "Added instructions for a request, {} addresses, in HAProxy's work on streams and applets (callgrind), without \
+             system calls and without the SPOE agent:",
             size(entries)
         )));
     }
     text
+}
+
+fn recorded(case: &Case) -> String {
+    let at = At { who: Contender::Edge, entries: 0, threads: 1, what: "recorded" };
+    let changes = case.rounds(at, Metric::ChangePercent);
+    let most = changes.iter().fold(0.0f64, |most, change| most.max(change.abs()));
+    format!(
+        "\n{} cases of `make bench-instructions`, which fails where one is more than 5 % off what is recorded: at most \
+         {} % off.\n",
+        changes.len(),
+        number(most)
+    )
 }
 
 fn start(case: &Case) -> String {
@@ -183,9 +216,9 @@ fn start(case: &Case) -> String {
         for (who, what, name) in rows {
             let at = At { who, entries, threads: 2, what };
             let peak =
-                case.spread(at, Metric::PeakBytes).map(|spread| number(spread.median / f64::from(1 << 20)));
+                case.estimate(at, Metric::PeakBytes).map(|peak| number(peak.value / f64::from(1 << 20)));
             let [wall, cpu] =
-                [Metric::WallMs, Metric::StartCpuMs].map(|metric| case.spread(at, metric).map(cell));
+                [Metric::WallMs, Metric::StartCpuMs].map(|metric| case.estimate(at, metric).map(cell));
             table.row(name, vec![wall, cpu, peak]);
         }
         text.push_str(&table.under(&format!("{} addresses in random order:", size(entries))));
@@ -205,7 +238,7 @@ fn force(case: &Case) -> String {
         let mut table = Table::new(["", "ms"]);
         for (who, what, name) in rows {
             let at = At { who, entries, threads: 1, what };
-            table.row(name, vec![case.spread(at, Metric::InForceMs).map(cell)]);
+            table.row(name, vec![case.estimate(at, Metric::InForceMs).map(cell)]);
         }
         let title = "From the order to the first request that is refused, beside";
         text.push_str(&table.under(&format!("{title} {} addresses:", size(entries))));
@@ -220,8 +253,8 @@ fn bulk(case: &Case) -> String {
         for who in [Contender::OwnList, Contender::OwnMap, Contender::Edge] {
             for what in ["idle", "idle, client busy", "replacing"] {
                 let at = At { who, entries, threads: 1, what };
-                let took = case.spread(at, Metric::ReplacedMs).map(cell);
-                let errors = case.spread(at, Metric::Errors).map(|spread| number(spread.most));
+                let took = case.estimate(at, Metric::ReplacedMs).map(cell);
+                let errors = case.most(at, Metric::Errors).map(number);
                 let cells = [took, errors].into_iter().chain(latencies(case, at)).collect();
                 table.row(&format!("{}, {what}", who.name(Subject::Addresses)), cells);
             }
@@ -240,18 +273,16 @@ fn bulk(case: &Case) -> String {
 fn learning(case: &Case) -> String {
     let mut table = Table::new(["us", "plain response", "response that teaches", "cost of learning"]);
     let rows = [
-        (Contender::None, "", "no filter"),
-        (Contender::LuaMap, "", "Lua, `core.set_map`"),
-        (Contender::Edge, "", "Edge Filter"),
-        (Contender::Edge, ", kept", "Edge Filter with a state directory"),
+        (Contender::None, "teach", "no filter"),
+        (Contender::LuaMap, "teach", "Lua, `core.set_map`"),
+        (Contender::Edge, "teach", "Edge Filter"),
+        (Contender::Edge, "teach, kept", "Edge Filter with a state directory"),
     ];
-    for (who, kept, name) in rows {
-        let (plain, teach) = (format!("plain{kept}"), format!("teach{kept}"));
-        let at = |what| At { who, entries: 0, threads: 1, what };
-        let (plain, teach) = (at(plain.as_str()), at(teach.as_str()));
-        let cost = case.difference(teach, Metric::CpuUs, plain).map(cell);
-        let [plain, teach] = [plain, teach].map(|at| case.spread(at, Metric::CpuUs).map(cell));
-        table.row(name, vec![plain, teach, cost]);
+    for (who, what, name) in rows {
+        let at = At { who, entries: 0, threads: 1, what };
+        let [plain, teach] =
+            [Metric::CpuBesideUs, Metric::CpuUs].map(|metric| case.estimate(at, metric).map(cell));
+        table.row(name, vec![plain, teach, Estimate::of(&case.added_us(at)).map(cell)]);
     }
     table.under(
         "Processor time of HAProxy for a request that goes to a backend, each for another resource; every response of the \

@@ -1,6 +1,6 @@
 //! Tables of Markdown, and figures as text.
 
-use crate::figures::Spread;
+use crate::estimate::Estimate;
 
 /// Rows of cells, the first one the head.
 pub(super) struct Table(Vec<Vec<String>>);
@@ -43,10 +43,14 @@ pub(super) fn number(value: f64) -> String {
     if text.trim_start_matches('-').parse() == Ok(0.0) { "0".to_owned() } else { text }
 }
 
-/// Median, and in parentheses the least and the most.
-pub(super) fn cell(spread: Spread) -> String {
-    let Spread { median, least, most } = spread;
-    format!("{} ({} to {})", number(median), number(least), number(most))
+/// A figure, and its interval in parentheses where it has one.
+pub(super) fn cell(estimate: Estimate) -> String {
+    let Estimate { value, low, high } = estimate;
+    if low == high {
+        number(value)
+    } else {
+        format!("{} ({} to {})", number(value), number(low), number(high))
+    }
 }
 
 /// A number of keys: 1k, 5M.
@@ -66,6 +70,12 @@ mod tests {
     fn numbers_have_three_digits() {
         assert_eq!([0.0123, -0.0001, 1.234, 56.78, 910.1].map(number), ["0.012", "0", "1.23", "56.8", "910"]);
         assert_eq!([0, 12, 100_000, 5_000_000].map(size), ["0", "12", "100k", "5M"]);
+    }
+
+    #[test]
+    fn a_figure_of_one_round_has_no_interval() {
+        assert_eq!(cell(Estimate { value: 2.0, low: 1.0, high: 4.0 }), "2.00 (1.00 to 4.00)");
+        assert_eq!(cell(Estimate { value: 2.0, low: 2.0, high: 2.0 }), "2.00");
     }
 
     #[test]
