@@ -70,6 +70,11 @@ impl Cells {
         cell.fetch_or(PROBED, Ordering::Relaxed) & PROBED == 0
     }
 
+    /// What the cell of this slot is, for whoever will change it: it is in the cache then.
+    pub(crate) fn load(&self, slot: u32) -> u64 {
+        self.get(slot).map_or(0, |cell| cell.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn add_hits(&self, slot: u32, hits: u64) {
         if let Some(cell) = self.get(slot) {
             cell.fetch_add(hits << HITS_SHIFT, Ordering::Relaxed);

@@ -52,7 +52,7 @@ impl Reader<'_> {
         let addr = addr.to_canonical();
         let filter = self.filter;
         let (snapshot, _) = self.parts();
-        let blocking = snapshot.blocking(addr, now_s);
+        let blocking = snapshot.blocking(addr, now_s).map(|ruling| ruling.entry(addr));
         let allowing = snapshot.allow.longest_match(addr, now_s);
         let mut rules = Vec::new();
         for (list, deciding) in [(List::Allow, allowing), (List::Block, blocking)] {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 
+use crate::address::Ruling;
 use crate::resource::{Found, Known, Query, ResourceRule};
 use crate::snapshot::LEARNED;
 use crate::tally::{Table, Tally};
 use crate::{
-    Action, AddressEntry, Filter, List, Request, Rule, Scratch, Snapshot, Verdict, canonical_host,
-    canonical_path, split_base,
+    Action, Filter, List, Request, Rule, Scratch, Snapshot, Verdict, canonical_host, canonical_path,
+    split_base,
 };
 
 /// Lookups for one thread: its view of the snapshot, its buffers, its counts.
@@ -39,10 +40,11 @@ struct Hit {
     source: u8,
 }
 
-impl From<&AddressEntry> for Hit {
-    fn from(entry: &AddressEntry) -> Self {
-        let AddressEntry { net: _, action, expires_at_s, slot, source } = *entry;
-        Self { action, expires_at_s, slot, source }
+impl From<Ruling> for Hit {
+    #[inline]
+    fn from(ruling: Ruling) -> Self {
+        let Ruling { expires_at_s, slot, source, .. } = ruling;
+        Self { action: ruling.action(), expires_at_s, slot, source }
     }
 }
 
@@ -55,6 +57,7 @@ impl From<&ResourceRule> for Hit {
 
 impl Hit {
     /// Count it; a request that is let through near the end of a learned rule passes.
+    #[inline]
     fn verdict(&self, table: Table, snapshot: &Snapshot, tally: &Tally, now_s: u32) -> Verdict {
         if self.source == LEARNED && snapshot.cells.take_probe(self.slot, self.expires_at_s, now_s) {
             tally.count_half_open();
@@ -86,7 +89,7 @@ impl<'f> Reader<'f> {
         self.tally.count_lookup(Table::Address);
         match snapshot.blocking(addr.to_canonical(), now_s) {
             None => Verdict::Pass,
-            Some(entry) => Hit::from(&entry).verdict(Table::Address, snapshot, &self.tally, now_s),
+            Some(ruling) => Hit::from(ruling).verdict(Table::Address, snapshot, &self.tally, now_s),
         }
     }
 
@@ -119,12 +122,12 @@ impl<'f> Reader<'f> {
     /// observed client is still held against the resources. Allocates for the rule that it answers with.
     pub fn check(&mut self, request: &Request<'_>, now_s: u32) -> Decision {
         let mut decision = Decision { verdict: Verdict::Pass, rule: None };
-        if let Some(addr) = request.client {
+        if let Some(addr) = request.client.map(|addr| addr.to_canonical()) {
             let snapshot = self.snapshot.load();
             self.tally.count_lookup(Table::Address);
-            if let Some(entry) = snapshot.blocking(addr.to_canonical(), now_s) {
-                decision.verdict = Hit::from(&entry).verdict(Table::Address, snapshot, &self.tally, now_s);
-                decision.rule = Some(snapshot.address_rule(List::Block, &entry));
+            if let Some(ruling) = snapshot.blocking(addr, now_s) {
+                decision.verdict = Hit::from(ruling).verdict(Table::Address, snapshot, &self.tally, now_s);
+                decision.rule = Some(snapshot.address_rule(List::Block, &ruling.entry(addr)));
             }
         }
         if decision.verdict.refuses() {

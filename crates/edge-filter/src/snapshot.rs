@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
+use crate::address::Ruling;
 use crate::cells::Cells;
 use crate::hash::{HashTable, Hashed};
 use crate::resource::{ResourceRule, ResourceRules, ResourceTable};
@@ -172,14 +173,14 @@ impl Snapshot {
     /// refuses stays refused, whatever was learned. The allow list is asked only about those that the block list
     /// holds: most clients are on neither.
     #[inline]
-    pub(crate) fn blocking(&self, addr: IpAddr, now_s: u32) -> Option<AddressEntry> {
-        let block = self.block.longest_match(addr, now_s)?;
-        if self.allow.longest_match(addr, now_s).is_some() {
+    pub(crate) fn blocking(&self, addr: IpAddr, now_s: u32) -> Option<Ruling> {
+        let block = self.block.longest(addr, now_s)?;
+        if self.allow.longest(addr, now_s).is_some() {
             return None;
         }
         if block.source == LEARNED
             && let Some(listed) = self.block.longest_listed(addr, now_s)
-            && listed.action.refuses()
+            && listed.action().refuses()
         {
             return Some(listed);
         }

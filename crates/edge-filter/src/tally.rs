@@ -1,7 +1,9 @@
 //! Counting without a cache line that threads fight over.
 //!
 //! Each [`crate::Reader`] has a tally that only it writes. Hits of a rule are gathered there and handed to the
-//! rule's shared cell in bulk, so a rule that all threads hit at once costs each of them a line of its own.
+//! rule's shared cell in bulk, so a rule that all threads hit at once costs each of them a line of its own. Cells of
+//! several rules are handed their hits at once: where rules are many each of them is a cache miss, and all of these
+//! are waited for at the same time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,10 +13,13 @@ use crate::Verdict;
 use crate::cells::Cells;
 
 /// Rules whose hits a tally gathers at a time; chosen by the low bits of the slot.
-const GATHERED: usize = 64;
+const GATHERED: usize = 1024;
 
 /// Hits gathered before they are handed on.
 const BULK: u64 = 1 << 12;
+
+/// Rules whose hits are handed on at once.
+const LEAVING: usize = 8;
 
 /// What a lookup was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,9 @@ struct Counts {
     half_open: Counter,
     /// Slot in the upper half, hits in the lower; no hits, no slot.
     gathered: [AtomicU64; GATHERED],
+    /// The same of rules that had to give way; how often one did.
+    leaving: [AtomicU64; LEAVING],
+    left: Counter,
 }
 
 impl Tally {
@@ -76,6 +84,8 @@ impl Tally {
             verdicts: Default::default(),
             half_open: Counter::default(),
             gathered: [const { AtomicU64::new(0) }; GATHERED],
+            leaving: [const { AtomicU64::new(0) }; LEAVING],
+            left: Counter::default(),
         }))
     }
 
@@ -101,22 +111,40 @@ impl Tally {
     }
 
     /// Count a hit of the rule in this slot.
+    #[inline]
     pub(crate) fn count_hit(&self, slot: u32, cells: &Cells) {
         let place = &self.0.gathered[slot as usize % GATHERED];
         let gathered = place.load(Ordering::Relaxed);
-        let (other, hits) = ((gathered >> 32) as u32, gathered & u64::from(u32::MAX));
-        if hits > 0 && (other != slot || hits >= BULK) {
-            cells.add_hits(other, hits);
-            place.store(u64::from(slot) << 32 | 1, Ordering::Relaxed);
+        if slot_of(gathered) == slot && hits_of(gathered) < BULK {
+            place.store(gathered + 1, Ordering::Relaxed);
         } else {
-            place.store(u64::from(slot) << 32 | (hits + 1), Ordering::Relaxed);
+            self.leave(gathered, cells);
+            place.store(u64::from(slot) << 32 | 1, Ordering::Relaxed);
+        }
+    }
+
+    fn leave(&self, gathered: u64, cells: &Cells) {
+        let at = self.0.left.get() as usize % LEAVING;
+        self.0.leaving[at].store(gathered, Ordering::Relaxed);
+        self.0.left.add(1);
+        if at == LEAVING - 1 {
+            // An addition waits for its cell, and what follows for the addition. A plain load does not.
+            let load = |leaving: &AtomicU64| cells.load(slot_of(leaving.load(Ordering::Relaxed)));
+            std::hint::black_box(self.0.leaving.iter().map(load).fold(0, |all, state| all | state));
+            for leaving in &self.0.leaving {
+                let gathered = leaving.load(Ordering::Relaxed);
+                cells.add_hits(slot_of(gathered), hits_of(gathered));
+                leaving.store(0, Ordering::Relaxed);
+            }
         }
     }
 
     /// Hits of this rule that are not in its cell yet.
     pub(crate) fn gathered_hits(&self, slot: u32) -> u64 {
-        let gathered = self.0.gathered[slot as usize % GATHERED].load(Ordering::Relaxed);
-        if (gathered >> 32) as u32 == slot { gathered & u64::from(u32::MAX) } else { 0 }
+        let Counts { gathered, leaving, .. } = &*self.0;
+        let places = std::iter::once(&gathered[slot as usize % GATHERED]).chain(leaving);
+        let gathered = places.map(|place| place.load(Ordering::Relaxed));
+        gathered.filter(|gathered| slot_of(*gathered) == slot).map(hits_of).sum()
     }
 
     pub(crate) fn half_open(&self) -> u64 {
@@ -135,6 +163,16 @@ impl Tally {
     }
 }
 
+#[inline]
+fn slot_of(gathered: u64) -> u32 {
+    (gathered >> 32) as u32
+}
+
+#[inline]
+fn hits_of(gathered: u64) -> u64 {
+    gathered & u64::from(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,13 +180,20 @@ mod tests {
     #[test]
     fn no_hit_is_lost_between_the_tally_and_the_cell() {
         let (tally, mut cells) = (Tally::new(), Cells::default());
-        cells.reserve(200);
-        for i in 0..30_000u32 {
-            // Slots 1 and 65 share a place, 2 has one to itself.
-            tally.count_hit([1, 65, 2, 2][i as usize % 4], &cells);
+        let slots = GATHERED as u32;
+        cells.reserve(20 * slots);
+        // The first two share a place, the third has one to itself; of the others each makes the one before it leave.
+        let others = (2..20).map(|n| n * slots + 3);
+        for i in 0..30_000usize {
+            tally.count_hit([1, slots + 1, 2, 2][i % 4], &cells);
+            if i % 1000 == 0 {
+                others.clone().for_each(|slot| tally.count_hit(slot, &cells));
+            }
         }
         let hits = |slot| cells.hits(slot, tally.gathered_hits(slot));
-        assert_eq!((hits(1), hits(65), hits(2)), (7_500, 7_500, 15_000));
+        assert_eq!((hits(1), hits(slots + 1), hits(2)), (7_500, 7_500, 15_000));
+        assert!(others.clone().all(|slot| hits(slot) == 30));
         assert!(cells.hits(2, 0) > 0, "a hot rule is handed on too");
+        assert!(others.clone().any(|slot| tally.gathered_hits(slot) > 0) && cells.hits(2 * slots + 3, 0) > 0);
     }
 }

@@ -10,6 +10,6 @@ mod table;
 
 pub(crate) use arrivals::Arrivals;
 pub use net::{ClientNet, InvalidNet};
-pub(crate) use packed::Tenure;
+pub(crate) use packed::{Ruling, Tenure};
 pub(crate) use remains::Remains as AddressRemains;
 pub use table::{AddressEntry, AddressTable};

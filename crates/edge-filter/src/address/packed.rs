@@ -1,5 +1,8 @@
 //! What the tables keep of a rule.
 
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+
 use ahash::RandomState;
 
 use super::AddressEntry;
@@ -7,16 +10,53 @@ use crate::hash::Hashed;
 use crate::trie::{Entry, Key};
 use crate::{Action, ClientNet};
 
+/// What is held of a network beside its bits: 12 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ruling {
+    pub(crate) expires_at_s: u32,
+    pub(crate) slot: u32,
+    action: i16,
+    pub(crate) source: u8,
+    /// One more than the prefix length: then an `Option` takes no more room.
+    prefix_end: NonZeroU8,
+}
+
+impl Ruling {
+    /// What is done.
+    #[inline]
+    pub(crate) fn action(&self) -> Action {
+        Action::from_code(self.action)
+    }
+
+    #[inline]
+    fn prefix_len(&self) -> u8 {
+        self.prefix_end.get() - 1
+    }
+
+    /// The same with its network, which holds this canonical address.
+    pub(crate) fn entry(&self, addr: IpAddr) -> AddressEntry {
+        let prefix_len = self.prefix_len();
+        self.entry_of(match addr {
+            IpAddr::V4(v4) => ClientNet::V4(v4.to_bits().prefix(prefix_len), prefix_len),
+            IpAddr::V6(v6) => ClientNet::V6(v6.to_bits().prefix(prefix_len), prefix_len),
+        })
+    }
+
+    fn entry_of(&self, net: ClientNet) -> AddressEntry {
+        let Self { expires_at_s, slot, action: _, source, prefix_end: _ } = *self;
+        AddressEntry { net, action: self.action(), expires_at_s, slot, source }
+    }
+}
+
 /// An [`AddressEntry`] in 16 bytes (IPv4), 24 (IPv6 up to /64) or 32.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed<K> {
     bits: K,
-    expires_at_s: u32,
-    slot: u32,
-    action: i16,
-    source: u8,
-    prefix_len: u8,
+    ruling: Ruling,
 }
+
+// The arrays of the hash table are made of such.
+const _: () = assert!(size_of::<Option<Packed<u32>>>() == 16);
 
 /// What a rule has only once it is taken in.
 #[derive(Clone, Copy, Debug)]
@@ -28,29 +68,23 @@ pub(crate) struct Tenure {
 impl<K: Key> Packed<K> {
     pub(super) fn new(bits: K, prefix_len: u8, entry: &AddressEntry) -> Self {
         let AddressEntry { net: _, action, expires_at_s, slot, source } = *entry;
-        Self { bits, expires_at_s, slot, action: action.verdict().code(), source, prefix_len }
+        let prefix_end = NonZeroU8::MIN.saturating_add(prefix_len);
+        let ruling = Ruling { expires_at_s, slot, action: action.verdict().code(), source, prefix_end };
+        Self { bits, ruling }
     }
 
-    #[inline]
     pub(super) fn unpack(&self, net: fn(K, u8) -> ClientNet) -> AddressEntry {
-        AddressEntry {
-            net: net(self.bits, self.prefix_len),
-            action: Action::from_code(self.action),
-            expires_at_s: self.expires_at_s,
-            slot: self.slot,
-            source: self.source,
-        }
+        self.ruling.entry_of(net(self.bits, self.ruling.prefix_len()))
     }
 
     /// The same with its slot and its source.
     pub(super) fn held_as(self, Tenure { slot, source }: Tenure) -> Self {
-        Self { slot, source, ..self }
+        Self { ruling: Ruling { slot, source, ..self.ruling }, ..self }
     }
 
-    /// Whether its expiry and source are wanted.
     #[inline]
-    pub(super) fn is(&self, wanted: impl Fn(u32, u8) -> bool) -> bool {
-        wanted(self.expires_at_s, self.source)
+    pub(super) fn ruling(&self) -> &Ruling {
+        &self.ruling
     }
 }
 
@@ -64,7 +98,7 @@ impl<K: Key> Entry for Packed<K> {
 
     #[inline]
     fn prefix_len(&self) -> u8 {
-        self.prefix_len
+        self.ruling.prefix_len()
     }
 }
 

@@ -6,7 +6,7 @@ use ahash::RandomState;
 
 use super::arrivals::Arrivals;
 use super::hosts::Hosts;
-use super::packed::{Packed, Tenure};
+use super::packed::{Packed, Ruling, Tenure};
 use super::presence::Presence;
 use crate::snapshot::LEARNED;
 use crate::trie::Trie;
@@ -103,44 +103,47 @@ impl AddressTable {
     /// A dozen dependent loads at most for IPv4, two dozen for IPv6; allocates nothing and cannot panic.
     #[inline]
     pub fn longest_match(&self, addr: IpAddr, now_s: u32) -> Option<AddressEntry> {
-        self.longest(addr, |expires_at_s, _| now_s < expires_at_s)
+        self.longest(addr, now_s).map(|ruling| ruling.entry(addr))
+    }
+
+    /// The same without the network.
+    #[inline]
+    pub(crate) fn longest(&self, addr: IpAddr, now_s: u32) -> Option<Ruling> {
+        self.longest_of(addr, |ruling| now_s < ruling.expires_at_s)
     }
 
     /// The same of those alone that came from a list.
-    pub(crate) fn longest_listed(&self, addr: IpAddr, now_s: u32) -> Option<AddressEntry> {
-        self.longest(addr, |expires_at_s, source| now_s < expires_at_s && source != LEARNED)
+    pub(crate) fn longest_listed(&self, addr: IpAddr, now_s: u32) -> Option<Ruling> {
+        self.longest_of(addr, |ruling| now_s < ruling.expires_at_s && ruling.source != LEARNED)
     }
 
-    /// The longest network that holds `addr` of those whose expiry and source are `wanted`.
+    /// What is held of the longest network that holds `addr`, of those that are `wanted`.
     #[inline]
-    fn longest(&self, addr: IpAddr, wanted: impl Fn(u32, u8) -> bool) -> Option<AddressEntry> {
+    fn longest_of(&self, addr: IpAddr, wanted: impl Fn(&Ruling) -> bool) -> Option<Ruling> {
         match addr {
-            IpAddr::V4(v4) => {
-                let bits = v4.to_bits();
-                if !self.v4_presence.reaches(bits) {
-                    return None;
-                }
-                if let Some(host) = self.v4_hosts.get(bits).filter(|host| host.is(&wanted)) {
-                    return Some(host.unpack(ClientNet::V4));
-                }
-                let net = self.v4_nets.longest_match(bits, |net| net.is(&wanted))?;
-                Some(net.unpack(ClientNet::V4))
+            IpAddr::V4(v4) if self.v4_presence.reaches(v4.to_bits()) => {
+                self.longest_of_v4(v4.to_bits(), wanted)
             }
-            IpAddr::V6(v6) => {
-                let bits = v6.to_bits();
-                if !self.v6_presence.reaches(bits) {
-                    return None;
-                }
-                if let Some(host) = self.v6_hosts.get(bits).filter(|host| host.is(&wanted)) {
-                    return Some(host.unpack(ClientNet::V6));
-                }
-                if let Some(net) = self.v6_long_nets.longest_match(bits, |net| net.is(&wanted)) {
-                    return Some(net.unpack(ClientNet::V6));
-                }
-                let net = self.v6_nets.longest_match(upper(bits), |net| net.is(&wanted))?;
-                Some(net.unpack(short_v6))
+            IpAddr::V6(v6) if self.v6_presence.reaches(v6.to_bits()) => {
+                self.longest_of_v6(v6.to_bits(), wanted)
             }
+            _ => None,
         }
+    }
+
+    fn longest_of_v4(&self, bits: u32, wanted: impl Fn(&Ruling) -> bool) -> Option<Ruling> {
+        let host = self.v4_hosts.get(bits).filter(|host| wanted(host.ruling()));
+        let net = || self.v4_nets.longest_match(bits, |net| wanted(net.ruling()));
+        host.or_else(net).map(|found| *found.ruling())
+    }
+
+    fn longest_of_v6(&self, bits: u128, wanted: impl Fn(&Ruling) -> bool) -> Option<Ruling> {
+        let host = self.v6_hosts.get(bits).filter(|host| wanted(host.ruling()));
+        let long = || self.v6_long_nets.longest_match(bits, |net| wanted(net.ruling()));
+        if let Some(found) = host.or_else(long) {
+            return Some(*found.ruling());
+        }
+        self.v6_nets.longest_match(upper(bits), |net| wanted(net.ruling())).map(|found| *found.ruling())
     }
 
     /// Every network that holds `addr`, longest first, expired ones among them.

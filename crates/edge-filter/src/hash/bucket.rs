@@ -1,112 +1,134 @@
-//! One bucket: tags that fit a cache line, entries in a dense array.
+//! One bucket: a cache line of tags over a dense array of entries.
+
+use std::sync::Arc;
 
 use ahash::RandomState;
 
 use super::{Coming, Hashed};
 
-/// Entries in a bucket at most; tags are kept eight to a word.
-pub(super) const ROOM: usize = 48;
-const WORDS: usize = ROOM / 8;
+const WORDS: usize = 6;
+
+/// Entries in a bucket at most; tags are kept eight to a word, and the last byte is no tag.
+pub(super) const ROOM: usize = WORDS * 8 - 1;
 
 /// Bits that buckets may be told apart by; the lowest eight are the tag.
 const BITS_MAX: u8 = 54;
 
+/// Where the last word keeps how many bits its bucket decides.
+const BITS_SHIFT: u32 = 56;
+
 const LOW_BITS: u64 = u64::MAX / 0xFF;
 const HIGH_BITS: u64 = LOW_BITS << 7;
 
-/// Entries of which the first `bits` bits of the hash are the same.
+/// Entries of which the first [`Bucket::bits`] bits of the hash are the same. Another one may share them.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct Bucket<E> {
-    /// The low byte of each entry's hash, in the entries' order; 0 is none, so the byte 0 is written 1.
+    /// The low byte of each entry's hash, in the entries' order; 0 is none, so the byte 0 is written 1. The last byte
+    /// is the number of bits: what it equals by chance, no entry stands for.
     tags: [u64; WORDS],
-    entries: Box<[E]>,
-    /// How many leading bits of the hash all entries share.
-    pub(super) bits: u8,
+    /// None is missing but while they are moved to another array.
+    entries: Arc<[Option<E>]>,
 }
 
-impl<E> Default for Bucket<E> {
-    fn default() -> Self {
-        Self::of_bits(0)
-    }
-}
-
-impl<E> Bucket<E> {
-    /// An empty one.
-    pub(super) fn of_bits(bits: u8) -> Self {
-        Self { tags: [0; WORDS], entries: Box::default(), bits }
-    }
-}
+// More than a line, and a miss would cost two.
+const _: () = assert!(size_of::<Bucket<u8>>() == 64);
 
 #[inline]
 fn tag(hash: u64) -> u64 {
     (hash & 0xFF).max(1)
 }
 
-/// Where the `same` entry is. Eight tags are compared at once (Hacker's Delight, section 6-1): a set high bit is an equal byte, or one
-/// above an equal byte, which the comparison of keys sorts out. The high bits of all words are gathered in one
-/// number, because a branch on the word that holds the tag would be guessed wrong every other time.
+/// The `same` entry and where it is. Eight tags are compared at once (Hacker's Delight, section 6-1): a set high bit is an
+/// equal byte, or one above an equal byte, which the comparison of keys sorts out. The high bits of all words are
+/// gathered in one number, because a branch on the word that holds the tag would be guessed wrong every other time: the
+/// high bit of byte `b` in word `w` becomes bit `8b + w`.
 #[inline]
-fn position<E>(tags: &[u64; WORDS], entries: &[E], hash: u64, same: impl Fn(&E) -> bool) -> Option<usize> {
+fn find<'e, E>(
+    tags: &[u64; WORDS],
+    entries: &'e [Option<E>],
+    hash: u64,
+    same: impl Fn(&E) -> bool,
+) -> Option<(usize, &'e E)> {
     let wanted = tag(hash) * LOW_BITS;
-    let high_bits = tags.map(|word| {
-        let difference = word ^ wanted;
-        difference.wrapping_sub(LOW_BITS) & !difference & HIGH_BITS
-    });
-    if high_bits.iter().fold(0, |any, word| any | word) == 0 {
-        return None;
-    }
     let mut equal = 0;
-    for (at, word) in high_bits.iter().enumerate() {
-        // Bit 8i + 7 of the word goes to bit 56 + i of the product, and none beside it.
-        equal |= (word >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56 << (8 * at);
+    for (at, word) in tags.iter().enumerate() {
+        let difference = word ^ wanted;
+        equal |= (difference.wrapping_sub(LOW_BITS) & !difference & HIGH_BITS) >> (7 - at);
     }
     while equal != 0 {
-        let at = equal.trailing_zeros() as usize;
-        if entries.get(at).is_some_and(&same) {
-            return Some(at);
+        let bit = equal.trailing_zeros() as usize;
+        let at = bit % 8 * 8 + bit / 8;
+        if let Some(Some(entry)) = entries.get(at)
+            && same(entry)
+        {
+            return Some((at, entry));
         }
         equal &= equal - 1;
     }
     None
 }
 
+impl<E> Bucket<E> {
+    /// An empty one.
+    pub(super) fn of_bits(bits: u8) -> Self {
+        let mut tags = [0; WORDS];
+        tags[WORDS - 1] = u64::from(bits) << BITS_SHIFT;
+        Self { tags, entries: Arc::default() }
+    }
+
+    /// How many leading bits of the hash all entries share.
+    #[inline]
+    pub(super) fn bits(&self) -> u8 {
+        (self.tags[WORDS - 1] >> BITS_SHIFT) as u8
+    }
+
+    fn set_tag(&mut self, at: usize, tag: u64) {
+        if at < ROOM {
+            let (word, shift) = (&mut self.tags[at / 8], at % 8 * 8);
+            *word = *word & !(0xFF << shift) | tag << shift;
+        }
+    }
+}
+
 impl<E: Hashed> Bucket<E> {
-    pub(super) fn entries(&self) -> &[E] {
+    pub(super) fn entries(&self) -> &Arc<[Option<E>]> {
         &self.entries
     }
 
     /// Whether so many entries more may come in. A bucket that no bits are left to split takes any number, but only
-    /// the first [`ROOM`] are found: with random keys that takes 49 equal hashes.
+    /// the first [`ROOM`] are found: with random keys that takes 48 equal hashes.
     pub(super) fn has_room_for(&self, more: usize) -> bool {
-        self.entries.len() + more <= ROOM || self.bits >= BITS_MAX
+        self.entries.len() + more <= ROOM || self.bits() >= BITS_MAX
     }
 
     #[inline]
     pub(super) fn find(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<&E> {
-        self.position(hash, same).and_then(|at| self.entries.get(at))
+        find(&self.tags, &self.entries, hash, same).map(|(_, entry)| entry)
     }
 
-    #[inline]
     fn position(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<usize> {
-        position(&self.tags, &self.entries, hash, same)
+        find(&self.tags, &self.entries, hash, same).map(|(at, _)| at)
     }
 
-    fn set_tag(&mut self, at: usize, tag: u64) {
-        if let Some(word) = self.tags.get_mut(at / 8) {
-            let shift = at % 8 * 8;
-            *word = *word & !(0xFF << shift) | tag << shift;
+    /// The entries, and room for so many more: moved if no other bucket has them too.
+    fn take(&mut self, more: usize) -> Vec<Option<E>> {
+        let mut taken = Vec::with_capacity(self.entries.len() + more);
+        match Arc::get_mut(&mut self.entries) {
+            Some(entries) => taken.extend(entries.iter_mut().map(Option::take)),
+            None => taken.extend_from_slice(&self.entries),
         }
+        taken
     }
 
     /// Add an entry, or put it in the place of the `same` one, which is given back.
     pub(super) fn insert(&mut self, hash: u64, entry: E, same: impl Fn(&E) -> bool) -> Option<E> {
-        if let Some(place) = self.position(hash, same).and_then(|at| self.entries.get_mut(at)) {
-            return Some(std::mem::replace(place, entry));
+        if let Some(at) = self.position(hash, same) {
+            return Arc::make_mut(&mut self.entries).get_mut(at)?.replace(entry);
         }
         self.set_tag(self.entries.len(), tag(hash));
-        let mut entries = Vec::from(std::mem::take(&mut self.entries));
-        entries.reserve_exact(1);
-        entries.push(entry);
+        let mut entries = self.take(1);
+        entries.push(Some(entry));
         self.entries = entries.into();
         None
     }
@@ -119,23 +141,19 @@ impl<E: Hashed> Bucket<E> {
         mut make: impl FnMut(&T, Option<&E>) -> Option<E>,
     ) -> usize {
         let before = self.entries.len();
-        let mut grown = false;
-        let mut entries = Vec::from(std::mem::take(&mut self.entries));
+        let mut entries = self.take(coming.len());
         for (hash, what) in coming {
             // None that comes is there already by another that comes.
-            let place = match before {
+            let other = match before {
                 0 => None,
-                _ => position(&self.tags, &entries, *hash, |other| same(what, other)),
+                _ => find(&self.tags, &entries, *hash, |other| same(what, other)),
             };
-            let Some(entry) = make(what, place.and_then(|at| entries.get(at))) else { continue };
-            match place.and_then(|at| entries.get_mut(at)) {
-                Some(place) => *place = entry,
+            let Some(entry) = make(what, other.map(|(_, other)| other)) else { continue };
+            match other.map(|(at, _)| at).and_then(|at| entries.get_mut(at)) {
+                Some(place) => *place = Some(entry),
                 None => {
-                    if !std::mem::replace(&mut grown, true) {
-                        entries.reserve_exact(coming.len());
-                    }
                     self.set_tag(entries.len(), tag(*hash));
-                    entries.push(entry);
+                    entries.push(Some(entry));
                 }
             }
         }
@@ -146,31 +164,31 @@ impl<E: Hashed> Bucket<E> {
     /// Take the `same` entry out.
     pub(super) fn remove(&mut self, hash: u64, same: impl Fn(&E) -> bool) -> Option<E> {
         let at = self.position(hash, same)?;
-        let mut entries = Vec::from(std::mem::take(&mut self.entries));
+        let mut entries = self.take(0);
         let removed = entries.swap_remove(at);
         let last = entries.len();
         // Beyond the tags all hashes are the same as good as certainly.
-        let moved = self.tags.get(last / 8).map_or(tag(hash), |word| word >> (last % 8 * 8) & 0xFF);
+        let moved = if last < ROOM { self.tags[last / 8] >> (last % 8 * 8) & 0xFF } else { tag(hash) };
         self.set_tag(at, moved);
         self.set_tag(last, 0);
         self.entries = entries.into();
-        Some(removed)
+        removed
     }
 
     /// Two buckets that share one bit more, the entries with a zero there first.
     pub(super) fn split(&self, keys: &RandomState) -> (Self, Self) {
         let mut halves = [Vec::with_capacity(self.entries.len()), Vec::with_capacity(self.entries.len())];
-        for entry in &self.entries {
+        for entry in self.entries.iter().flatten() {
             let hash = entry.hash(keys);
-            let half = hash << self.bits >> (u64::BITS - 1);
+            let half = hash << self.bits() >> (u64::BITS - 1);
             halves[half as usize % 2].push((hash, entry.clone()));
         }
         let [zeros, ones] = halves.map(|half| {
-            let mut bucket = Self::of_bits(self.bits + 1);
+            let mut bucket = Self::of_bits(self.bits() + 1);
             for (at, (hash, _)) in half.iter().enumerate() {
                 bucket.set_tag(at, tag(*hash));
             }
-            bucket.entries = half.into_iter().map(|(_, entry)| entry).collect();
+            bucket.entries = half.into_iter().map(|(_, entry)| Some(entry)).collect();
             bucket
         });
         (zeros, ones)

@@ -1,9 +1,9 @@
-//! A persistent hash table: cloning it is one reference count, and changing a clone copies one bucket and the
+//! A persistent hash table: cloning it is one reference count, and changing a clone copies one leaf and the
 //! directories above it.
 //!
-//! It is extendible hashing (Fagin et al., TODS 1979) on a tree of directories of at most 64 slots. A bucket is
-//! one cache line of tags, in the manner of SwissTable, over a dense array of entries: a key that is not listed costs
-//! that one line, a listed one two. Nothing is ever rehashed as a whole, so no insertion is slow.
+//! It is extendible hashing (Fagin et al., TODS 1979) at the leaves of a trie of directories. A leaf holds its buckets in
+//! place, each of them one cache line of tags, in the manner of SwissTable, over a dense array of entries: a key that is
+//! not listed costs that one line, a listed one two. Nothing is ever rehashed as a whole, so no insertion is slow.
 
 mod bucket;
 mod many;
@@ -11,6 +11,7 @@ mod remains;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::{array, iter};
 
 use ahash::RandomState;
 
@@ -18,8 +19,9 @@ use bucket::Bucket;
 pub(crate) use many::Coming;
 pub(crate) use remains::Remains;
 
-/// Bits of the hash that one directory decides at most.
-const DIRECTORY_BITS: u8 = 6;
+/// Bits of the hash that one directory decides, and one leaf at most.
+const DEGREE_BITS: u8 = 6;
+const DEGREE: usize = 1 << DEGREE_BITS;
 
 /// An entry that knows its hash.
 pub(crate) trait Hashed: Clone {
@@ -27,48 +29,44 @@ pub(crate) trait Hashed: Clone {
     fn hash(&self, keys: &RandomState) -> u64;
 }
 
-/// The slots of one directory: a power of two, 64 at most, doubled when a bucket needs one bit more. A bucket that
-/// decides fewer bits than the directory stands in several of them.
-type Directory<E> = Arc<[Child<E>]>;
-
 /// A set of entries found by hash and by what the caller says is the same key.
 #[derive(Clone, Debug)]
 pub(crate) struct HashTable<E> {
-    root: Directory<E>,
+    root: Node<E>,
     len: usize,
     keys: RandomState,
 }
 
 #[derive(Clone, Debug)]
-enum Child<E> {
-    Bucket(Arc<Bucket<E>>),
-    Directory(Directory<E>),
+enum Node<E> {
+    /// A power of two of buckets, [`DEGREE`] at most, doubled when a bucket needs one bit more. A bucket that decides
+    /// fewer bits than the leaf stands in several places of it.
+    Leaf(Arc<[Bucket<E>]>),
+    Directory(Arc<[Node<E>; DEGREE]>),
 }
 
-/// The slot of `hash` in a directory of `len` slots below `depth` bits.
+// Leaves are many, and so are the nodes that lead to them.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Node<u8>>() == 16);
+
+/// The place of `hash` among `len` below `depth` bits.
 #[inline]
-fn slot(hash: u64, depth: u8, len: usize) -> usize {
-    let bits = (hash << depth >> (u64::BITS - u32::from(DIRECTORY_BITS))) as usize;
-    (bits * len) >> DIRECTORY_BITS
+fn place(hash: u64, depth: u8, len: usize) -> usize {
+    let bits = (hash << depth >> (u64::BITS - u32::from(DEGREE_BITS))) as usize;
+    (bits * len) >> DEGREE_BITS
 }
 
-/// The slots, in a directory of `len` slots below `depth` bits, of the bucket that `hash` leads to and that
-/// decides `bits`.
-fn slots(hash: u64, depth: u8, len: usize, bits: u8) -> Range<usize> {
+/// The places of a bucket that stands at this one of a leaf of `len`, below `depth` bits, and decides `bits`.
+fn places(at: usize, depth: u8, len: usize, bits: u8) -> Range<usize> {
     let width = len >> (bits - depth);
-    let first = slot(hash, depth, len) / width * width;
+    let first = at / width * width;
     first..first + width
-}
-
-/// A directory of two slots, both of them this bucket's.
-fn directory<E>(bucket: &Arc<Bucket<E>>) -> Directory<E> {
-    Arc::new([Child::Bucket(bucket.clone()), Child::Bucket(bucket.clone())])
 }
 
 impl<E: Hashed> HashTable<E> {
     /// An empty table.
     pub(crate) fn new(keys: RandomState) -> Self {
-        Self { root: directory(&Arc::new(Bucket::default())), len: 0, keys }
+        Self { root: Node::Leaf(Arc::new([Bucket::of_bits(0)])), len: 0, keys }
     }
 
     /// Entries held.
@@ -82,18 +80,20 @@ impl<E: Hashed> HashTable<E> {
         &self.keys
     }
 
-    /// The entry with this hash that is the `same`. Four dependent loads up to some 100,000 entries, five at a
-    /// million, of which two miss the cache; allocates nothing and cannot panic.
+    /// The entry with this hash that is the `same`. Three dependent loads up to some 100,000 entries, four at
+    /// a million, of which two miss the cache, one if there is none; allocates nothing and cannot panic.
     #[inline]
     pub(crate) fn find(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<&E> {
-        let mut directory = &self.root;
+        let mut node = &self.root;
         let mut depth = 0;
         loop {
-            match directory.get(slot(hash, depth, directory.len()))? {
-                Child::Bucket(bucket) => return bucket.find(hash, same),
-                Child::Directory(below) => directory = below,
+            match node {
+                Node::Leaf(buckets) => {
+                    return buckets.get(place(hash, depth, buckets.len()))?.find(hash, same);
+                }
+                Node::Directory(nodes) => node = nodes.get(place(hash, depth, DEGREE))?,
             }
-            depth += DIRECTORY_BITS;
+            depth += DEGREE_BITS;
         }
     }
 
@@ -114,47 +114,55 @@ impl<E: Hashed> HashTable<E> {
         removed
     }
 
-    /// All entries, in the order of their hashes. Shares the table as it is now.
+    /// All entries, in the order of their hashes' first bits. Shares the table as it is now.
     pub(crate) fn entries(&self) -> Entries<E> {
-        Entries { path: vec![(Child::Directory(self.root.clone()), 0)] }
+        Entries::of(self.root.clone())
     }
 }
 
-/// Put `bucket` in all of these slots.
-fn fill<E>(directory: &mut [Child<E>], slots: Range<usize>, bucket: Bucket<E>) {
-    let bucket = Arc::new(bucket);
-    for child in directory.iter_mut().take(slots.end).skip(slots.start) {
-        *child = Child::Bucket(bucket.clone());
-    }
-}
-
-/// Split the bucket in these slots, of which there are two at least.
-fn split_bucket<E: Hashed>(directory: &mut [Child<E>], slots: Range<usize>, keys: &RandomState) {
-    let Some(Child::Bucket(bucket)) = directory.get(slots.start) else { return };
-    let middle = slots.start + slots.len() / 2;
-    let (zeros, ones) = bucket.split(keys);
-    fill(directory, slots.start..middle, zeros);
-    fill(directory, middle..slots.end, ones);
-}
-
-/// Change the bucket in these slots, which is copied if snapshots share it.
+/// Change the bucket in these places, whose entries are copied if snapshots share them.
 fn change<E: Hashed, T>(
-    directory: &mut [Child<E>],
-    slots: Range<usize>,
+    buckets: &mut Arc<[Bucket<E>]>,
+    places: Range<usize>,
     change: impl FnOnce(&mut Bucket<E>) -> T,
 ) -> Option<T> {
-    let Some(Child::Bucket(bucket)) = directory.get_mut(slots.start) else { return None };
-    if slots.len() == 1 {
-        return Some(change(Arc::make_mut(bucket)));
-    }
-    let mut changed = Bucket::clone(bucket);
-    let answer = change(&mut changed);
-    fill(directory, slots, changed);
+    let (first, others) = Arc::make_mut(buckets).get_mut(places)?.split_first_mut()?;
+    // Or they would share the entries with the one that is changed.
+    others.fill(Bucket::of_bits(first.bits()));
+    let answer = change(first);
+    others.fill(first.clone());
     Some(answer)
 }
 
+impl<E: Hashed> Node<E> {
+    /// Make a step towards room for more in the bucket of `hash`, in a leaf below `depth` bits: the bucket is split if
+    /// it stands in several places, or else the leaf has twice as many, or a directory of leaves takes its place.
+    fn grow(&mut self, depth: u8, hash: u64, keys: &RandomState) {
+        let Self::Leaf(buckets) = self else { return };
+        let len = buckets.len();
+        // A bucket must not stand in several leaves.
+        let others = if len < DEGREE { 0..0 } else { 0..DEGREE };
+        let divisible = iter::once(place(hash, depth, len)).chain(others).find_map(|at| {
+            let places = places(at, depth, len, buckets.get(at)?.bits());
+            (places.len() > 1).then_some(places)
+        });
+        if let Some(places) = divisible {
+            let Some(here) = Arc::make_mut(buckets).get_mut(places) else { return };
+            let (first, second) = here.split_at_mut(here.len() / 2);
+            let Some((zeros, ones)) = first.first().map(|bucket| bucket.split(keys)) else { return };
+            first.fill(zeros);
+            second.fill(ones);
+        } else if len < DEGREE {
+            *buckets = buckets.iter().flat_map(|bucket| [bucket.clone(), bucket.clone()]).collect();
+        } else {
+            let leaf = |at| Self::Leaf(buckets.get(at).cloned().into_iter().collect());
+            *self = Self::Directory(Arc::new(array::from_fn(leaf)));
+        }
+    }
+}
+
 fn insert<E: Hashed>(
-    directory: &mut Directory<E>,
+    node: &mut Node<E>,
     depth: u8,
     hash: u64,
     entry: E,
@@ -162,44 +170,36 @@ fn insert<E: Hashed>(
     keys: &RandomState,
 ) -> Option<E> {
     loop {
-        let len = directory.len();
-        let at = slot(hash, depth, len);
-        let children = Arc::make_mut(directory);
-        match children.get_mut(at)? {
-            Child::Directory(below) => return insert(below, depth + DIRECTORY_BITS, hash, entry, same, keys),
-            Child::Bucket(bucket) if bucket.has_room_for(1) || bucket.find(hash, same).is_some() => {
-                let slots = slots(hash, depth, len, bucket.bits);
-                return change(children, slots, |bucket| bucket.insert(hash, entry, same))?;
+        match node {
+            Node::Directory(nodes) => {
+                let below = Arc::make_mut(nodes).get_mut(place(hash, depth, DEGREE))?;
+                return insert(below, depth + DEGREE_BITS, hash, entry, same, keys);
             }
-            Child::Bucket(bucket) if len >> (bucket.bits - depth) > 1 => {
-                let slots = slots(hash, depth, len, bucket.bits);
-                split_bucket(children, slots, keys);
-            }
-            Child::Bucket(_) if len < 1 << DIRECTORY_BITS => {
-                *directory = directory.iter().flat_map(|child| [child.clone(), child.clone()]).collect();
-            }
-            child @ Child::Bucket(_) => {
-                if let Child::Bucket(bucket) = child {
-                    *child = Child::Directory(self::directory(bucket));
+            Node::Leaf(buckets) => {
+                let len = buckets.len();
+                let at = place(hash, depth, len);
+                let bucket = buckets.get(at)?;
+                if bucket.has_room_for(1) || bucket.find(hash, same).is_some() {
+                    let places = places(at, depth, len, bucket.bits());
+                    return change(buckets, places, |bucket| bucket.insert(hash, entry, same))?;
                 }
             }
         }
+        node.grow(depth, hash, keys);
     }
 }
 
-fn remove<E: Hashed>(
-    directory: &mut Directory<E>,
-    depth: u8,
-    hash: u64,
-    same: &impl Fn(&E) -> bool,
-) -> Option<E> {
-    let len = directory.len();
-    let children = Arc::make_mut(directory);
-    match children.get_mut(slot(hash, depth, len))? {
-        Child::Directory(below) => remove(below, depth + DIRECTORY_BITS, hash, same),
-        Child::Bucket(bucket) => {
-            let slots = slots(hash, depth, len, bucket.bits);
-            change(children, slots, |bucket| bucket.remove(hash, same))?
+fn remove<E: Hashed>(node: &mut Node<E>, depth: u8, hash: u64, same: &impl Fn(&E) -> bool) -> Option<E> {
+    match node {
+        Node::Directory(nodes) => {
+            let below = Arc::make_mut(nodes).get_mut(place(hash, depth, DEGREE))?;
+            remove(below, depth + DEGREE_BITS, hash, same)
+        }
+        Node::Leaf(buckets) => {
+            let len = buckets.len();
+            let at = place(hash, depth, len);
+            let places = places(at, depth, len, buckets.get(at)?.bits());
+            change(buckets, places, |bucket| bucket.remove(hash, same))?
         }
     }
 }
@@ -207,8 +207,17 @@ fn remove<E: Hashed>(
 /// An iterator that shares the table it walks over.
 #[derive(Debug)]
 pub(crate) struct Entries<E> {
-    /// The way down; of each child the next slot or entry.
-    path: Vec<(Child<E>, usize)>,
+    /// The way down; of each node the next place in it, and how many bits are decided above it.
+    path: Vec<(Node<E>, usize, u8)>,
+    /// The bucket at the end of it, and the next entry there.
+    entries: Arc<[Option<E>]>,
+    next: usize,
+}
+
+impl<E> Entries<E> {
+    fn of(root: Node<E>) -> Self {
+        Self { path: vec![(root, 0, 0)], entries: Arc::default(), next: 0 }
+    }
 }
 
 impl<E: Hashed> Iterator for Entries<E> {
@@ -216,31 +225,28 @@ impl<E: Hashed> Iterator for Entries<E> {
 
     fn next(&mut self) -> Option<E> {
         loop {
-            let level = self.path.len().checked_sub(1)?;
-            let (child, next) = self.path.last_mut()?;
-            match child {
-                Child::Bucket(bucket) => {
-                    if let Some(entry) = bucket.entries().get(*next) {
-                        *next += 1;
-                        return Some(entry.clone());
+            if let Some(entry) = self.entries.get(self.next) {
+                self.next += 1;
+                return entry.clone();
+            }
+            let (node, next, depth) = self.path.last_mut()?;
+            match node {
+                Node::Leaf(buckets) => match buckets.get(*next) {
+                    // A bucket in several places is visited at the first of them.
+                    Some(bucket) => {
+                        *next += buckets.len() >> (bucket.bits() - *depth);
+                        (self.entries, self.next) = (bucket.entries().clone(), 0);
                     }
-                    self.path.pop();
-                }
-                Child::Directory(children) => {
-                    let Some(below) = children.get(*next).cloned() else {
-                        self.path.pop();
-                        continue;
-                    };
-                    // A bucket in several slots is visited at the first of them.
-                    *next += match &below {
-                        Child::Bucket(bucket) => {
-                            let decided = usize::from(bucket.bits) - level * usize::from(DIRECTORY_BITS);
-                            children.len() >> decided
-                        }
-                        Child::Directory(_) => 1,
-                    };
-                    self.path.push((below, 0));
-                }
+                    None => _ = self.path.pop(),
+                },
+                Node::Directory(nodes) => match nodes.get(*next).cloned() {
+                    Some(below) => {
+                        *next += 1;
+                        let depth = *depth + DEGREE_BITS;
+                        self.path.push((below, 0, depth));
+                    }
+                    None => _ = self.path.pop(),
+                },
             }
         }
     }

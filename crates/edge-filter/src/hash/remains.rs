@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Child, HashTable, Hashed};
+use super::{HashTable, Hashed, Node};
 
-/// What is left of tables that nobody reads any more: directories and buckets that other tables do not share.
+/// What is left of tables that nobody reads any more: nodes and entries of buckets that other tables do not share.
 #[derive(Debug)]
-pub(crate) struct Remains<E>(Vec<Child<E>>);
+pub(crate) struct Remains<E>(Vec<Piece<E>>);
+
+#[derive(Debug)]
+enum Piece<E> {
+    Node(Node<E>),
+    Entries(Arc<[Option<E>]>),
+}
 
 impl<E> Default for Remains<E> {
     fn default() -> Self {
@@ -16,22 +22,23 @@ impl<E> Default for Remains<E> {
 
 impl<E: Hashed> Remains<E> {
     pub(crate) fn add(&mut self, table: HashTable<E>) {
-        if Arc::strong_count(&table.root) == 1 {
-            self.0.push(Child::Directory(table.root));
-        }
+        self.0.push(Piece::Node(table.root));
     }
 
-    /// Free one bucket or one directory without what is below it; false if there is none. `keep` sees each entry of
-    /// a bucket before it goes.
+    /// Free the entries of one bucket, or one node without what is below it; false if there is none. `keep` sees each
+    /// entry of a bucket before it goes.
     pub(crate) fn free_one(&mut self, keep: impl FnMut(&E)) -> bool {
+        // What is below is held here too before the node lets go of it.
         match self.0.pop() {
             None => return false,
-            Some(Child::Directory(directory)) if Arc::strong_count(&directory) == 1 => {
-                // What is below is held here too before the directory lets go of it.
-                self.0.extend(directory.iter().cloned());
+            Some(Piece::Node(Node::Directory(nodes))) if Arc::strong_count(&nodes) == 1 => {
+                self.0.extend(nodes.iter().cloned().map(Piece::Node));
             }
-            Some(Child::Bucket(bucket)) if Arc::strong_count(&bucket) == 1 => {
-                bucket.entries().iter().for_each(keep);
+            Some(Piece::Node(Node::Leaf(buckets))) if Arc::strong_count(&buckets) == 1 => {
+                self.0.extend(buckets.iter().map(|bucket| Piece::Entries(bucket.entries().clone())));
+            }
+            Some(Piece::Entries(entries)) if Arc::strong_count(&entries) == 1 => {
+                entries.iter().flatten().for_each(keep);
             }
             Some(_) => {}
         }
