@@ -90,10 +90,14 @@ impl Reader<'_> {
             Some(Found::Undecided(_)) => Verdict::Ask,
             Some(Found::Rule(_, rule)) => rule.action.verdict(),
         };
+        let mut resources: Vec<_> = snapshot.resources.exact(host, path).collect();
+        let exact = resources.len();
+        snapshot.resources.for_each_prefix(host, path, |of| resources.push(of));
+        // Of prefixes the later one has precedence.
+        resources[exact..].reverse();
         let mut rules = Vec::new();
-        snapshot.resources.matching(host, path, |of| {
-            // The later resource has precedence, and in each the earlier rule.
-            for rule in of.rules.iter().rev() {
+        for of in resources {
+            for rule in &of.rules {
                 let part = if rule.expires_at_s <= now_s {
                     Part::Expired
                 } else if rule.conditions.is_some() {
@@ -104,8 +108,7 @@ impl Reader<'_> {
                 let hits = filter.hits(snapshot, rule.slot);
                 rules.push(Explained { rule: snapshot.resource_rule(of, rule), hits, part });
             }
-        });
-        rules.reverse();
+        }
         if found.is_some_and(|found| found.rule().source != LEARNED && found.rule().action.refuses()) {
             // What lists refuse comes before what was learned.
             rules.sort_by_key(|explained| matches!(explained.rule.origin, Origin::Learned(_)));

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::address::Ruling;
-use crate::resource::{Found, Known, Query, ResourceRule};
+use crate::resource::{Found, Known, Query, ResourceRule, canonical_base};
 use crate::snapshot::LEARNED;
 use crate::tally::{Table, Tally};
 use crate::{
     Action, Filter, List, Request, Rule, Scratch, Snapshot, Verdict, canonical_host, canonical_path,
-    split_base,
 };
 
 /// Lookups for one thread: its view of the snapshot, its buffers, its counts.
@@ -102,10 +101,9 @@ impl<'f> Reader<'f> {
         if snapshot.resources.len() == 0 {
             return Verdict::Pass;
         }
-        let (host, path) = split_base(base);
-        let host = canonical_host(host, &mut self.scratch.host);
+        let Scratch { host, path, .. } = &mut self.scratch;
         let parameters = self.filter.settings().parameter_segments;
-        let Ok(path) = canonical_path(path, parameters, &mut self.scratch.path) else { return Verdict::Pass };
+        let Ok((host, path)) = canonical_base(base, parameters, host, path) else { return Verdict::Pass };
         match snapshot.resources.decide(host, path, Known::Resource, now_s) {
             None => Verdict::Pass,
             Some(Found::Undecided(_)) => {

@@ -7,6 +7,39 @@ const BLOCK: usize = 16;
 /// Stands in for what a short text lacks: it may stand anywhere.
 const FILL: u8 = b'a';
 
+/// What is the same in each byte of a word.
+const fn in_each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Where the first of these bytes is: eight at a time (Hacker's Delight, section 6-1).
+#[inline]
+pub(super) fn find(wanted: u8, text: &[u8]) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        // Zero where the byte is the wanted one.
+        let difference = u64::from_le_bytes(*word) ^ in_each(wanted);
+        let found = difference.wrapping_sub(in_each(1)) & !difference & in_each(0x80);
+        if found != 0 {
+            // Bits above the lowest may be wrong.
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|&byte| byte == wanted).map(|at| words.len() * 8 + at)
+}
+
+/// Whether a text of ASCII holds a capital letter. It may say so of one with a byte from `@` to `_` that is none.
+#[inline]
+pub(super) fn has_capital(text: &[u8]) -> bool {
+    // Of letters, the bit for 32 tells capitals from others.
+    let has = |word: u64| word & !(word << 1) & in_each(0x40) != 0;
+    let (words, _) = text.as_chunks::<8>();
+    match text.last_chunk() {
+        Some(last) => words.iter().chain([last]).any(|word| has(u64::from_le_bytes(*word))),
+        None => text.iter().any(|&byte| has(u64::from(byte))),
+    }
+}
+
 #[inline]
 fn are_name_bytes(block: &[u8; BLOCK]) -> bool {
     let is_name_byte = |byte: u8| {
@@ -30,35 +63,44 @@ pub(super) fn is_all_name_bytes(text: &[u8]) -> bool {
     }
 }
 
+/// A byte that may stand in a path: `[A-Za-z0-9./_-]`.
+#[inline]
+fn is_path_byte(byte: u8) -> bool {
+    // From the dash to the nine there are dot, slash and digits.
+    ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'-') < 13) | (byte == b'_')
+}
+
 /// Whether these are bytes that may stand in a path, none of them a slash with a slash or a dot behind it. The last one
 /// is only looked at as what stands behind.
 #[inline]
 fn are_path_bytes(block: &[u8; BLOCK + 1]) -> bool {
     let mut all = true;
     for (&byte, &next) in block.iter().zip(&block[1..]) {
-        // From the dash to the nine there are dot, slash and digits.
-        let is_plain =
-            ((byte | 0x20).wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'-') < 13) | (byte == b'_');
         let may_be_removed = (byte == b'/') & (next.wrapping_sub(b'.') < 2);
-        all &= is_plain & !may_be_removed;
+        all &= is_path_byte(byte) & !may_be_removed;
     }
     all
 }
 
-/// How many bytes at the start of a path are certainly canonical, whatever comes behind them.
+/// How many bytes at the start of a path are certainly canonical, whatever comes behind them; what stands before does
+/// not matter.
 #[inline]
 pub(super) fn certainly_canonical(path: &[u8]) -> usize {
     let Some(last) = path.last_chunk::<{ BLOCK + 1 }>() else {
         return if are_path_bytes(&filled(path)) { path.len() } else { 0 };
     };
     let mut at = 0;
-    while let Some(block) = path[at..].first_chunk::<{ BLOCK + 1 }>() {
+    while let Some(block) = path[at..].first_chunk() {
         if !are_path_bytes(block) {
             return at;
         }
         at += BLOCK;
     }
-    if are_path_bytes(last) { path.len() - 1 } else { at }
+    match are_path_bytes(last) {
+        true if is_path_byte(last[BLOCK]) => path.len(),
+        true => path.len() - 1,
+        false => at,
+    }
 }
 
 #[inline]
@@ -93,8 +135,29 @@ mod tests {
             with_one_odd_byte(odd, |text, at| {
                 assert_eq!(is_all_name_bytes(text), is_name_byte, "{odd} at {at}");
                 let canonical = certainly_canonical(text);
-                assert!(canonical <= at || is_path_byte, "{odd} at {at}: {canonical}");
-                assert!(canonical + 1 >= text.len() || !is_path_byte, "{odd} at {at}: {canonical}");
+                if is_path_byte {
+                    assert_eq!(canonical, text.len(), "{odd} at {at}");
+                } else {
+                    assert!(canonical <= at, "{odd} at {at}: {canonical}");
+                }
+                assert!(has_capital(text) || !odd.is_ascii_uppercase(), "{odd} at {at}");
+                assert!(!has_capital(text) || !is_name_byte || odd == b'_', "{odd} at {at}");
+            });
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_is_found_whatever_stands_around_it() {
+        for around in 0..=u8::MAX {
+            with_one_odd_byte(b'/', |text, at| {
+                let mut text: Vec<u8> =
+                    text.iter().map(|&byte| if byte == b'x' { around } else { byte }).collect();
+                let first = if around == b'/' { 0 } else { at };
+                assert_eq!(find(b'/', &text), Some(first), "{around}");
+                text.resize(at, around);
+                assert_eq!(find(b'/', &text), (around == b'/' && at > 0).then_some(0), "{around}");
+                text.extend_from_slice(b"//");
+                assert_eq!(find(b'/', &text), Some(if around == b'/' { 0 } else { at }), "{around}");
             });
         }
     }

@@ -45,8 +45,7 @@ pub(super) fn class(byte: u8) -> Class {
     CLASSES[usize::from(byte)]
 }
 
-/// How many bytes at the start of `raw` may stand as they are, whatever comes before and after. Of a path: what
-/// `blocks` did not recognise.
+/// How many bytes at the start of `raw` may stand as they are, whatever comes before and after.
 #[inline]
 pub(super) fn plain_bytes(raw: &[u8]) -> usize {
     raw.iter().position(|&byte| class(byte) != Class::Plain).unwrap_or(raw.len())
@@ -107,6 +106,15 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Writes the plain bytes at the start of `raw` and returns how many they are.
+    pub(super) fn push_plain(&mut self, raw: &[u8]) -> Result<usize, TooLong> {
+        let plain = &raw[..plain_bytes(raw)];
+        let end = self.len + plain.len();
+        self.bytes.get_mut(self.len..end).ok_or(TooLong)?.copy_from_slice(plain);
+        self.len = end;
+        Ok(plain.len())
+    }
+
     fn push_escape(&mut self, byte: u8) -> Result<(), TooLong> {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         self.push(b'%')?;
@@ -138,6 +146,7 @@ pub(crate) fn canonical_escapes<'a>(raw: &'a [u8], out: &'a mut [u8]) -> Result<
     let mut out = Output::new(out);
     let mut at = 0;
     while at < raw.len() {
+        at += out.push_plain(&raw[at..])?;
         at += out.push_character(&raw[at..])?;
     }
     Ok(out.into_written())

@@ -95,13 +95,6 @@ fn split_port(raw: &[u8]) -> (&[u8], &[u8]) {
     (name, port.strip_prefix(b":").unwrap_or(port))
 }
 
-/// Splits HAProxy's `base`, the `Host` header followed by the path without its query (`smp_fetch_base` in
-/// src/http_fetch.c), at the first slash. Of `OPTIONS *` the base has no path: it is empty here, which a
-/// lookup takes for `/` and which teaches nothing.
-pub fn split_base(base: &[u8]) -> (&[u8], &[u8]) {
-    base.split_at(base.iter().position(|&b| b == b'/').unwrap_or(base.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -169,13 +162,6 @@ mod tests {
             assert_eq!(Host::parse(text), Err(InvalidHost), "{text:?}");
         }
         assert!(Host::parse(&long[1..]).is_ok());
-    }
-
-    #[test]
-    fn base_is_split_at_its_first_slash() {
-        assert_eq!(split_base(b"shop.example:80/a/b"), (&b"shop.example:80"[..], &b"/a/b"[..]));
-        assert_eq!(split_base(b"/a"), (&b""[..], &b"/a"[..]));
-        assert_eq!(split_base(b"shop.example"), (&b"shop.example"[..], &b""[..]));
     }
 
     proptest! {

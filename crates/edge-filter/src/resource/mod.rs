@@ -1,5 +1,6 @@
 //! Resources: hosts and paths in canonical form, conditions, and the table of resource rules.
 
+mod base;
 mod blocks;
 mod condition;
 mod escape;
@@ -12,11 +13,13 @@ mod remains;
 mod scratch;
 mod table;
 
+pub(crate) use base::canonical_base;
+pub use base::split_base;
 pub(crate) use condition::method;
 pub use condition::{Conditions, InvalidCondition, MAX_CONDITION_BYTES, Request};
 pub use escape::TooLong;
 pub(crate) use escape::canonical_escapes;
-pub use host::{Host, InvalidHost, canonical_host, split_base};
+pub use host::{Host, InvalidHost, canonical_host};
 pub use name::{Match, Resource};
 pub use path::{CanonicalPath, InvalidPath, ParameterSegments, canonical_path};
 pub use query::{Query, canonical_query, parameter_values};

@@ -55,7 +55,7 @@ impl CanonicalPath {
             return Err(InvalidPath::Control);
         }
         // Most rules are written in canonical form: only the others need a buffer.
-        if let Some(path) = borrow_canonical(text, parameters) {
+        if let Some(path) = borrow_canonical(text, 0, parameters) {
             return Self::from_canonical(path, max_bytes);
         }
         // Dot segments may make a long text a short path; its unfinished form is still held to a bound.
@@ -120,29 +120,42 @@ pub fn canonical_path<'a>(
     parameters: ParameterSegments,
     out: &'a mut [u8],
 ) -> Result<&'a [u8], TooLong> {
+    canonical_behind(raw, 0, parameters, out)
+}
+
+/// [`canonical_path`] of a text of which so many bytes are known to be canonical, whatever comes behind them.
+#[inline]
+pub(super) fn canonical_behind<'a>(
+    raw: &'a [u8],
+    known: usize,
+    parameters: ParameterSegments,
+    out: &'a mut [u8],
+) -> Result<&'a [u8], TooLong> {
     match raw.first() {
+        Some(b'/') if known == raw.len() => return Ok(raw),
         Some(b'/') => {}
         None | Some(b'?' | b'#') => return Ok(b"/"),
         Some(_) => return Ok(b"*"),
     }
-    match borrow_canonical(raw, parameters) {
+    match borrow_canonical(raw, known, parameters) {
         Some(path) => Ok(path),
         None => rewrite(raw, parameters, out),
     }
 }
 
-/// The path at the start of `raw`, if that is canonical.
-fn borrow_canonical(raw: &[u8], parameters: ParameterSegments) -> Option<&[u8]> {
-    let mut at = certainly_canonical(raw);
-    loop {
-        at += plain_bytes(&raw[at..]);
-        let Some(&byte) = raw.get(at) else { break };
+/// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be.
+fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> Option<&[u8]> {
+    let mut at = known;
+    while let Some(&byte) = raw.get(at) {
         at += match class(byte) {
-            Class::Slash if !starts_with_removed_segment(&raw[at + 1..]) => 1,
+            Class::Plain => plain_bytes(&raw[at..]),
+            Class::Slash if !starts_with_removed_segment(&raw[at + 1..]) => {
+                1 + certainly_canonical(&raw[at + 1..])
+            }
             Class::Semicolon if parameters == ParameterSegments::Keep => 1,
             Class::Percent if starts_with_canonical_escape(&raw[at..]) => 3,
             Class::Question | Class::Hash => break,
-            Class::Plain | Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
+            Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
         };
     }
     Some(&raw[..at])
@@ -182,6 +195,7 @@ fn rewrite<'a>(raw: &[u8], parameters: ParameterSegments, out: &'a mut [u8]) -> 
                 at += 1;
             }
             _ if in_parameters => at += 1,
+            Class::Plain => at += out.push_plain(&raw[at..])?,
             _ => at += out.push_character(&raw[at..])?,
         }
     }

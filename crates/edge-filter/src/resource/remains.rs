@@ -19,7 +19,7 @@ pub(crate) struct Remains {
 
 impl Remains {
     pub(crate) fn add(&mut self, table: ResourceTable) {
-        let ResourceTable { resources, of_every_host: _, prefix_hosts, rules: _ } = table;
+        let ResourceTable { resources, prefix_hosts, .. } = table;
         self.resources.add(resources);
         self.prefix_hosts.add(prefix_hosts);
     }

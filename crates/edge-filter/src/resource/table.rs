@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use ahash::RandomState;
+use ahash::{AHasher, RandomState};
 use smallvec::SmallVec;
 
 use super::packed::PackedResource;
@@ -45,6 +45,27 @@ impl ResourceRules {
         self.resource.unpack()
     }
 
+    /// What of these rules may decide.
+    #[inline]
+    fn candidates(&self, known: Known<'_>, now_s: u32) -> Candidates<'_> {
+        let mut candidates = Candidates::default();
+        for rule in self.rules.iter().filter(|rule| now_s < rule.expires_at_s) {
+            let found = match (&rule.conditions, known) {
+                (None, _) => Found::Rule(self, rule),
+                (Some(_), Known::Resource) => Found::Undecided(rule),
+                (Some(conditions), Known::Request(request, query)) if conditions.hold(request, &query) => {
+                    Found::Rule(self, rule)
+                }
+                _ => continue,
+            };
+            candidates = candidates.or(Candidates::of(found));
+            if candidates.listed.is_some() {
+                break;
+            }
+        }
+        candidates
+    }
+
     /// The rule with these conditions.
     pub(crate) fn with_conditions(&self, conditions: &Conditions) -> Option<&ResourceRule> {
         self.rules.iter().find(|rule| match &rule.conditions {
@@ -74,19 +95,38 @@ impl Hashed for Keyed {
     }
 }
 
-/// A host that has prefix rules; `None` is every host.
-#[derive(Clone, Debug)]
-pub(super) struct PrefixHost {
-    host: Option<Host>,
+/// The prefixes that there are of one host, or of every host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Prefixes {
     /// How many resources.
     resources: u32,
     /// Segments of the longest; not taken back while one is left.
     max_segments: usize,
 }
 
+impl Prefixes {
+    /// With one more or one less, which has so many segments.
+    fn counting(self, segments: usize, came: bool) -> Self {
+        match (self.resources, came) {
+            (resources, true) => {
+                Self { resources: resources + 1, max_segments: self.max_segments.max(segments) }
+            }
+            (0 | 1, false) => Self::default(),
+            (resources, false) => Self { resources: resources - 1, ..self },
+        }
+    }
+}
+
+/// A host that has prefix rules.
+#[derive(Clone, Debug)]
+pub(super) struct PrefixHost {
+    host: Host,
+    prefixes: Prefixes,
+}
+
 impl Hashed for PrefixHost {
     fn hash(&self, keys: &RandomState) -> u64 {
-        prefix_start(keys, self.host.as_ref().map(host_bytes))
+        prefix_start(keys, Some(host_bytes(&self.host)))
     }
 }
 
@@ -115,12 +155,39 @@ impl<'a> Found<'a> {
     }
 }
 
+/// The first rules, in the order of precedence, that may decide: of all, and of those of lists.
+#[derive(Clone, Copy, Default)]
+struct Candidates<'a> {
+    any: Option<Found<'a>>,
+    listed: Option<Found<'a>>,
+}
+
+impl<'a> Candidates<'a> {
+    #[inline]
+    fn of(found: Found<'a>) -> Self {
+        Self { any: Some(found), listed: Some(found).filter(|found| found.rule().source != LEARNED) }
+    }
+
+    /// Together with those of less precedence.
+    #[inline]
+    fn or(self, less: Self) -> Self {
+        Self { any: self.any.or(less.any), listed: self.listed.or(less.listed) }
+    }
+
+    /// A backend must not open what the operator has closed.
+    #[inline]
+    fn deciding(self) -> Option<Found<'a>> {
+        self.listed.filter(|found| found.rule().action.refuses()).or(self.any)
+    }
+}
+
 /// The rules of all resources. A clone shares everything.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceTable {
     pub(super) resources: HashTable<Keyed>,
     /// Exact resources of every host.
-    pub(super) of_every_host: usize,
+    pub(super) exact_of_every_host: usize,
+    pub(super) prefixes_of_every_host: Prefixes,
     pub(super) prefix_hosts: HashTable<PrefixHost>,
     pub(super) rules: usize,
 }
@@ -129,22 +196,26 @@ fn host_bytes(host: &Host) -> &[u8] {
     host.as_str().as_bytes()
 }
 
+/// The hasher of all resources of a host. Every host is hashed like a name without a letter, which no rule has.
+#[inline]
+fn host_hasher(keys: &RandomState, host: Option<&[u8]>) -> AHasher {
+    let mut hasher = keys.build_hasher();
+    hasher.write(host.unwrap_or_default());
+    hasher
+}
+
 /// Hash of an exact resource.
 #[inline]
 fn exact_hash(keys: &RandomState, host: Option<&[u8]>, path: &[u8]) -> u64 {
-    let mut hasher = keys.build_hasher();
-    hasher.write_u8(u8::from(host.is_some()));
-    hasher.write(host.unwrap_or_default());
+    let mut hasher = host_hasher(keys, host);
     hasher.write(path);
     hasher.finish()
 }
 
 /// Hash of the prefix that is all of a host.
+#[inline]
 fn prefix_start(keys: &RandomState, host: Option<&[u8]>) -> u64 {
-    let mut hasher = keys.build_hasher();
-    hasher.write_u8(2 + u8::from(host.is_some()));
-    hasher.write(host.unwrap_or_default());
-    hasher.finish()
+    host_hasher(keys, host).finish()
 }
 
 /// Hash of a prefix with one segment more.
@@ -164,7 +235,8 @@ impl ResourceTable {
     pub(crate) fn new(keys: &RandomState) -> Self {
         Self {
             resources: HashTable::new(keys.clone()),
-            of_every_host: 0,
+            exact_of_every_host: 0,
+            prefixes_of_every_host: Prefixes::default(),
             prefix_hosts: HashTable::new(keys.clone()),
             rules: 0,
         }
@@ -178,86 +250,84 @@ impl ResourceTable {
     /// The rule that decides about a request for this canonical host and path: of an exact resource before a
     /// prefix, of a longer prefix before a shorter, of the host itself before every host, with conditions
     /// before without, and of those in the descending order of [`Conditions`]. What lists refuse by this order
-    /// stays refused, whatever was learned: a backend must not open what the operator has closed.
+    /// stays refused, whatever was learned; so the first rule of a list ends the search.
     ///
     /// O(length of host and path) and of the rules found; allocates nothing and cannot panic.
-    pub(crate) fn decide(&self, host: &[u8], path: &[u8], known: Known<'_>, now_s: u32) -> Option<Found<'_>> {
-        let mut of_all = None;
-        let mut of_lists = None;
-        self.matching(host, path, |resource| {
-            let (mut first, mut first_listed) = (None, None);
-            for rule in resource.rules.iter().filter(|rule| now_s < rule.expires_at_s) {
-                let found = match (&rule.conditions, known) {
-                    (None, _) => Found::Rule(resource, rule),
-                    (Some(_), Known::Resource) => Found::Undecided(rule),
-                    (Some(conditions), Known::Request(request, query))
-                        if conditions.hold(request, &query) =>
-                    {
-                        Found::Rule(resource, rule)
-                    }
-                    _ => continue,
-                };
-                first = first.or(Some(found));
-                if rule.source != LEARNED {
-                    first_listed = Some(found);
-                    break;
-                }
-            }
-            of_all = first.or(of_all);
-            of_lists = first_listed.or(of_lists);
-        });
-        of_lists.filter(|found| found.rule().action.refuses()).or(of_all)
-    }
-
-    /// Every resource that takes in this canonical host and path; the later one has precedence.
     #[inline]
-    pub(crate) fn matching<'a>(&'a self, host: &[u8], path: &[u8], mut visit: impl FnMut(&'a ResourceRules)) {
-        if self.prefix_hosts.len() > 0 {
-            self.matching_prefixes(host, path, &mut visit);
+    pub(crate) fn decide(&self, host: &[u8], path: &[u8], known: Known<'_>, now_s: u32) -> Option<Found<'_>> {
+        let mut candidates = Candidates::default();
+        for of in self.exact(host, path) {
+            candidates = candidates.or(of.candidates(known, now_s));
+            if candidates.listed.is_some() {
+                return candidates.deciding();
+            }
         }
-        if self.of_every_host > 0 {
-            self.exact(None, path).into_iter().for_each(&mut visit);
-        }
-        if self.resources.len() > 0 {
-            self.exact(Some(host), path).into_iter().for_each(&mut visit);
-        }
+        let mut of_prefixes = Candidates::default();
+        self.for_each_prefix(host, path, |of| of_prefixes = of.candidates(known, now_s).or(of_prefixes));
+        candidates.or(of_prefixes).deciding()
     }
 
-    fn exact(&self, host: Option<&[u8]>, path: &[u8]) -> Option<&ResourceRules> {
-        let hash = exact_hash(self.resources.keys(), host, path);
-        self.find(hash, Match::Exact, host, path).map(|keyed| &*keyed.rules)
+    /// The exact resources with this canonical host and path; the earlier one has precedence.
+    #[inline]
+    pub(crate) fn exact<'a>(&'a self, host: &[u8], path: &[u8]) -> impl Iterator<Item = &'a ResourceRules> {
+        let every_host = (self.exact_of_every_host > 0).then_some(None);
+        let hosts = std::iter::once(Some(host)).chain(every_host);
+        hosts.filter_map(move |host| {
+            let hash = exact_hash(self.resources.keys(), host, path);
+            self.find(hash, Match::Exact, host, path).map(|keyed| &*keyed.rules)
+        })
     }
 
+    #[inline]
     fn find(&self, hash: u64, matching: Match, host: Option<&[u8]>, path: &[u8]) -> Option<&Keyed> {
         self.resources.find(hash, |keyed| keyed.hash == hash && keyed.rules.resource.is(matching, host, path))
     }
 
-    /// Each segment is hashed once, and no deeper than the longest rule.
-    fn matching_prefixes<'a>(&'a self, host: &[u8], path: &[u8], visit: &mut impl FnMut(&'a ResourceRules)) {
+    /// Every prefix that takes in this canonical host and path; the later one has precedence. Most hosts have none.
+    #[inline]
+    pub(crate) fn for_each_prefix<'a>(
+        &'a self,
+        host: &[u8],
+        path: &[u8],
+        visit: impl FnMut(&'a ResourceRules),
+    ) {
+        let mut of_host = Prefixes::default();
+        if self.prefix_hosts.len() > 0 {
+            let start = prefix_start(self.resources.keys(), Some(host));
+            let found = self.prefix_hosts.find(start, |other| host_bytes(&other.host) == host);
+            of_host = found.map_or(of_host, |found| found.prefixes);
+        }
+        let of_every_host = self.prefixes_of_every_host;
+        if of_host.resources > 0 || of_every_host.resources > 0 {
+            self.walk_segments([(None, of_every_host), (Some(host), of_host)], path, visit);
+        }
+    }
+
+    /// Each segment is hashed once for each of the hosts that have prefixes, and no deeper than the longest of them.
+    fn walk_segments<'a>(
+        &'a self,
+        hosts: [(Option<&[u8]>, Prefixes); 2],
+        path: &[u8],
+        mut visit: impl FnMut(&'a ResourceRules),
+    ) {
         let keys = self.resources.keys();
-        let chain = |host: Option<&'_ [u8]>| {
-            let start = prefix_start(keys, host);
-            let with_rules =
-                self.prefix_hosts.find(start, |other| other.host.as_ref().map(host_bytes) == host)?;
-            Some((start, with_rules.max_segments))
-        };
-        let mut of_every_host = chain(None);
-        let mut of_host = chain(Some(host));
-        let max_segments = |chain: Option<(u64, usize)>| chain.map_or(0, |(_, max_segments)| max_segments);
-        let deepest = max_segments(of_every_host).max(max_segments(of_host));
+        let deepest = hosts.iter().map(|(_, prefixes)| prefixes.max_segments).max().unwrap_or(0);
+        let mut chains =
+            hosts.map(|(host, prefixes)| (prefixes.resources > 0).then(|| (host, prefix_start(keys, host))));
         let mut end = 0;
         let mut rest = segments(path).take(deepest);
         loop {
             // A prefix has no trailing slash, the one of a whole host excepted.
             let prefix = if end == 0 { b"/" } else { &path[..end] };
-            for (chain, host) in [(of_every_host, None), (of_host, Some(host))] {
-                let found = chain.and_then(|(hash, _)| self.find(hash, Match::Prefix, host, prefix));
-                found.into_iter().for_each(|keyed| visit(&keyed.rules));
+            for (host, hash) in chains.into_iter().flatten() {
+                if let Some(found) = self.find(hash, Match::Prefix, host, prefix) {
+                    visit(&found.rules);
+                }
             }
             let Some(segment) = rest.next() else { return };
             end += 1 + segment.len();
-            for chain in [&mut of_every_host, &mut of_host].into_iter().flatten() {
-                chain.0 = prefix_step(keys, chain.0, segment);
+            for (_, hash) in chains.iter_mut().flatten() {
+                *hash = prefix_step(keys, *hash, segment);
             }
         }
     }
@@ -323,24 +393,29 @@ impl ResourceTable {
 
     /// A resource came or went.
     fn count_resource(&mut self, resource: &Resource, came: bool) {
-        let change = |count: usize| if came { count + 1 } else { count - 1 };
         match (resource.matching, &resource.host) {
-            (Match::Exact, None) => self.of_every_host = change(self.of_every_host),
+            (Match::Exact, None) if came => self.exact_of_every_host += 1,
+            (Match::Exact, None) => self.exact_of_every_host -= 1,
             (Match::Exact, Some(_)) => {}
-            (Match::Prefix, host) => {
-                let hash = prefix_start(self.resources.keys(), host.as_ref().map(host_bytes));
-                let same = |other: &PrefixHost| other.host == *host;
-                let none = || PrefixHost { host: host.clone(), resources: 0, max_segments: 0 };
-                let mut changed = self.prefix_hosts.find(hash, same).map_or_else(none, Clone::clone);
-                changed.resources = change(changed.resources as usize) as u32;
-                let segments = segments(resource.path.as_str().as_bytes()).count();
-                changed.max_segments = changed.max_segments.max(segments);
-                if changed.resources == 0 {
-                    self.prefix_hosts.remove(hash, same);
-                } else {
-                    self.prefix_hosts.insert(changed, same);
-                }
-            }
+            (Match::Prefix, host) => self.count_prefix(host.as_ref(), resource.path.as_str(), came),
+        }
+    }
+
+    fn count_prefix(&mut self, host: Option<&Host>, path: &str, came: bool) {
+        let segments = segments(path.as_bytes()).count();
+        let Some(host) = host else {
+            self.prefixes_of_every_host = self.prefixes_of_every_host.counting(segments, came);
+            return;
+        };
+        let hash = prefix_start(self.prefix_hosts.keys(), Some(host_bytes(host)));
+        let same = |other: &PrefixHost| other.host == *host;
+        let before =
+            self.prefix_hosts.find(hash, same).map_or_else(Prefixes::default, |found| found.prefixes);
+        let prefixes = before.counting(segments, came);
+        if prefixes.resources == 0 {
+            self.prefix_hosts.remove(hash, same);
+        } else {
+            self.prefix_hosts.insert(PrefixHost { host: host.clone(), prefixes }, same);
         }
     }
 

@@ -36,10 +36,29 @@ fn conditions() -> impl Strategy<Value = Option<Arc<Conditions>>> {
 
 type Key = (Resource, Option<Arc<Conditions>>);
 
-/// A rule to put, by its end, or one to take out.
-fn change() -> impl Strategy<Value = (Key, Option<u32>)> {
+/// What of a rule decides besides its key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Put {
+    expires_at_s: u32,
+    slot: u32,
+    source: u8,
+    action: Action,
+}
+
+impl From<&ResourceRule> for Put {
+    fn from(rule: &ResourceRule) -> Self {
+        let &ResourceRule { expires_at_s, slot, source, action, .. } = rule;
+        Self { expires_at_s, slot, source, action }
+    }
+}
+
+/// A rule to put, learned or of a list, or one to take out.
+fn change() -> impl Strategy<Value = (Key, Option<Put>)> {
     let end = prop_oneof![2 => 1..20u32, 1 => Just(NEVER)];
-    ((resource(), conditions()), proptest::option::weighted(0.75, end))
+    let action = prop_oneof![Just(Action::Deny(Status::FORBIDDEN)), Just(Action::Observe)];
+    let put = (end, LEARNED..LEARNED + 2, action);
+    let put = put.prop_map(|(expires_at_s, source, action)| Put { expires_at_s, slot: 0, source, action });
+    ((resource(), conditions()), proptest::option::weighted(0.75, put))
 }
 
 /// Whether the resource takes the path in, told as lists of segments.
@@ -62,6 +81,12 @@ fn precedence((resource, conditions): &Key) -> impl Ord + use<> {
     (resource.matching == Match::Exact, segments, resource.host.is_some(), conditions.clone())
 }
 
+/// Of rules that match, in the order of precedence: the first, unless the first of a list refuses.
+fn deciding<'a>(live: &[(&'a Key, &'a Put)]) -> Option<(&'a Key, &'a Put)> {
+    let listed = live.iter().find(|(_, put)| put.source != LEARNED);
+    listed.filter(|(_, put)| put.action.refuses()).or(live.first()).copied()
+}
+
 fn slot_of(found: Option<Found<'_>>) -> Option<Option<u32>> {
     found.map(|found| match found {
         Found::Rule(_, rule) => Some(rule.slot),
@@ -77,29 +102,29 @@ proptest! {
         now_s in 0..20u32,
     ) {
         let mut table = ResourceTable::new(&RandomState::new());
-        let mut oracle: BTreeMap<Key, (u32, u32)> = BTreeMap::new();
-        for (slot, ((resource, conditions), expires_at_s)) in (0..).zip(changes) {
+        let mut oracle: BTreeMap<Key, Put> = BTreeMap::new();
+        for (slot, ((resource, conditions), put)) in (0..).zip(changes) {
             let key = (resource.clone(), conditions.clone());
-            match expires_at_s {
-                Some(expires_at_s) => {
-                    let action = Action::Deny(Status::FORBIDDEN);
-                    let rule = ResourceRule { conditions, details: None, action, expires_at_s, slot, source: 0 };
-                    let replaced = table.insert(&resource, rule).map(|rule| (rule.expires_at_s, rule.slot));
-                    prop_assert_eq!(replaced, oracle.insert(key, (expires_at_s, slot)));
+            match put {
+                Some(put) => {
+                    let Put { expires_at_s, source, action, .. } = put;
+                    let rule = ResourceRule { conditions, details: None, action, expires_at_s, slot, source };
+                    let replaced = table.insert(&resource, rule);
+                    let expected = oracle.insert(key, Put { slot, ..put });
+                    prop_assert_eq!(replaced.as_ref().map(Put::from), expected);
                 }
                 None => {
                     let expected = oracle.remove(&key);
-                    let removed = table.remove(&resource, expected.map_or(u32::MAX, |(_, slot)| slot));
-                    prop_assert_eq!(removed.map(|rule| (rule.expires_at_s, rule.slot)), expected);
+                    let removed = table.remove(&resource, expected.map_or(u32::MAX, |put| put.slot));
+                    prop_assert_eq!(removed.as_ref().map(Put::from), expected);
                 }
             }
         }
         prop_assert_eq!(table.len(), oracle.len());
-        let all: BTreeMap<Key, (u32, u32)> = table
+        let all: BTreeMap<Key, Put> = table
             .entries()
             .flat_map(|of| of.rules.iter().map(|rule| (
-                (of.resource(), rule.conditions.clone()),
-                (rule.expires_at_s, rule.slot),
+                (of.resource(), rule.conditions.clone()), Put::from(rule),
             )).collect::<Vec<_>>())
             .collect();
         prop_assert_eq!(&all, &oracle);
@@ -112,19 +137,19 @@ proptest! {
                 Request { host: host_bytes, path: path_bytes, query: b"", method, anonymous, client: None };
             let mut live: Vec<_> = oracle
                 .iter()
-                .filter(|((resource, _), (end_s, _))| takes_in(resource, host, &path) && now_s < *end_s)
+                .filter(|((resource, _), put)| takes_in(resource, host, &path) && now_s < put.expires_at_s)
                 .collect();
             live.sort_by_key(|(key, _)| std::cmp::Reverse(precedence(key)));
-            let first = live.first().map(|((_, conditions), (_, slot))| conditions.is_none().then_some(*slot));
+            let slot = |((_, conditions), put): (&Key, &Put)| conditions.is_none().then_some(put.slot);
             let found = table.decide(host_bytes, path_bytes, Known::Resource, now_s);
-            prop_assert_eq!(slot_of(found), first, "{}{}", host, path);
+            prop_assert_eq!(slot_of(found), deciding(&live).map(slot), "{}{}", host, path);
 
             let (mut parameters, query_keys) = (Vec::with_capacity(4), RandomState::new());
             let query = Query::new(b"", &mut [], &mut parameters, &query_keys);
-            let holds = |conditions: &Conditions| conditions.hold(&request, &query);
-            let holding = live.iter().find(|((_, own), _)| own.as_deref().is_none_or(holds));
+            live.retain(|((_, own), _)| own.as_deref().is_none_or(|own| own.hold(&request, &query)));
             let found = table.decide(host_bytes, path_bytes, Known::Request(&request, query), now_s);
-            prop_assert_eq!(slot_of(found), holding.map(|(_, (_, slot))| Some(*slot)), "{}{}", host, path);
+            let expected = deciding(&live).map(|(_, put)| Some(put.slot));
+            prop_assert_eq!(slot_of(found), expected, "{}{}", host, path);
         }
     }
 }
@@ -144,9 +169,12 @@ fn a_table_emptied_again_looks_nowhere() {
             ResourceRule { conditions: None, details: None, action, expires_at_s: NEVER, slot, source: 0 };
         assert!(table.insert(resource, rule).is_none());
     }
-    assert_eq!((table.prefix_hosts.len(), table.of_every_host, table.len()), (2, 1, 3));
+    let counts = |table: &ResourceTable| {
+        (table.prefix_hosts.len(), table.prefixes_of_every_host.resources, table.exact_of_every_host)
+    };
+    assert_eq!(counts(&table), (1, 1, 1));
     for (slot, resource) in (0..).zip(&resources) {
         assert!(table.remove(resource, slot).is_some());
     }
-    assert_eq!((table.prefix_hosts.len(), table.of_every_host, table.len()), (0, 0, 0));
+    assert_eq!(counts(&table), (0, 0, 0));
 }
