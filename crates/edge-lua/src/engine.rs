@@ -138,21 +138,27 @@ thread_local! {
 /// Lends this thread's reader. `None` while the thread ends, from within another lookup of this thread, or
 /// before the engine was started.
 pub(crate) fn with_reader<T>(f: impl FnOnce(&mut Reader<'static>) -> T) -> Option<T> {
-    let engine = get()?;
-    with(&READER, || engine.filter.reader(), f)
+    with(&READER, || Some(get()?.filter.reader()), f)
 }
 
 /// Lends this thread's buffers for learning. `None` as for [`with_reader`].
 pub(crate) fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> Option<T> {
-    with(&SCRATCH, Scratch::new, f)
+    with(&SCRATCH, || Some(Scratch::new()), f)
 }
 
 fn with<V, T>(
     slot: &'static std::thread::LocalKey<RefCell<Option<V>>>,
-    new: impl FnOnce() -> V,
+    new: impl FnOnce() -> Option<V>,
     f: impl FnOnce(&mut V) -> T,
 ) -> Option<T> {
-    slot.try_with(|slot| Some(f(slot.try_borrow_mut().ok()?.get_or_insert_with(new)))).ok()?
+    let lend = |slot: &RefCell<Option<V>>| {
+        let mut slot = slot.try_borrow_mut().ok()?;
+        if slot.is_none() {
+            *slot = new();
+        }
+        slot.as_mut().map(f)
+    };
+    slot.try_with(lend).ok()?
 }
 
 /// The address that HAProxy or Lua gives as text.
