@@ -61,10 +61,15 @@ impl Cells {
     /// Whether this request is the one that is let through near the end of a learned rule. True once for a
     /// window, whatever threads ask.
     pub(crate) fn take_probe(&self, slot: u32, expires_at_s: u32, now_s: u32) -> bool {
+        let left_s = expires_at_s.saturating_sub(now_s);
+        // The cell is a cache miss most often.
+        if left_s > WINDOW_MAX_S {
+            return false;
+        }
         let Some(cell) = self.get(slot) else { return false };
         let state = cell.load(Ordering::Relaxed);
         let window_s = state & WINDOW_MASK;
-        if state & PROBED != 0 || u64::from(expires_at_s.saturating_sub(now_s)) > window_s {
+        if state & PROBED != 0 || u64::from(left_s) > window_s {
             return false;
         }
         cell.fetch_or(PROBED, Ordering::Relaxed) & PROBED == 0
