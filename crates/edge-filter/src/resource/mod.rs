@@ -4,6 +4,7 @@ mod base;
 mod blocks;
 mod condition;
 mod escape;
+mod hashes;
 mod host;
 mod name;
 mod packed;
