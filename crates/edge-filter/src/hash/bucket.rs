@@ -2,7 +2,7 @@
 
 use ahash::RandomState;
 
-use super::{Coming, Hashed};
+use super::{Coming, Hashed, Renewal};
 
 /// Entries in a bucket at most; tags are kept eight to a word.
 pub(super) const ROOM: usize = 48;
@@ -78,7 +78,12 @@ impl<E: Hashed> Bucket<E> {
     /// Whether so many entries more may come in. A bucket that no bits are left to split takes any number, but only
     /// the first [`ROOM`] are found: with random keys that takes 49 equal hashes.
     pub(super) fn has_room_for(&self, more: usize) -> bool {
-        self.entries.len() + more <= ROOM || self.bits >= BITS_MAX
+        self.entries.len() + more <= ROOM || !self.can_split()
+    }
+
+    /// Whether bits are left to split it by.
+    pub(super) fn can_split(&self) -> bool {
+        self.bits < BITS_MAX
     }
 
     #[inline]
@@ -141,6 +146,54 @@ impl<E: Hashed> Bucket<E> {
         }
         self.entries = entries.into();
         self.entries.len() - before
+    }
+
+    /// A bucket with what comes and stays, `most` entries at most. Those that are spared stay besides.
+    pub(super) fn renewed<R: Renewal<E>>(
+        &self,
+        coming: &[Coming<E>],
+        most: usize,
+        renewal: &mut R,
+        is_spared: impl Fn(&E) -> bool,
+    ) -> Self {
+        let mut bucket = Self::of_bits(self.bits);
+        let mut entries = Vec::with_capacity(most);
+        let mut add = |tag: u64, entry: E| {
+            bucket.set_tag(entries.len(), tag);
+            entries.push(entry);
+        };
+        // A bit for each entry that is there: whether it is replaced, or stays for want of that.
+        let (mut replaced, mut left) = (0u64, 0u64);
+        for (hash, what) in coming {
+            let place = self.position(*hash, |other| R::is_same(what, other));
+            let bit = place.map_or(0, |at| 1 << at);
+            match renewal.takes(what, place.and_then(|at| self.entries.get(at))) {
+                Some(entry) => {
+                    replaced |= bit;
+                    add(tag(*hash), entry);
+                }
+                None => left |= bit,
+            }
+        }
+        for (at, entry) in self.entries.iter().enumerate() {
+            // Beyond the tags there is no bit either: such an entry is not found by what comes.
+            let bit = 1u64.checked_shl(at as u32).unwrap_or(0);
+            if replaced & bit != 0 {
+                continue;
+            }
+            if left & bit != 0 || renewal.stays(entry) || is_spared(entry) {
+                add(self.tag_at(at), entry.clone());
+            } else {
+                renewal.goes(entry);
+            }
+        }
+        bucket.entries = entries.into();
+        bucket
+    }
+
+    /// The tag of the entry there.
+    fn tag_at(&self, at: usize) -> u64 {
+        self.tags.get(at / 8).map_or(0, |word| word >> (at % 8 * 8) & 0xFF)
     }
 
     /// Take the `same` entry out.

@@ -8,6 +8,7 @@
 mod bucket;
 mod many;
 mod remains;
+mod renew;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use ahash::RandomState;
 use bucket::Bucket;
 pub(crate) use many::Coming;
 pub(crate) use remains::Remains;
+pub(crate) use renew::Renewal;
 
 /// Bits of the hash that one directory decides at most.
 const DIRECTORY_BITS: u8 = 6;
