@@ -52,9 +52,9 @@ fn learn_all(criterion: &mut Criterion) {
                 client: Some([192, 0, 2, 1].into()),
             },
         };
-        let now_ms = u64::from(NOW_S) * 1000;
+        let now_us = u64::from(NOW_S) * 1_000_000;
         group.bench_function(name, |bencher| {
-            bencher.iter(|| learn(black_box(&lesson), &authorities, &settings, now_ms, now_ms, &mut scratch));
+            bencher.iter(|| learn(black_box(&lesson), &authorities, &settings, now_us, now_us, &mut scratch));
         });
     }
     group.finish();

@@ -89,8 +89,8 @@ fn flood(hosts: usize) {
                 request,
             };
             let start = Instant::now();
-            let now_ms = u64::from(now_s) * 1000;
-            let taught = learn(&lesson, &authorities, &settings, now_ms, now_ms, &mut scratch);
+            let now_us = u64::from(now_s) * 1_000_000;
+            let taught = learn(&lesson, &authorities, &settings, now_us, now_us, &mut scratch);
             filter.submit(taught.expect("an honest lesson").operation, now_s).expect("nobody else submits");
             if n % PATHS_AN_UPKEEP == 0 {
                 // As HAProxy's upkeep task does: a reader without lookups would keep what was replaced since.

@@ -137,7 +137,7 @@ impl Edit<'_> {
             .filter_map(|rule| {
                 let provenance = rule.details.as_ref()?.provenance.as_ref()?;
                 let conditions = rule.conditions.as_deref().cloned().unwrap_or_default();
-                Some((Target::Resource(resource.clone(), conditions), provenance.learned_at_ms))
+                Some((Target::Resource(resource.clone(), conditions), provenance.learned_at_us))
             })
             .collect()
     }

@@ -1,7 +1,7 @@
 //! Rules, tables, snapshot and header grammar of Edge Filter for HAProxy.
 //!
 //! This crate decides and does nothing else: no I/O, no clock, no `unsafe`, no Lua. Time is an argument
-//! everywhere: whole seconds since the Unix epoch (`_s`), or milliseconds (`_ms`) where a TTL begins.
+//! everywhere: whole seconds since the Unix epoch (`_s`), or microseconds (`_us`) where a TTL begins.
 //!
 //! The way in is [`Filter`], which holds the rules and takes [`Operation`]s, and [`Reader`], which looks
 //! things up in the snapshot that the filter published last.

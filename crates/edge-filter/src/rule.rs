@@ -44,8 +44,8 @@ pub struct Provenance {
     pub unique_id: String,
     /// Method, host and path of the request that caused it.
     pub request: String,
-    /// The stamp of the lesson, milliseconds since the Unix epoch: it orders the lessons of all processes.
-    pub learned_at_ms: u64,
+    /// The stamp of the lesson, microseconds since the Unix epoch: it orders the lessons of all processes.
+    pub learned_at_us: u64,
 }
 
 impl fmt::Display for Origin {
@@ -53,7 +53,7 @@ impl fmt::Display for Origin {
         match self {
             Self::List(name) => f.write_str(name),
             Self::Learned(from) => {
-                let Provenance { backend, server, unique_id, request, learned_at_ms: _ } = &**from;
+                let Provenance { backend, server, unique_id, request, learned_at_us: _ } = &**from;
                 write!(f, "learned from {backend}/{server} by {request}")?;
                 if unique_id.is_empty() { Ok(()) } else { write!(f, " id={unique_id}") }
             }

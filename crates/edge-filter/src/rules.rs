@@ -187,7 +187,7 @@ impl Rules {
         };
         if let Origin::Learned(from) = &rule.origin {
             // Rounded up as the end is, so that the two are the TTL apart.
-            let learned_at_s = u32::try_from(from.learned_at_ms.div_ceil(1000)).unwrap_or(NEVER);
+            let learned_at_s = u32::try_from(from.learned_at_us.div_ceil(1_000_000)).unwrap_or(NEVER);
             self.next.cells.set_window(slot, rule.expires_at_s.saturating_sub(learned_at_s));
         }
         self.expiry.insert(rule.expires_at_s, slot, &Place::of(&rule.target, slot), caps::teacher(&rule));

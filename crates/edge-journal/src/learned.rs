@@ -38,7 +38,7 @@ impl LearnedJournal {
     ///
     /// # Errors
     /// The name is none that a worker can have, a file of that name exists, or those of the system.
-    pub fn create(dir: &StateDir, worker: &str, stamp_ms: u64) -> io::Result<Self> {
+    pub fn create(dir: &StateDir, worker: &str, stamp_us: u64) -> io::Result<Self> {
         let name = FileName::learned(worker)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a worker's name"))?;
         let parent = dir.learned_or_new()?;
@@ -47,7 +47,7 @@ impl LearnedJournal {
         let unfinished = format!("{finished}{UNFINISHED}");
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
         let file = open_regular(&parent, &unfinished, flags, Mode::from_raw_mode(0o640))?;
-        let made = Self::begin(&parent, file, name, stamp_ms, &unfinished, &finished);
+        let made = Self::begin(&parent, file, name, stamp_us, &unfinished, &finished);
         if made.is_err() {
             // The next worker does it if this does not work.
             let _ = remove(&parent, &unfinished);
@@ -59,14 +59,14 @@ impl LearnedJournal {
         parent: &OwnedFd,
         file: File,
         name: FileName,
-        stamp_ms: u64,
+        stamp_us: u64,
         unfinished: &str,
         finished: &str,
     ) -> io::Result<Self> {
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let identity = Identity::of(&fstat(&file)?);
         let mut bytes = codec::preamble(FileKind::Learned).to_vec();
-        codec::head(&mut bytes, &Head { stamp_ms, ..Head::default() }).map_err(io::Error::other)?;
+        codec::head(&mut bytes, &Head { stamp_us, ..Head::default() }).map_err(io::Error::other)?;
         let mut appender = Appender::new(file, 0);
         appender.append(&bytes)?;
         match renameat_with(parent, unfinished, parent, finished, RenameFlags::NOREPLACE) {
@@ -85,9 +85,9 @@ impl LearnedJournal {
     /// # Errors
     /// It cannot be written: then none of it is in the file. Where even that fails, every later append fails too
     /// and a new journal is needed.
-    pub fn append(&self, stamp_ms: u64, operation: &Operation) -> io::Result<()> {
+    pub fn append(&self, stamp_us: u64, operation: &Operation) -> io::Result<()> {
         let mut frame = Vec::new();
-        codec::change(&mut frame, 0, stamp_ms, operation)
+        codec::change(&mut frame, 0, stamp_us, operation)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         self.file.lock().unwrap_or_else(PoisonError::into_inner).append(&frame)
     }

@@ -38,7 +38,7 @@ mod stamps;
 
 pub use codec::{
     EncodeError, FORMAT_VERSION, Invalid, MAX_FRAME_BYTES, MAX_LIST_NAME_BYTES, MAX_LISTS, MAX_OPERATIONS,
-    MAX_PATH_BYTES, MAX_REASON_BYTES, MAX_RULES_PER_CHUNK, MAX_STAMP_MS, encode_file,
+    MAX_PATH_BYTES, MAX_REASON_BYTES, MAX_RULES_PER_CHUNK, MAX_STAMP_US, encode_file,
 };
 pub use dir::{Identity, Listing, MAX_LEARNED_JOURNALS, StateDir};
 pub use error::{Damage, ReadError};

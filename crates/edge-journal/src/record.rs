@@ -11,14 +11,14 @@ pub struct Head {
     /// before its first change. 0 in a learned journal.
     pub revision: u64,
     /// When the file was made, on the clock of the stamps.
-    pub stamp_ms: u64,
+    pub stamp_us: u64,
     /// Of a snapshot: learned records stamped before this are in it already, or were taken back since. Else 0.
-    pub learned_until_ms: u64,
+    pub learned_until_us: u64,
     /// Of a snapshot: the names of the lists, the empty ones too. Of a list file: its name.
     pub lists: Vec<Arc<str>>,
 }
 
-/// One record. `stamp_ms` is the larger of the wall clock in milliseconds and the last stamp plus one: it
+/// One record. `stamp_us` is the larger of the wall clock in microseconds and the last stamp plus one: it
 /// orders records of different files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -45,7 +45,7 @@ pub enum Record {
         /// The revision that it makes; 0 in a learned journal.
         revision: u64,
         /// When.
-        stamp_ms: u64,
+        stamp_us: u64,
         /// What.
         operation: Operation,
     },
@@ -54,7 +54,7 @@ pub enum Record {
         /// The revision that it makes, and the name of the file.
         revision: u64,
         /// When.
-        stamp_ms: u64,
+        stamp_us: u64,
         /// The list.
         list: Arc<str>,
     },

@@ -2,29 +2,29 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Gives stamps: the wall clock in milliseconds, or one more than the last stamp given or seen where the clock
+/// Gives stamps: the wall clock in microseconds, or one more than the last stamp given or seen where the clock
 /// stands still or went back (a hybrid logical clock). So whatever is written after something was read counts as later.
 #[derive(Debug, Default)]
 pub struct Stamps {
-    last_ms: AtomicU64,
+    last_us: AtomicU64,
 }
 
 impl Stamps {
     /// A stamp later than all given and seen before. Never waits.
-    pub fn next(&self, now_ms: u64) -> u64 {
-        let next = |last_ms: u64| now_ms.max(last_ms.saturating_add(1));
-        let mut last_ms = self.last_ms.load(Relaxed);
+    pub fn next(&self, now_us: u64) -> u64 {
+        let next = |last_us: u64| now_us.max(last_us.saturating_add(1));
+        let mut last_us = self.last_us.load(Relaxed);
         loop {
-            match self.last_ms.compare_exchange_weak(last_ms, next(last_ms), Relaxed, Relaxed) {
-                Ok(_) => return next(last_ms),
-                Err(other_ms) => last_ms = other_ms,
+            match self.last_us.compare_exchange_weak(last_us, next(last_us), Relaxed, Relaxed) {
+                Ok(_) => return next(last_us),
+                Err(other_us) => last_us = other_us,
             }
         }
     }
 
     /// Stamps given from now on are later than this one.
-    pub fn seen(&self, stamp_ms: u64) {
-        self.last_ms.fetch_max(stamp_ms, Relaxed);
+    pub fn seen(&self, stamp_us: u64) {
+        self.last_us.fetch_max(stamp_us, Relaxed);
     }
 }
 

@@ -5,23 +5,23 @@ use std::time::Duration;
 /// Seconds since the Unix epoch. The coarse clock is read in user space (vDSO, clock_gettime(2)) and is at
 /// most one kernel tick late, which whole seconds do not notice.
 pub(crate) fn now_s() -> u32 {
-    u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX)
+    u32::try_from(now(libc::CLOCK_REALTIME_COARSE).as_secs()).unwrap_or(u32::MAX)
+}
+
+/// Microseconds since the Unix epoch, by the clock that orders what two workers write in one kernel tick.
+pub(crate) fn now_us() -> u64 {
+    u64::try_from(now(libc::CLOCK_REALTIME).as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Processor time of this thread.
 pub(crate) fn thread_cpu() -> Duration {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: as below.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+    now(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// Milliseconds since the Unix epoch, at most one kernel tick late.
-pub(crate) fn now_ms() -> u64 {
+fn now(clock: libc::clockid_t) -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a valid timespec for the call to write to. Should the call fail, it stays zero, the
     // epoch, at which no rule has ended yet.
-    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut now) };
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }

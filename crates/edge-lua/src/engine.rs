@@ -37,7 +37,7 @@ static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
 /// One line that names the setting, and the file, which cannot be used.
 pub(crate) fn start() -> Result<&'static Engine, &'static str> {
     ENGINE
-        .get_or_init(|| Engine::build(std::env::vars_os(), clock::now_ms()))
+        .get_or_init(|| Engine::build(std::env::vars_os(), clock::now_us()))
         .as_ref()
         .map_err(String::as_str)
 }
@@ -50,9 +50,9 @@ pub(crate) fn get() -> Option<&'static Engine> {
 impl Engine {
     pub(crate) fn build(
         variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
-        now_ms: u64,
+        now_us: u64,
     ) -> Result<Self, String> {
-        let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
+        let now_s = u32::try_from(now_us / 1_000_000).unwrap_or(u32::MAX);
         cpu::check()?;
         let mut settings = ModuleSettings::read(variables).map_err(|e| e.to_string())?;
         let authorities = authorities(&settings)?;
@@ -62,7 +62,7 @@ impl Engine {
         drop(edit);
         let mut warnings = std::mem::take(&mut settings.warnings);
         warnings.extend(lists.warnings);
-        let state = state(&settings, &lists.files, &filter, now_ms, &mut warnings);
+        let state = state(&settings, &lists.files, &filter, now_us, &mut warnings);
         let refused = filter.counters().changes.refused;
         if refused > 0 {
             let max_rules = settings.filter.max_rules;
@@ -104,12 +104,12 @@ fn state(
     settings: &ModuleSettings,
     lists: &[ListFile],
     filter: &Filter,
-    now_ms: u64,
+    now_us: u64,
     warnings: &mut Vec<String>,
 ) -> Option<State> {
     let lists = lists.iter().map(|list| list.path.as_str().into()).collect();
     let settings = settings.state()?;
-    match State::load(&settings, filter, lists, now_ms) {
+    match State::load(&settings, filter, lists, now_us) {
         Ok((state, lines)) => {
             warnings.extend(lines);
             Some(state)
@@ -202,7 +202,7 @@ mod tests {
 
     fn build(variables: &[(&str, &str)]) -> Result<Engine, String> {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        Engine::build(variables, 1_000_000)
+        Engine::build(variables, 1_000_000_000)
     }
 
     #[test]

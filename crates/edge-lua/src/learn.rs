@@ -68,9 +68,9 @@ impl School {
         heard: &Heard<'_>,
         filter: &Filter,
         state: Option<&State>,
-        now_ms: u64,
+        now_us: u64,
     ) -> Option<String> {
-        let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
+        let now_s = u32::try_from(now_us / 1_000_000).unwrap_or(u32::MAX);
         let (Some(base), Some(method)) = (heard.base, heard.method) else {
             self.not_captured.fetch_add(1, Relaxed);
             return self.log_gate.admits("", now_s).then(|| NOT_CAPTURED.to_owned());
@@ -86,12 +86,12 @@ impl School {
             unique_id: heard.unique_id,
             request: Request { host, path, query: heard.query, method, anonymous: false, client },
         };
-        let stamp_ms = state.map_or(now_ms, |state| state.stamp_ms(now_ms));
+        let stamp_us = state.map_or(now_us, |state| state.stamp_us(now_us));
         let lesson = engine::with_scratch(|scratch| {
-            learn(&lesson, &self.authorities, filter.settings(), now_ms, stamp_ms, scratch)
+            learn(&lesson, &self.authorities, filter.settings(), now_us, stamp_us, scratch)
         });
         match lesson? {
-            Ok(taught) => self.apply(taught, filter, state.map(|state| (state, stamp_ms)), now_s),
+            Ok(taught) => self.apply(taught, filter, state.map(|state| (state, stamp_us)), now_s),
             Err(refusal) => {
                 self.refused[refusal.label_index()].fetch_add(1, Relaxed);
                 self.log_gate.admits(&refusal.host, now_s).then(|| refusal.to_string())
@@ -122,8 +122,8 @@ impl School {
         }
         // After the submission, so that whoever copies the rules in force finds it among them, and before the response
         // goes on: see `state::own`.
-        if let Some(((state, stamp_ms), operation, takes_back)) = kept {
-            state.learned(stamp_ms, &operation, takes_back);
+        if let Some(((state, stamp_us), operation, takes_back)) = kept {
+            state.learned(stamp_us, &operation, takes_back);
         }
         result.fetch_add(1, Relaxed);
         None
@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    const NOW_MS: u64 = 1_000_000;
+    const NOW_US: u64 = 1_000_000_000;
 
     fn heard(header: &[u8]) -> Heard<'_> {
         Heard {
@@ -176,7 +176,7 @@ mod tests {
     fn every_result_is_counted_once() {
         let filter = Filter::new(Settings::default());
         let school = School::new(Authorities::default());
-        let hear = |header: &[u8]| school.hear(&heard(header), &filter, None, NOW_MS);
+        let hear = |header: &[u8]| school.hear(&heard(header), &filter, None, NOW_US);
         let verdict = || filter.reader().resource(b"shop.example/yeet", 1000).code();
 
         assert_eq!(hear(b"false;ttl=60"), None);
@@ -205,11 +205,11 @@ mod tests {
         let filter = Filter::new(Settings::default());
         let school = School::new(Authorities::default());
         let lost = Heard { base: None, ..heard(b"false") };
-        let line = school.hear(&lost, &filter, None, NOW_MS).unwrap();
+        let line = school.hear(&lost, &filter, None, NOW_US).unwrap();
         assert!(line.contains("http-request set-var(txn.edge.base) base"));
-        assert_eq!(school.hear(&lost, &filter, None, NOW_MS), None);
+        assert_eq!(school.hear(&lost, &filter, None, NOW_US), None);
         let lost = Heard { method: None, ..heard(b"false") };
-        assert!(school.hear(&lost, &filter, None, NOW_MS + 60_000).is_some());
+        assert!(school.hear(&lost, &filter, None, NOW_US + 60_000_000).is_some());
         assert_eq!(counts(&school), [("not_captured", 3)]);
     }
 }

@@ -99,7 +99,7 @@ fn learn(engine: &Engine, heard: &LuaValue) -> Option<String> {
         server: &text("server"),
         unique_id: &text("unique_id"),
     };
-    guard::catch(|| engine.school.hear(&heard, &engine.filter, engine.state.as_ref(), clock::now_ms()))
+    guard::catch(|| engine.school.hear(&heard, &engine.filter, engine.state.as_ref(), clock::now_us()))
 }
 
 /// The bytes of a string argument; whatever else came counts as none.

@@ -82,7 +82,7 @@ fn work(engine: &Engine, budget: Budget) -> Turn {
         }
     }
     let mut turn = match &engine.state {
-        Some(state) => state.turn(&engine.filter, clock::now_ms(), budget),
+        Some(state) => state.turn(&engine.filter, clock::now_us(), budget),
         None => Turn::default(),
     };
     turn.is_cut |= is_cut;
@@ -105,7 +105,7 @@ fn join_freed() {
 pub(crate) fn sync(engine: &Engine) -> String {
     engine.filter.upkeep(clock::now_s(), 0);
     let (revision, more) = match &engine.state {
-        Some(state) => state.sync(&engine.filter, clock::now_ms(), Budget::of(TURN)),
+        Some(state) => state.sync(&engine.filter, clock::now_us(), Budget::of(TURN)),
         None => (0, false),
     };
     let rest = if more {

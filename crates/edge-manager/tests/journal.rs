@@ -214,7 +214,7 @@ fn every_record_and_rule_is_a_line_of_json() {
     );
     assert_eq!(
         lines.last().unwrap(),
-        &r#"{"file":"learned/living.journal","offset":29,"record":"change","revision":0,"stamp_ms":2,"change":{"forget":{"block":"0.0.0.9"}}}"#
+        &r#"{"file":"learned/living.journal","offset":29,"record":"change","revision":0,"stamp_us":2,"change":{"forget":{"block":"0.0.0.9"}}}"#
     );
     for line in lines {
         assert!(serde_json::from_str::<serde_json::Value>(line).unwrap().is_object(), "{line}");

@@ -48,7 +48,7 @@ pub(crate) const WORDS: &[&str] = &[
     ")",
 ];
 
-const NOW_MS: u64 = 1_700_000_000_500;
+const NOW_US: u64 = 1_700_000_000_500_000;
 
 const REQUEST: Request<'_> = Request {
     host: b"Shop.Example:443",
@@ -94,13 +94,13 @@ fn lesson(data: &[u8], directive: Result<Directive, HeaderError>, settings: &Set
         request: REQUEST,
     };
     let mut scratch = Scratch::new();
-    let taught = learn(&lesson, &authorities, settings, NOW_MS, NOW_MS, &mut scratch);
+    let taught = learn(&lesson, &authorities, settings, NOW_US, NOW_US, &mut scratch);
     assert!(directive.is_ok() || taught.is_err(), "a header that is not understood teaches nothing");
     match taught {
         Ok(taught) => {
             operation_fits(&taught.operation, settings);
             lesson.header_count = 2;
-            assert!(learn(&lesson, &authorities, settings, NOW_MS, NOW_MS, &mut scratch).is_err());
+            assert!(learn(&lesson, &authorities, settings, NOW_US, NOW_US, &mut scratch).is_err());
         }
         Err(refusal) => assert!(!refusal.to_string().chars().any(char::is_control), "{refusal}"),
     }
@@ -119,7 +119,7 @@ fn operation_fits(operation: &Operation, settings: &Settings) {
 
 fn rule_fits(rule: &Rule, settings: &Settings) {
     target_fits(&rule.target, settings);
-    let lives_s = rule.expires_at_s - (NOW_MS / 1000) as u32;
+    let lives_s = rule.expires_at_s - (NOW_US / 1_000_000) as u32;
     assert!((1..=settings.max_ttl_s + 1).contains(&lives_s), "{lives_s}");
     assert!(rule.reason.len() <= settings.max_reason_bytes);
     assert!(!rule.action.to_string().is_empty());

@@ -25,7 +25,7 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Fallible<()> {
     let dir = env::args_os().nth(1).ok_or("usage: edge-rules-writer DIR")?;
-    let mut writer = RulesWriter::open(Path::new(&dir), now_ms()?)?;
+    let mut writer = RulesWriter::open(Path::new(&dir), now_us()?)?;
     if writer.torn_bytes() > 0 {
         println!("torn {}", writer.torn_bytes());
     }
@@ -45,32 +45,32 @@ fn answer(writer: &RulesWriter) -> io::Result<()> {
     stdout.flush()
 }
 
-fn now_ms() -> Fallible<u64> {
-    Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
+fn now_us() -> Fallible<u64> {
+    Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?)
 }
 
 fn obey(writer: &mut RulesWriter, line: &str, lines: &mut Lines<StdinLock<'_>>) -> Fallible<()> {
     let words: Vec<&str> = line.split(' ').collect();
-    let now_ms = now_ms()?;
+    let now_us = now_us()?;
     match words[..] {
         ["put", kind, what, end, list] => {
-            writer.append(&Operation::Put(rule(kind, what, end, list)?), now_ms)?;
+            writer.append(&Operation::Put(rule(kind, what, end, list)?), now_us)?;
         }
         ["remove", kind, what] => {
-            writer.append(&Operation::Remove(target(kind, what)?), now_ms)?;
+            writer.append(&Operation::Remove(target(kind, what)?), now_us)?;
         }
         ["replace", list, count] => {
-            writer.replace_list(list, rules(count, lines)?, now_ms)?;
+            writer.replace_list(list, rules(count, lines)?, now_us)?;
         }
         ["bulk", list, first, count] => {
             let origin = Origin::List(list.into());
             let first = first.parse::<Ipv4Addr>()?.to_bits();
             let addresses = (0..count.parse()?).map(|n| Ipv4Addr::from_bits(first + n));
-            writer.replace_list(list, addresses.map(|addr| blocked(addr, &origin)), now_ms)?;
+            writer.replace_list(list, addresses.map(|addr| blocked(addr, &origin)), now_us)?;
         }
         ["rotate", lists, count] => {
             let lists: Vec<Arc<str>> = lists.split(',').map(Arc::from).collect();
-            writer.rotate(rules(count, lines)?, &lists, 0, now_ms)?;
+            writer.rotate(rules(count, lines)?, &lists, 0, now_us)?;
         }
         _ => return Err(format!("not a command: {line:?}").into()),
     }

@@ -57,7 +57,7 @@ pub(super) fn count(counter: &Counter) {
 fn lessons(counter: &Counter, filter: &Filter) {
     let (authorities, settings) = (Authorities::default(), Settings::default());
     let mut scratch = Scratch::new();
-    let mut now_ms = u64::from(NOW_S) * 1000;
+    let mut now_us = u64::from(NOW_S) * 1_000_000;
     let mut teach = |base: &String| {
         let (host, path) = split_base(base.as_bytes());
         let client = Some([192, 0, 2, 1].into());
@@ -70,9 +70,9 @@ fn lessons(counter: &Counter, filter: &Filter) {
             unique_id: b"7F000001:1F90_7F000001:1F91_66A0B0C0_0001:0001",
             request: Request { host, path, query: b"", method: b"GET", anonymous: true, client },
         };
-        now_ms += 1;
-        let taught = learn(&lesson, &authorities, &settings, now_ms, now_ms, &mut scratch).expect("allowed");
-        filter.submit(taught.operation, (now_ms / 1000) as u32).expect("nobody else submits");
+        now_us += 1000;
+        let taught = learn(&lesson, &authorities, &settings, now_us, now_us, &mut scratch).expect("allowed");
+        filter.submit(taught.operation, (now_us / 1_000_000) as u32).expect("nobody else submits");
     };
     let bases = |first: usize| -> Vec<String> {
         (first..first + 2 * LESSONS).map(|n| format!("learning.example/{n}/secret")).collect()

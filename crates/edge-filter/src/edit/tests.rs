@@ -23,7 +23,7 @@ fn client(addr: u32, list: &str, expires_at_s: u32) -> Rule {
 }
 
 fn learned(addr: u32, expires_at_s: u32) -> Rule {
-    let from = Provenance { learned_at_ms: u64::from(NOW_S) * 1000, ..Provenance::default() };
+    let from = Provenance { learned_at_us: u64::from(NOW_S) * 1_000_000, ..Provenance::default() };
     Rule { origin: Origin::Learned(from.into()), ..client(addr, "", expires_at_s) }
 }
 

@@ -46,8 +46,11 @@ fn resource_rule(text: &str, conditions: Conditions, status: u16) -> Rule {
 }
 
 fn learned(text: &str, expires_at_s: u32) -> Rule {
-    let provenance =
-        Provenance { backend: "app".into(), learned_at_ms: u64::from(NOW_S) * 1000, ..Provenance::default() };
+    let provenance = Provenance {
+        backend: "app".into(),
+        learned_at_us: u64::from(NOW_S) * 1_000_000,
+        ..Provenance::default()
+    };
     Rule {
         expires_at_s,
         origin: Origin::Learned(Arc::new(provenance)),
@@ -256,7 +259,7 @@ fn a_backend_that_fills_the_filter_gives_way_to_the_others() {
     let of = |backend: &str, text: &str, ttl_s: u32| {
         let from = Provenance {
             backend: backend.into(),
-            learned_at_ms: u64::from(NOW_S) * 1000,
+            learned_at_us: u64::from(NOW_S) * 1_000_000,
             ..Provenance::default()
         };
         put(&filter, Rule { origin: Origin::Learned(Arc::new(from)), ..learned(text, NOW_S + ttl_s) });

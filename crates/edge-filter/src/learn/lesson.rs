@@ -53,7 +53,7 @@ pub struct Taught {
     pub clipped: bool,
 }
 
-/// What the response teaches at `now_ms` (Unix time, milliseconds), where its TTL begins. `stamp_ms` is what the rule
+/// What the response teaches at `now_us` (Unix time, microseconds), where its TTL begins. `stamp_us` is what the rule
 /// keeps as the time of its lesson: the time now, or a little later where another lesson has that stamp already. The
 /// rule always takes in the resource that was asked for, on the request's own host.
 ///
@@ -64,12 +64,12 @@ pub fn learn(
     lesson: &Lesson<'_>,
     authorities: &Authorities,
     settings: &Settings,
-    now_ms: u64,
-    stamp_ms: u64,
+    now_us: u64,
+    stamp_us: u64,
     scratch: &mut Scratch,
 ) -> Result<Taught, Refusal> {
     let authority = authorities.of(lesson.backend);
-    understand(lesson, authority, settings, now_ms, stamp_ms, scratch).map_err(|cause| {
+    understand(lesson, authority, settings, now_us, stamp_us, scratch).map_err(|cause| {
         let host = canonical_host(lesson.request.host, &mut scratch.host);
         Refusal {
             backend: printable(lesson.backend, MAX_NAME_BYTES),
@@ -83,8 +83,8 @@ fn understand(
     lesson: &Lesson<'_>,
     authority: &Authority,
     settings: &Settings,
-    now_ms: u64,
-    stamp_ms: u64,
+    now_us: u64,
+    stamp_us: u64,
     scratch: &mut Scratch,
 ) -> Result<Taught, Cause> {
     if lesson.header_count > 1 {
@@ -112,8 +112,8 @@ fn understand(
             let rule = Rule {
                 target,
                 action: action(&directive, lesson.status, settings),
-                expires_at_s: expiry(now_ms, ttl_s),
-                origin: Origin::Learned(Arc::new(provenance(lesson, stamp_ms, scratch))),
+                expires_at_s: expiry(now_us, ttl_s),
+                origin: Origin::Learned(Arc::new(provenance(lesson, stamp_us, scratch))),
                 reason: printable(directive.reason.unwrap_or_default().as_bytes(), settings.max_reason_bytes)
                     .into(),
             };
@@ -220,8 +220,8 @@ fn ttl(asked_s: Option<u32>, authority: &Authority, settings: &Settings) -> Resu
 }
 
 /// A rule lives for its whole TTL, so its end is rounded up to a second; it always ends.
-fn expiry(now_ms: u64, ttl_s: u32) -> u32 {
-    let end_s = now_ms.saturating_add(u64::from(ttl_s) * 1000).div_ceil(1000);
+fn expiry(now_us: u64, ttl_s: u32) -> u32 {
+    let end_s = now_us.saturating_add(u64::from(ttl_s) * 1_000_000).div_ceil(1_000_000);
     u32::try_from(end_s).unwrap_or(NEVER).min(NEVER - 1)
 }
 
@@ -237,7 +237,7 @@ fn action(directive: &Directive, backend_status: u16, settings: &Settings) -> Ac
     }
 }
 
-fn provenance(lesson: &Lesson<'_>, learned_at_ms: u64, scratch: &mut Scratch) -> Provenance {
+fn provenance(lesson: &Lesson<'_>, learned_at_us: u64, scratch: &mut Scratch) -> Provenance {
     let Request { method, path, .. } = lesson.request;
     let host = canonical_host(lesson.request.host, &mut scratch.host);
     Provenance {
@@ -245,7 +245,7 @@ fn provenance(lesson: &Lesson<'_>, learned_at_ms: u64, scratch: &mut Scratch) ->
         server: printable(lesson.server, MAX_NAME_BYTES),
         unique_id: printable(lesson.unique_id, MAX_NAME_BYTES),
         request: printable(&[method, b" ", host, path].concat(), MAX_REQUEST_BYTES),
-        learned_at_ms,
+        learned_at_us,
     }
 }
 

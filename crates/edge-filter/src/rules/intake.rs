@@ -187,10 +187,10 @@ impl Intake<'_> {
     }
 
     /// The stamp of the lesson in this slot; `None` where there is none.
-    pub(super) fn learned_at_ms(&self, slot: u32) -> Option<u64> {
+    pub(super) fn learned_at_us(&self, slot: u32) -> Option<u64> {
         let texts = &self.texts;
         let found = texts.find(texts.keys().hash_one(slot), |other| other.slot == slot)?;
-        found.details.provenance.as_ref().map(|from| from.learned_at_ms)
+        found.details.provenance.as_ref().map(|from| from.learned_at_us)
     }
 
     fn forget_details(&mut self, slot: u32) {

@@ -38,7 +38,7 @@ impl Snapshot {
     }
 
     /// The stamp of the lesson in this place; `None` where there is none.
-    pub(crate) fn learned_at_ms(&self, place: &Place) -> Option<u64> {
+    pub(crate) fn learned_at_us(&self, place: &Place) -> Option<u64> {
         let details = match place {
             Place::Client(list, net) => self.address_details(self.list(*list).get(*net)?.slot)?,
             Place::Resource(resource, slot) => {
@@ -46,7 +46,7 @@ impl Snapshot {
                 rules.iter().find(|rule| rule.slot == *slot)?.details.as_deref()?
             }
         };
-        details.provenance.as_ref().map(|from| from.learned_at_ms)
+        details.provenance.as_ref().map(|from| from.learned_at_us)
     }
 }
 
@@ -75,8 +75,8 @@ mod tests {
         }
     }
 
-    fn learned(path: &str, anonymous: bool, learned_at_ms: u64) -> Rule {
-        let from = Provenance { learned_at_ms, ..Provenance::default() };
+    fn learned(path: &str, anonymous: bool, learned_at_us: u64) -> Rule {
+        let from = Provenance { learned_at_us, ..Provenance::default() };
         on(path, anonymous, Origin::Learned(Arc::new(from)))
     }
 
@@ -112,7 +112,7 @@ mod tests {
             .learned()
             .flatten()
             .map(|rule| match rule.origin {
-                Origin::Learned(from) => from.learned_at_ms,
+                Origin::Learned(from) => from.learned_at_us,
                 Origin::List(_) => 0,
             })
             .collect();

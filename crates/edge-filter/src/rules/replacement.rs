@@ -74,7 +74,7 @@ enum Stage {
 struct Marks {
     lists: Lists,
     /// Lessons before this stamp are replaced as well.
-    learned_before_ms: u64,
+    learned_before_us: u64,
     /// Whether each source is one of the lists.
     replaced: Vec<bool>,
     /// A bit for each slot: whether its rule stays.
@@ -95,7 +95,7 @@ impl Replacement {
         Self {
             marks: Marks {
                 lists,
-                learned_before_ms: 0,
+                learned_before_us: 0,
                 replaced: Vec::new(),
                 stays: Vec::new(),
                 lessons: BTreeMap::new(),
@@ -109,11 +109,11 @@ impl Replacement {
         }
     }
 
-    /// Replace all lessons that are stamped before this, milliseconds, as well: those that stay are kept, or put
+    /// Replace all lessons that are stamped before this, microseconds, as well: those that stay are kept, or put
     /// again.
     #[must_use]
-    pub fn with_lessons_before(self, learned_before_ms: u64) -> Self {
-        Self { marks: Marks { learned_before_ms, ..self.marks }, ..self }
+    pub fn with_lessons_before(self, learned_before_us: u64) -> Self {
+        Self { marks: Marks { learned_before_us, ..self.marks }, ..self }
     }
 
     /// Whether the gathered addresses were left to be put after the other rules went, because there may not be room for
@@ -242,7 +242,7 @@ impl Marks {
         let names = rules.next.sources.iter().enumerate().skip(self.replaced.len());
         let replaced = names.map(|(at, name)| at != usize::from(LEARNED) && self.lists.holds(name));
         self.replaced.extend(replaced);
-        self.learned_before_ms > 0 || self.replaced.contains(&true)
+        self.learned_before_us > 0 || self.replaced.contains(&true)
     }
 
     fn keep<'t>(&mut self, rules: &Rules, targets: impl Iterator<Item = &'t Target>) {
@@ -256,7 +256,7 @@ impl Marks {
                 if let Some(word) = self.stays.get_mut(holder.slot as usize / 64) {
                     *word |= 1 << (holder.slot % 64);
                 }
-                if holder.source == LEARNED && self.learned_before_ms > 0 {
+                if holder.source == LEARNED && self.learned_before_us > 0 {
                     self.lessons.insert(holder.slot, target.clone());
                 }
             }
@@ -275,7 +275,7 @@ impl Marks {
     fn replaces(&self, rules: &Rules, place: &Place, holder: Holder) -> bool {
         if holder.source == LEARNED {
             // As it is now: learned anew meanwhile, it is another lesson.
-            return rules.next.learned_at_ms(place).is_some_and(|stamp_ms| stamp_ms < self.learned_before_ms);
+            return rules.next.learned_at_us(place).is_some_and(|stamp_us| stamp_us < self.learned_before_us);
         }
         self.replace_source(holder.source)
     }
@@ -310,11 +310,11 @@ impl AddressRenewal for Slice<'_> {
         }
         let target = || Target::Client(self.list, entry.net);
         let is_kept = || marks.lessons.get(&entry.slot).is_some_and(|kept| *kept == target());
-        marks.learned_before_ms == 0
+        marks.learned_before_us == 0
             || self
                 .intake
-                .learned_at_ms(entry.slot)
-                .is_none_or(|stamp_ms| stamp_ms >= marks.learned_before_ms)
+                .learned_at_us(entry.slot)
+                .is_none_or(|stamp_us| stamp_us >= marks.learned_before_us)
             || is_kept()
     }
 

@@ -25,7 +25,7 @@ fn on(path: &str, method: Option<&str>, expires_at_s: u32) -> Rule {
 }
 
 fn learned(rule: Rule) -> Rule {
-    let provenance = Provenance { learned_at_ms: u64::from(NOW_S) * 1000, ..Provenance::default() };
+    let provenance = Provenance { learned_at_us: u64::from(NOW_S) * 1_000_000, ..Provenance::default() };
     Rule { origin: Origin::Learned(Arc::new(provenance)), ..rule }
 }
 

@@ -20,9 +20,9 @@ pub const MAX_REASON_BYTES: usize = 1024;
 /// Longest name of a list, bytes.
 pub const MAX_LIST_NAME_BYTES: usize = 1024;
 
-/// The latest stamp, milliseconds since the Unix epoch: the end of the year 2199. A later one would be handed on for
+/// The latest stamp, microseconds since the Unix epoch: the end of the year 2199. A later one would be handed on for
 /// ever, since every stamp given is later than those read.
-pub const MAX_STAMP_MS: u64 = 7_258_118_400_000;
+pub const MAX_STAMP_US: u64 = 7_258_118_400_000_000;
 
 /// Longest text of a provenance, bytes; those of the filter are shorter.
 const MAX_PROVENANCE_BYTES: usize = MAX_CONDITION_BYTES;
@@ -61,7 +61,7 @@ pub enum Invalid {
         /// How many there may be.
         max: usize,
     },
-    /// Later than [`MAX_STAMP_MS`].
+    /// Later than [`MAX_STAMP_US`].
     #[error("a stamp after the year 2199")]
     Stamp,
     /// A batch is a flat list.
@@ -85,8 +85,8 @@ pub(super) fn at_most(count: usize, max: usize, what: &'static str) -> Result<()
     if count <= max { Ok(()) } else { Err(Invalid::TooMany { what, max }) }
 }
 
-pub(super) fn stamp(stamp_ms: u64) -> Result<u64, Invalid> {
-    if stamp_ms <= MAX_STAMP_MS { Ok(stamp_ms) } else { Err(Invalid::Stamp) }
+pub(super) fn stamp(stamp_us: u64) -> Result<u64, Invalid> {
+    if stamp_us <= MAX_STAMP_US { Ok(stamp_us) } else { Err(Invalid::Stamp) }
 }
 
 pub(super) fn reason(text: &str) -> Result<&str, Invalid> {

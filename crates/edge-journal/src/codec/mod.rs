@@ -15,7 +15,7 @@ mod wire;
 
 pub use bounds::{
     Invalid, MAX_LIST_NAME_BYTES, MAX_LISTS, MAX_OPERATIONS, MAX_PATH_BYTES, MAX_REASON_BYTES,
-    MAX_RULES_PER_CHUNK, MAX_STAMP_MS,
+    MAX_RULES_PER_CHUNK, MAX_STAMP_US,
 };
 pub use frame::MAX_FRAME_BYTES;
 pub(crate) use frame::{FRAME_HEAD_BYTES, Frame, split};

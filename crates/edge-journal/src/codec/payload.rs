@@ -50,11 +50,11 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record, Damage> {
             rules: unpack(v4, v6)?,
         },
         wire::Record::End { rules } => Record::End { rules },
-        wire::Record::Change { revision, stamp_ms, change } => {
-            Record::Change { revision, stamp_ms: stamp(stamp_ms)?, operation: operation_from_wire(change)? }
+        wire::Record::Change { revision, stamp_us, change } => {
+            Record::Change { revision, stamp_us: stamp(stamp_us)?, operation: operation_from_wire(change)? }
         }
-        wire::Record::Replace { revision, stamp_ms, list } => {
-            Record::Replace { revision, stamp_ms: stamp(stamp_ms)?, list: list_name(list)?.into() }
+        wire::Record::Replace { revision, stamp_us, list } => {
+            Record::Replace { revision, stamp_us: stamp(stamp_us)?, list: list_name(list)?.into() }
         }
         wire::Record::Next { revision } => Record::Next { revision },
     })
@@ -66,10 +66,10 @@ fn one_line(text: &str) -> String {
 }
 
 fn head_from_wire(head: wire::Head<'_>) -> Result<Head, Invalid> {
-    let wire::Head { revision, stamp_ms, learned_until_ms, lists } = head;
+    let wire::Head { revision, stamp_us, learned_until_us, lists } = head;
     let lists = lists.into_iter().map(|name| list_name(name).map(Arc::from)).collect::<Result<_, _>>()?;
-    let (stamp_ms, learned_until_ms) = (stamp(stamp_ms)?, stamp(learned_until_ms)?);
-    Ok(Head { revision, stamp_ms, learned_until_ms, lists })
+    let (stamp_us, learned_until_us) = (stamp(stamp_us)?, stamp(learned_until_us)?);
+    Ok(Head { revision, stamp_us, learned_until_us, lists })
 }
 
 fn encode(out: &mut Vec<u8>, record: &wire::Record<'_>) -> Result<(), EncodeError> {
@@ -84,11 +84,11 @@ fn encode(out: &mut Vec<u8>, record: &wire::Record<'_>) -> Result<(), EncodeErro
 }
 
 pub(crate) fn head(out: &mut Vec<u8>, head: &Head) -> Result<(), EncodeError> {
-    let Head { revision, stamp_ms, learned_until_ms, ref lists } = *head;
+    let Head { revision, stamp_us, learned_until_us, ref lists } = *head;
     at_most(lists.len(), MAX_LISTS, "lists")?;
     let lists = lists.iter().map(|name| list_name(name)).collect::<Result<_, _>>()?;
-    let (stamp_ms, learned_until_ms) = (stamp(stamp_ms)?, stamp(learned_until_ms)?);
-    encode(out, &wire::Record::Head(wire::Head { revision, stamp_ms, learned_until_ms, lists }))
+    let (stamp_us, learned_until_us) = (stamp(stamp_us)?, stamp(learned_until_us)?);
+    encode(out, &wire::Record::Head(wire::Head { revision, stamp_us, learned_until_us, lists }))
 }
 
 pub(crate) fn rules(out: &mut Vec<u8>, rules: &[Rule]) -> Result<(), EncodeError> {
@@ -112,20 +112,20 @@ pub(crate) fn end(out: &mut Vec<u8>, rules: u64) -> Result<(), EncodeError> {
 pub(crate) fn change(
     out: &mut Vec<u8>,
     revision: u64,
-    stamp_ms: u64,
+    stamp_us: u64,
     operation: &Operation,
 ) -> Result<(), EncodeError> {
-    let (stamp_ms, change) = (stamp(stamp_ms)?, operation_to_wire(operation)?);
-    encode(out, &wire::Record::Change { revision, stamp_ms, change })
+    let (stamp_us, change) = (stamp(stamp_us)?, operation_to_wire(operation)?);
+    encode(out, &wire::Record::Change { revision, stamp_us, change })
 }
 
 pub(crate) fn replace(
     out: &mut Vec<u8>,
     revision: u64,
-    stamp_ms: u64,
+    stamp_us: u64,
     list: &str,
 ) -> Result<(), EncodeError> {
-    encode(out, &wire::Record::Replace { revision, stamp_ms: stamp(stamp_ms)?, list: list_name(list)? })
+    encode(out, &wire::Record::Replace { revision, stamp_us: stamp(stamp_us)?, list: list_name(list)? })
 }
 
 pub(crate) fn next(out: &mut Vec<u8>, revision: u64) -> Result<(), EncodeError> {
@@ -147,10 +147,10 @@ pub fn encode_file<'a>(
             Record::Rules(some) => rules(&mut out, some),
             Record::Addresses { list, reason, rules } => addresses(&mut out, list, reason, rules),
             Record::End { rules } => end(&mut out, *rules),
-            Record::Change { revision, stamp_ms, operation } => {
-                change(&mut out, *revision, *stamp_ms, operation)
+            Record::Change { revision, stamp_us, operation } => {
+                change(&mut out, *revision, *stamp_us, operation)
             }
-            Record::Replace { revision, stamp_ms, list } => replace(&mut out, *revision, *stamp_ms, list),
+            Record::Replace { revision, stamp_us, list } => replace(&mut out, *revision, *stamp_us, list),
             Record::Next { revision } => next(&mut out, *revision),
         }?;
     }
@@ -160,29 +160,29 @@ pub fn encode_file<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::bounds::{MAX_OPERATIONS, MAX_RULES_PER_CHUNK, MAX_STAMP_MS};
+    use crate::codec::bounds::{MAX_OPERATIONS, MAX_RULES_PER_CHUNK, MAX_STAMP_US};
 
     #[test]
     fn a_stamp_of_a_far_future_is_neither_written_nor_read() {
-        let written = |stamp_ms| replace(&mut Vec::new(), 1, stamp_ms, "list");
-        assert_eq!(written(MAX_STAMP_MS), Ok(()));
-        assert_eq!(written(MAX_STAMP_MS + 1), Err(EncodeError::Invalid(Invalid::Stamp)));
-        let read = |stamp_ms| {
-            let record = wire::Record::Replace { revision: 1, stamp_ms, list: "list" };
+        let written = |stamp_us| replace(&mut Vec::new(), 1, stamp_us, "list");
+        assert_eq!(written(MAX_STAMP_US), Ok(()));
+        assert_eq!(written(MAX_STAMP_US + 1), Err(EncodeError::Invalid(Invalid::Stamp)));
+        let read = |stamp_us| {
+            let record = wire::Record::Replace { revision: 1, stamp_us, list: "list" };
             decode(&format().serialize(&record).unwrap()).map_err(|e| e.to_string())
         };
-        assert!(read(MAX_STAMP_MS).is_ok());
-        assert!(read(MAX_STAMP_MS + 1).unwrap_err().contains("a stamp after the year 2199"));
+        assert!(read(MAX_STAMP_US).is_ok());
+        assert!(read(MAX_STAMP_US + 1).unwrap_err().contains("a stamp after the year 2199"));
     }
 
     #[test]
     fn a_claim_of_too_many_elements_is_refused_before_they_are_read() {
         let batch = wire::Change::Batch(Vec::new());
         let chunk = wire::Chunk { terms: Vec::new(), rules: Vec::new() };
-        let head = wire::Head { revision: 0, stamp_ms: 0, learned_until_ms: 0, lists: Vec::new() };
+        let head = wire::Head { revision: 0, stamp_us: 0, learned_until_us: 0, lists: Vec::new() };
         // Each ends with how many elements it has, which is one byte for none.
         for (record, max) in [
-            (wire::Record::Change { revision: 0, stamp_ms: 0, change: batch }, MAX_OPERATIONS),
+            (wire::Record::Change { revision: 0, stamp_us: 0, change: batch }, MAX_OPERATIONS),
             (wire::Record::Rules(chunk), MAX_RULES_PER_CHUNK),
             (wire::Record::Head(head), MAX_LISTS),
         ] {

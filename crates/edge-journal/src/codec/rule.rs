@@ -84,7 +84,7 @@ fn terms_to_wire(rule: &Rule) -> Result<wire::Terms<'_>, Invalid> {
             server: bounds::provenance(&from.server)?,
             unique_id: bounds::provenance(&from.unique_id)?,
             request: bounds::provenance(&from.request)?,
-            learned_at_ms: bounds::stamp(from.learned_at_ms)?,
+            learned_at_us: bounds::stamp(from.learned_at_us)?,
         },
     };
     Ok(wire::Terms { action: action_to_wire(rule.action), origin, reason: bounds::reason(&rule.reason)? })
@@ -94,13 +94,13 @@ fn terms_from_wire(terms: wire::Terms<'_>) -> Result<Terms, Invalid> {
     let text = |text| bounds::provenance(text).map(str::to_owned);
     let origin = match terms.origin {
         wire::Origin::List(name) => Origin::List(bounds::list_name(name)?.into()),
-        wire::Origin::Learned { backend, server, unique_id, request, learned_at_ms } => {
+        wire::Origin::Learned { backend, server, unique_id, request, learned_at_us } => {
             Origin::Learned(Arc::new(Provenance {
                 backend: text(backend)?,
                 server: text(server)?,
                 unique_id: text(unique_id)?,
                 request: text(request)?,
-                learned_at_ms: bounds::stamp(learned_at_ms)?,
+                learned_at_us: bounds::stamp(learned_at_us)?,
             }))
         }
     };

@@ -26,12 +26,12 @@ pub(super) enum Record<'a> {
     },
     Change {
         revision: u64,
-        stamp_ms: u64,
+        stamp_us: u64,
         change: Change<'a>,
     },
     Replace {
         revision: u64,
-        stamp_ms: u64,
+        stamp_us: u64,
         list: &'a str,
     },
     Next {
@@ -42,8 +42,8 @@ pub(super) enum Record<'a> {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Head<'a> {
     pub(super) revision: u64,
-    pub(super) stamp_ms: u64,
-    pub(super) learned_until_ms: u64,
+    pub(super) stamp_us: u64,
+    pub(super) learned_until_us: u64,
     #[serde(borrow, deserialize_with = "at_most::<_, _, MAX_LISTS>")]
     pub(super) lists: Vec<&'a str>,
 }
@@ -99,7 +99,7 @@ pub(super) enum Origin<'a> {
         server: &'a str,
         unique_id: &'a str,
         request: &'a str,
-        learned_at_ms: u64,
+        learned_at_us: u64,
     },
 }
 

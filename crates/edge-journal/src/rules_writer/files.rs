@@ -59,9 +59,9 @@ impl Files {
     }
 
     /// Makes a journal with its head; the journals of the same name that a crash left are replaced.
-    pub(super) fn create_journal(&self, base: u64, stamp_ms: u64) -> Result<Journal, WriteError> {
+    pub(super) fn create_journal(&self, base: u64, stamp_us: u64) -> Result<Journal, WriteError> {
         let mut out = self.begin(FileKind::Journal)?;
-        codec::head(&mut out.buffer, &Head { revision: base, stamp_ms, ..Head::default() })?;
+        codec::head(&mut out.buffer, &Head { revision: base, stamp_us, ..Head::default() })?;
         let bytes = u64::try_from(out.buffer.len()).unwrap_or(u64::MAX);
         let file = out.finish()?;
         self.publish(FileKind::Journal, &FileName::Journal(base))?;

@@ -59,16 +59,16 @@ impl RulesWriter {
     /// # Errors
     /// Another writer lives. A file is foreign or newer than this version: then nothing is touched. Those of the
     /// system. Damage is no error here: [`RulesWriter::needs_rotation`] tells it.
-    pub fn open(dir: &Path, now_ms: u64) -> Result<Self, WriteError> {
+    pub fn open(dir: &Path, now_us: u64) -> Result<Self, WriteError> {
         let io = |error| WriteError::io(dir.display(), error);
         DirBuilder::new().recursive(true).mode(0o750).create(dir).map_err(io)?;
         let dir = StateDir::open(dir).map_err(io)?;
         let parent = dir.current().map_err(io)?;
         let lock = lock(&parent)?;
         let files = Files::new(parent);
-        let Found { revision, stamp_ms, journal, previous } = recover(&dir, &files)?;
+        let Found { revision, stamp_us, journal, previous } = recover(&dir, &files)?;
         let stamps = Stamps::default();
-        stamps.seen(stamp_ms);
+        stamps.seen(stamp_us);
         let mut writer = Self {
             files,
             revision,
@@ -86,8 +86,8 @@ impl RulesWriter {
                 writer.remove_old()?;
             }
             recovery::Chain::None => {
-                let stamp_ms = writer.stamps.next(now_ms);
-                writer.journal = Some(writer.files.create_journal(0, stamp_ms)?);
+                let stamp_us = writer.stamps.next(now_us);
+                writer.journal = Some(writer.files.create_journal(0, stamp_us)?);
             }
             recovery::Chain::Broken => {}
         }
@@ -98,9 +98,9 @@ impl RulesWriter {
     ///
     /// # Errors
     /// It cannot be written: then nothing has changed.
-    pub fn append(&mut self, operation: &Operation, now_ms: u64) -> Result<u64, WriteError> {
-        self.append_record(now_ms, |out, revision, stamp_ms| {
-            codec::change(out, revision, stamp_ms, operation)
+    pub fn append(&mut self, operation: &Operation, now_us: u64) -> Result<u64, WriteError> {
+        self.append_record(now_us, |out, revision, stamp_us| {
+            codec::change(out, revision, stamp_us, operation)
         })
     }
 
@@ -113,7 +113,7 @@ impl RulesWriter {
         &mut self,
         list: &str,
         rules: impl IntoIterator<Item = Rule>,
-        now_ms: u64,
+        now_us: u64,
     ) -> Result<u64, WriteError> {
         if self.needs_rotation() {
             return Err(WriteError::NeedsRotation);
@@ -121,19 +121,19 @@ impl RulesWriter {
         let name: Arc<str> = list.into();
         let revision = self.next_revision()?;
         let head =
-            Head { revision, stamp_ms: self.stamps.next(now_ms), learned_until_ms: 0, lists: vec![name] };
+            Head { revision, stamp_us: self.stamps.next(now_us), learned_until_us: 0, lists: vec![name] };
         let of_the_list = rules.into_iter().map(|rule| match &rule.origin {
             Origin::List(of) if **of == *list => Ok(rule),
             other => Err(WriteError::ForeignRule { list: list.to_owned(), origin: other.to_string() }),
         });
         self.files.write_rules(FileKind::List, &head, of_the_list)?;
         self.files.publish(FileKind::List, &FileName::List(revision))?;
-        self.append_record(now_ms, |out, revision, stamp_ms| codec::replace(out, revision, stamp_ms, list))
+        self.append_record(now_us, |out, revision, stamp_us| codec::replace(out, revision, stamp_us, list))
     }
 
     /// Writes all rules of the manager, as they are at this revision, to a new snapshot, begins a new journal, and
     /// removes what no reader needs any more. `lists` are the names of all lists, the empty ones too;
-    /// `learned_until_ms` as in [`Head`]. Waits for the disk.
+    /// `learned_until_us` as in [`Head`]. Waits for the disk.
     ///
     /// After damage this takes a revision of its own, greater than any that was given, and all is well again.
     ///
@@ -144,18 +144,18 @@ impl RulesWriter {
         &mut self,
         rules: impl IntoIterator<Item = Rule>,
         lists: &[Arc<str>],
-        learned_until_ms: u64,
-        now_ms: u64,
+        learned_until_us: u64,
+        now_us: u64,
     ) -> Result<(), WriteError> {
         self.link();
         let is_broken = self.needs_rotation();
         let revision = if is_broken { self.next_revision()? } else { self.revision };
-        let stamp_ms = self.stamps.next(now_ms);
-        let head = Head { revision, stamp_ms, learned_until_ms, lists: lists.to_vec() };
+        let stamp_us = self.stamps.next(now_us);
+        let head = Head { revision, stamp_us, learned_until_us, lists: lists.to_vec() };
         self.files.write_rules(FileKind::Snapshot, &head, rules.into_iter().map(Ok))?;
         // Where nothing has changed since the last rotation, its journal goes on.
         let is_new = is_broken || self.journal.as_ref().is_none_or(|journal| journal.base != revision);
-        let journal = if is_new { Some(self.files.create_journal(revision, stamp_ms)?) } else { None };
+        let journal = if is_new { Some(self.files.create_journal(revision, stamp_us)?) } else { None };
         self.files.rename(FileKind::Snapshot, &FileName::Snapshot)?;
         // From here on a reader that starts begins at the new journal, so this goes there too, whatever fails.
         self.revision = revision;
@@ -204,14 +204,14 @@ impl RulesWriter {
 
     fn append_record(
         &mut self,
-        now_ms: u64,
+        now_us: u64,
         encode: impl FnOnce(&mut Vec<u8>, u64, u64) -> Result<(), codec::EncodeError>,
     ) -> Result<u64, WriteError> {
         self.link();
-        let (revision, stamp_ms) = (self.next_revision()?, self.stamps.next(now_ms));
+        let (revision, stamp_us) = (self.next_revision()?, self.stamps.next(now_us));
         let journal = self.journal.as_mut().ok_or(WriteError::NeedsRotation)?;
         let mut frame = Vec::new();
-        encode(&mut frame, revision, stamp_ms)?;
+        encode(&mut frame, revision, stamp_us)?;
         self.files.append(journal, &frame)?;
         self.revision = revision;
         Ok(revision)

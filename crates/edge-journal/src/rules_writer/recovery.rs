@@ -14,7 +14,7 @@ const MIN_FRAME_BYTES: u64 = codec::FRAME_HEAD_BYTES as u64 + 1;
 pub(super) struct Found {
     /// The last one; behind damage, one that is greater than any that was given.
     pub(super) revision: u64,
-    pub(super) stamp_ms: u64,
+    pub(super) stamp_us: u64,
     pub(super) journal: Chain,
     /// The journal before, if it leads to this one.
     pub(super) previous: Option<u64>,
@@ -35,7 +35,7 @@ struct Contents {
     base: u64,
     /// After its last change.
     revision: u64,
-    stamp_ms: u64,
+    stamp_us: u64,
     /// Up to here it is whole.
     bytes: u64,
     /// The journal that it names.
@@ -47,7 +47,7 @@ struct Contents {
 pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError> {
     let names = files.list()?;
     let mut journals = Vec::new();
-    let (mut revision, mut stamp_ms) = (0, 0);
+    let (mut revision, mut stamp_us) = (0, 0);
     let mut begins_at = Some(0);
     for name in &names {
         match name {
@@ -58,9 +58,9 @@ pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError
             }
             FileName::Snapshot => {
                 let head = refuse_foreign(head(dir, name))?;
-                begins_at = head.map(|(at, stamped_ms)| {
+                begins_at = head.map(|(at, stamped_us)| {
                     revision = revision.max(at);
-                    stamp_ms = stamp_ms.max(stamped_ms);
+                    stamp_us = stamp_us.max(stamped_us);
                     at
                 });
             }
@@ -69,14 +69,14 @@ pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError
     }
     for journal in &journals {
         revision = revision.max(journal.revision);
-        stamp_ms = stamp_ms.max(journal.stamp_ms);
+        stamp_us = stamp_us.max(journal.stamp_us);
     }
     if !names.iter().any(|name| matches!(name, FileName::Snapshot | FileName::Journal(_))) {
         files.remove_temporaries()?;
-        return Ok(Found { revision: 0, stamp_ms, journal: Chain::None, previous: None });
+        return Ok(Found { revision: 0, stamp_us, journal: Chain::None, previous: None });
     }
     let Some(last) = begins_at.and_then(|at| last_of_chain(&journals, at)) else {
-        return Ok(Found { revision, stamp_ms, journal: Chain::Broken, previous: None });
+        return Ok(Found { revision, stamp_us, journal: Chain::Broken, previous: None });
     };
     files.remove_temporaries()?;
     // A journal that begins later was made by a rotation that did not come to its snapshot.
@@ -92,7 +92,7 @@ pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError
     let file = files.open_journal(last.base)?;
     let torn_bytes = files.cut(&file, last.base, last.bytes)?;
     let journal = Chain::Whole { base: last.base, file, bytes: last.bytes, torn_bytes };
-    Ok(Found { revision: last.revision, stamp_ms, journal, previous })
+    Ok(Found { revision: last.revision, stamp_us, journal, previous })
 }
 
 /// The journal that the chain from this revision ends with, if it is whole.
@@ -130,13 +130,13 @@ fn link(files: &Files, previous: &Contents, base: u64) -> Result<bool, WriteErro
 /// Revision and stamp of a file; `None` if its head is damaged.
 fn head(dir: &StateDir, file: &FileName) -> Result<Option<(u64, u64)>, ReadError> {
     match Records::open(dir, file)?.next()? {
-        Next::Record(Record::Head(head)) => Ok(Some((head.revision, head.stamp_ms))),
+        Next::Record(Record::Head(head)) => Ok(Some((head.revision, head.stamp_us))),
         _ => Ok(None),
     }
 }
 
 fn contents(dir: &StateDir, base: u64) -> Result<Contents, ReadError> {
-    let mut found = Contents { base, revision: base, stamp_ms: 0, bytes: 0, next: None, is_damaged: true };
+    let mut found = Contents { base, revision: base, stamp_us: 0, bytes: 0, next: None, is_damaged: true };
     let name = FileName::Journal(base);
     let mut records = match Records::open(dir, &name) {
         Ok(records) => records,
@@ -146,9 +146,9 @@ fn contents(dir: &StateDir, base: u64) -> Result<Contents, ReadError> {
     loop {
         match records.next() {
             Ok(Next::Record(record)) => match record {
-                Record::Head(head) if head.revision == base => found.stamp_ms = head.stamp_ms,
-                Record::Change { revision, stamp_ms, .. } | Record::Replace { revision, stamp_ms, .. } => {
-                    (found.revision, found.stamp_ms) = (revision, found.stamp_ms.max(stamp_ms));
+                Record::Head(head) if head.revision == base => found.stamp_us = head.stamp_us,
+                Record::Change { revision, stamp_us, .. } | Record::Replace { revision, stamp_us, .. } => {
+                    (found.revision, found.stamp_us) = (revision, found.stamp_us.max(stamp_us));
                 }
                 Record::Next { revision } => found.next = Some(revision),
                 _ => return Ok(found),

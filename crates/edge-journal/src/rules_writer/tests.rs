@@ -55,8 +55,8 @@ fn what_is_written_is_read() {
     let mut writer = RulesWriter::open(dir.path(), 5000).unwrap();
     assert_eq!(writer.append(&put("192.0.2.1"), 5000).unwrap(), 1);
     assert_eq!(writer.replace_list("bad", [rule("192.0.2.2", "bad")], 1).unwrap(), 2);
-    let change = Record::Change { revision: 1, stamp_ms: 5001, operation: put("192.0.2.1") };
-    let replace = Record::Replace { revision: 2, stamp_ms: 5003, list: "bad".into() };
+    let change = Record::Change { revision: 1, stamp_us: 5001, operation: put("192.0.2.1") };
+    let replace = Record::Replace { revision: 2, stamp_us: 5003, list: "bad".into() };
     assert_eq!(records(dir.path(), FileName::Journal(0))[1..], [change, replace]);
     let list = [addresses("bad", &["192.0.2.2"]), Record::End { rules: 1 }];
     assert_eq!(records(dir.path(), FileName::List(2))[1..], list);
@@ -65,7 +65,7 @@ fn what_is_written_is_read() {
     assert_eq!(records(dir.path(), FileName::Journal(0)).last(), Some(&Record::Next { revision: 2 }));
     let lists: Vec<Arc<str>> = vec!["manager".into(), "bad".into()];
     let snapshot = [
-        Record::Head(Head { revision: 2, stamp_ms: 9000, learned_until_ms: 77, lists }),
+        Record::Head(Head { revision: 2, stamp_us: 9000, learned_until_us: 77, lists }),
         addresses("bad", &["192.0.2.2"]),
         addresses("manager", &["192.0.2.1"]),
         Record::End { rules: 2 },
@@ -75,7 +75,7 @@ fn what_is_written_is_read() {
     let mut writer = RulesWriter::open(dir.path(), 1).unwrap();
     assert_eq!(writer.revision(), 2);
     assert_eq!(writer.append(&put("192.0.2.3"), 1).unwrap(), 3);
-    let change = Record::Change { revision: 3, stamp_ms: 9001, operation: put("192.0.2.3") };
+    let change = Record::Change { revision: 3, stamp_us: 9001, operation: put("192.0.2.3") };
     assert_eq!(records(dir.path(), FileName::Journal(2))[1..], [change]);
 }
 
@@ -299,14 +299,14 @@ fn a_rule_of_another_list_is_refused_and_changes_nothing() {
 #[test]
 fn stamps_only_grow_whatever_the_clock_does() {
     let dir = tempfile::tempdir().unwrap();
-    for now_ms in [5000, 4000, 9000, 1] {
-        let mut writer = RulesWriter::open(dir.path(), now_ms).unwrap();
-        writer.append(&put("192.0.2.1"), now_ms).unwrap();
+    for now_us in [5000, 4000, 9000, 1] {
+        let mut writer = RulesWriter::open(dir.path(), now_us).unwrap();
+        writer.append(&put("192.0.2.1"), now_us).unwrap();
     }
     let stamps: Vec<_> = records(dir.path(), FileName::Journal(0))
         .into_iter()
         .filter_map(|record| match record {
-            Record::Change { stamp_ms, .. } => Some(stamp_ms),
+            Record::Change { stamp_us, .. } => Some(stamp_us),
             _ => None,
         })
         .collect();

@@ -97,7 +97,7 @@ fn records_that_do_not_belong_are_damage() {
     let head = |revision| Record::Head(Head { revision, ..Head::default() });
     let change = |revision| match &journal()[1] {
         Record::Change { operation, .. } => {
-            Record::Change { revision, stamp_ms: 1, operation: operation.clone() }
+            Record::Change { revision, stamp_us: 1, operation: operation.clone() }
         }
         other => panic!("{other:?}"),
     };

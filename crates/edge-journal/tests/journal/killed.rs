@@ -97,9 +97,9 @@ fn child_that_learns() {
             let journal = &journal;
             scope.spawn(move || {
                 for n in 0.. {
-                    let stamp_ms = 2 * n + thread;
-                    journal.append(stamp_ms, &lesson(stamp_ms)).unwrap();
-                    say(&format!("{stamp_ms}"));
+                    let stamp_us = 2 * n + thread;
+                    journal.append(stamp_us, &lesson(stamp_us)).unwrap();
+                    say(&format!("{stamp_us}"));
                 }
             });
         }
@@ -119,9 +119,9 @@ fn lessons_that_were_acknowledged_outlive_sigkill() {
         assert!(!records.is_locked());
         let mut stamps = Vec::new();
         while let Next::Record(record) = records.next().unwrap() {
-            if let Record::Change { stamp_ms, operation, .. } = record {
-                assert_eq!(operation, lesson(stamp_ms));
-                stamps.push(stamp_ms);
+            if let Record::Change { stamp_us, operation, .. } = record {
+                assert_eq!(operation, lesson(stamp_us));
+                stamps.push(stamp_us);
             }
         }
         lessons += stamps.len();

@@ -47,11 +47,11 @@ fn a_reader_follows_while_the_worker_appends() {
     let (_directory, dir) = directory();
     let journal = LearnedJournal::create(&dir, "1", 5).unwrap();
     let mut reader = Records::open(&dir, journal.name()).unwrap();
-    assert!(matches!(reader.next(), Ok(Next::Record(Record::Head(head))) if head.stamp_ms == 5));
-    for stamp_ms in 6..9 {
+    assert!(matches!(reader.next(), Ok(Next::Record(Record::Head(head))) if head.stamp_us == 5));
+    for stamp_us in 6..9 {
         assert!(matches!(reader.next(), Ok(Next::End { torn_bytes: 0 })));
-        journal.append(stamp_ms, &lesson()).unwrap();
-        let expected = Record::Change { revision: 0, stamp_ms, operation: lesson() };
+        journal.append(stamp_us, &lesson()).unwrap();
+        let expected = Record::Change { revision: 0, stamp_us, operation: lesson() };
         assert_eq!(reader.next().unwrap(), Next::Record(expected));
         assert_eq!((reader.offset(), reader.len_now().unwrap()), (journal.len(), journal.len()));
     }
@@ -128,7 +128,7 @@ fn what_other_threads_append_is_no_change() {
     let (_directory, dir) = directory();
     let journal = LearnedJournal::create(&dir, "1", 1).unwrap();
     std::thread::scope(|scope| {
-        let appends = || (0..2000).for_each(|stamp_ms| journal.append(stamp_ms, &lesson()).unwrap());
+        let appends = || (0..2000).for_each(|stamp_us| journal.append(stamp_us, &lesson()).unwrap());
         let threads = [scope.spawn(appends), scope.spawn(appends)];
         while threads.iter().any(|thread| !thread.is_finished()) {
             assert!(journal.is_untouched());
@@ -169,9 +169,9 @@ fn a_record_that_the_disk_takes_half_is_taken_back() {
         let mut last = 0;
         loop {
             match reader.next().unwrap() {
-                Next::Record(Record::Change { stamp_ms, .. }) => {
-                    assert_ne!(stamp_ms, 3);
-                    last = stamp_ms;
+                Next::Record(Record::Change { stamp_us, .. }) => {
+                    assert_ne!(stamp_us, 3);
+                    last = stamp_us;
                 }
                 Next::Record(_) => {}
                 Next::End { torn_bytes } => break assert_eq!((torn_bytes, last), (0, 1_000)),

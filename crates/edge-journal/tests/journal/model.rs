@@ -36,15 +36,15 @@ pub(crate) fn change(revision: u64) -> Change {
 }
 
 /// Writes the next change.
-pub(crate) fn write_next(writer: &mut RulesWriter, now_ms: u64) -> Result<u64, WriteError> {
+pub(crate) fn write_next(writer: &mut RulesWriter, now_us: u64) -> Result<u64, WriteError> {
     match change(writer.revision() + 1) {
-        Change::Append(operation) => writer.append(&operation, now_ms),
-        Change::ReplaceList(rules) => writer.replace_list(LISTS[0], rules, now_ms),
+        Change::Append(operation) => writer.append(&operation, now_us),
+        Change::ReplaceList(rules) => writer.replace_list(LISTS[0], rules, now_us),
     }
 }
 
-pub(crate) fn rotate(writer: &mut RulesWriter, state: &State, now_ms: u64) {
-    writer.rotate(state.values().cloned(), &LISTS.map(Into::into), 0, now_ms).unwrap();
+pub(crate) fn rotate(writer: &mut RulesWriter, state: &State, now_us: u64) {
+    writer.rotate(state.values().cloned(), &LISTS.map(Into::into), 0, now_us).unwrap();
 }
 
 /// The rules after the change of this revision, of those before it.

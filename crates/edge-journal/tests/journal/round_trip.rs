@@ -9,7 +9,7 @@ use edge_filter::{
 };
 use edge_journal::{
     EncodeError, FileKind, FileName, Head, Invalid, MAX_LISTS, MAX_OPERATIONS, MAX_REASON_BYTES,
-    MAX_RULES_PER_CHUNK, MAX_STAMP_MS, Record, encode_file,
+    MAX_RULES_PER_CHUNK, MAX_STAMP_US, Record, encode_file,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -83,9 +83,9 @@ fn target() -> impl Strategy<Value = Target> {
 
 fn origin() -> impl Strategy<Value = Origin> {
     let text = || "[^\\p{Cc}]{0,20}";
-    let provenance = (text(), text(), text(), text(), 0..=MAX_STAMP_MS).prop_map(
-        |(backend, server, unique_id, request, learned_at_ms)| {
-            Origin::Learned(Arc::new(Provenance { backend, server, unique_id, request, learned_at_ms }))
+    let provenance = (text(), text(), text(), text(), 0..=MAX_STAMP_US).prop_map(
+        |(backend, server, unique_id, request, learned_at_us)| {
+            Origin::Learned(Arc::new(Provenance { backend, server, unique_id, request, learned_at_us }))
         },
     );
     prop_oneof![text().prop_map(|name| Origin::List(name.into())), provenance]
@@ -138,11 +138,11 @@ fn round_trip(file: &FileName, records: &[Record]) {
 proptest! {
     #[test]
     fn any_operation_is_read_as_it_was_written(
-        operations in prop::collection::vec((0..=MAX_STAMP_MS, operation()), 0..4),
+        operations in prop::collection::vec((0..=MAX_STAMP_US, operation()), 0..4),
     ) {
-        let mut records = vec![Record::Head(Head { stamp_ms: 7, ..Head::default() })];
-        records.extend(operations.into_iter().map(|(stamp_ms, operation)| {
-            Record::Change { revision: 0, stamp_ms, operation }
+        let mut records = vec![Record::Head(Head { stamp_us: 7, ..Head::default() })];
+        records.extend(operations.into_iter().map(|(stamp_us, operation)| {
+            Record::Change { revision: 0, stamp_us, operation }
         }));
         round_trip(&FileName::learned("1").unwrap(), &records);
     }
@@ -174,7 +174,7 @@ fn refusal(record: Record) -> Invalid {
 }
 
 fn refused(operation: Operation) -> String {
-    refusal(Record::Change { revision: 1, stamp_ms: 1, operation }).to_string()
+    refusal(Record::Change { revision: 1, stamp_us: 1, operation }).to_string()
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn with_path(rule: &mut Rule, path: &str) {
 #[test]
 fn everything_has_a_bound() {
     let batch = |count| Operation::Batch(vec![Operation::Remove(rules().swap_remove(12).target); count]);
-    let change = |operation| Record::Change { revision: 0, stamp_ms: 1, operation };
+    let change = |operation| Record::Change { revision: 0, stamp_us: 1, operation };
     let head = || Record::Head(Head::default());
     round_trip(&FileName::learned("1").unwrap(), &[head(), change(batch(MAX_OPERATIONS))]);
     assert_eq!(refused(batch(MAX_OPERATIONS + 1)), "more than 4096 operations of a batch");

@@ -17,7 +17,7 @@ pub(crate) fn files() -> Vec<(FileName, Vec<Record>)> {
         (FileName::Journal(7), journal()),
         (
             FileName::Journal(18),
-            vec![Record::Head(Head { revision: 18, stamp_ms: 1_700_000_018_000, ..Head::default() })],
+            vec![Record::Head(Head { revision: 18, stamp_us: 1_700_000_018_000_000, ..Head::default() })],
         ),
         (learned, learned_journal()),
     ]
@@ -26,8 +26,8 @@ pub(crate) fn files() -> Vec<(FileName, Vec<Record>)> {
 pub(crate) fn snapshot() -> Vec<Record> {
     let head = Head {
         revision: 7,
-        stamp_ms: 1_700_000_007_000,
-        learned_until_ms: 1_700_000_006_500,
+        stamp_us: 1_700_000_007_000_000,
+        learned_until_us: 1_700_000_006_500_000,
         lists: vec!["manager".into(), "spam".into(), "".into()],
     };
     vec![
@@ -40,8 +40,12 @@ pub(crate) fn snapshot() -> Vec<Record> {
 }
 
 fn list() -> Vec<Record> {
-    let head =
-        Head { revision: 18, stamp_ms: 1_700_000_018_000, learned_until_ms: 0, lists: vec!["spam".into()] };
+    let head = Head {
+        revision: 18,
+        stamp_us: 1_700_000_018_000_000,
+        learned_until_us: 0,
+        lists: vec!["spam".into()],
+    };
     vec![
         Record::Head(head),
         Record::Addresses { list: "spam".into(), reason: "".into(), rules: addresses() },
@@ -50,25 +54,25 @@ fn list() -> Vec<Record> {
 }
 
 pub(crate) fn journal() -> Vec<Record> {
-    let head = Head { revision: 7, stamp_ms: 1_700_000_007_000, ..Head::default() };
+    let head = Head { revision: 7, stamp_us: 1_700_000_007_000_000, ..Head::default() };
     let changes = operations().into_iter().zip(8..).map(|(operation, revision)| Record::Change {
         revision,
-        stamp_ms: 1_700_000_000_000 + 1000 * revision,
+        stamp_us: 1_700_000_000_000_000 + 1_000_000 * revision,
         operation,
     });
     let mut records = vec![Record::Head(head)];
     records.extend(changes);
-    records.push(Record::Replace { revision: 18, stamp_ms: 1_700_000_018_000, list: "spam".into() });
+    records.push(Record::Replace { revision: 18, stamp_us: 1_700_000_018_000_000, list: "spam".into() });
     records.push(Record::Next { revision: 18 });
     records
 }
 
 pub(crate) fn learned_journal() -> Vec<Record> {
-    let mut records = vec![Record::Head(Head { stamp_ms: 1_700_000_000_000, ..Head::default() })];
+    let mut records = vec![Record::Head(Head { stamp_us: 1_700_000_000_000_000, ..Head::default() })];
     records.extend(
-        operations().into_iter().zip(1_700_000_000_001..).map(|(operation, stamp_ms)| Record::Change {
+        operations().into_iter().zip(1_700_000_000_001_000..).map(|(operation, stamp_us)| Record::Change {
             revision: 0,
-            stamp_ms,
+            stamp_us,
             operation,
         }),
     );
@@ -141,7 +145,7 @@ pub(crate) fn learned(target: Target) -> Rule {
         server: "app1".into(),
         unique_id: "7F000001:1".into(),
         request: "GET shop.example/yeet".into(),
-        learned_at_ms: 1_700_000_000_123,
+        learned_at_us: 1_700_000_000_123_000,
     };
     Rule { origin: Origin::Learned(Arc::new(provenance)), ..rule(target) }
 }

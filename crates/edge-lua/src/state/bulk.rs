@@ -30,9 +30,9 @@ pub(crate) struct Bulk {
     step: Step,
     /// The file has rules that the replacement does not put.
     reads_again: bool,
-    stamp_ms: u64,
+    stamp_us: u64,
     /// The file speaks for all lessons before this stamp; that of a list for none.
-    learned_until_ms: u64,
+    learned_until_us: u64,
 }
 
 enum Step {
@@ -60,16 +60,16 @@ impl Chunk {
 
 impl Bulk {
     /// Of the file of a list, which `records` has not begun to read.
-    pub(crate) fn of_list(records: Records, list: Arc<str>, stamp_ms: u64) -> Self {
-        Self::new(Some(records), Replacement::new(Lists::One(list)), stamp_ms)
+    pub(crate) fn of_list(records: Records, list: Arc<str>, stamp_us: u64) -> Self {
+        Self::new(Some(records), Replacement::new(Lists::One(list)), stamp_us)
     }
 
     /// Of the snapshot with this head: it replaces all rules of lists but those of `spared`, and all lessons that it
     /// speaks for.
     pub(crate) fn of_snapshot(records: Records, head: &Head, spared: Vec<Arc<str>>) -> Self {
-        let learned_until_ms = head.learned_until_ms;
-        let replacement = Replacement::new(Lists::AllBut(spared)).with_lessons_before(learned_until_ms);
-        Self { learned_until_ms, ..Self::new(Some(records), replacement, head.stamp_ms) }
+        let learned_until_us = head.learned_until_us;
+        let replacement = Replacement::new(Lists::AllBut(spared)).with_lessons_before(learned_until_us);
+        Self { learned_until_us, ..Self::new(Some(records), replacement, head.stamp_us) }
     }
 
     /// Of no file: all rules of lists but those of `spared` go.
@@ -77,7 +77,7 @@ impl Bulk {
         Self { step: Step::Replace, ..Self::new(None, Replacement::new(Lists::AllBut(spared)), 0) }
     }
 
-    fn new(records: Option<Records>, replacement: Replacement, stamp_ms: u64) -> Self {
+    fn new(records: Option<Records>, replacement: Replacement, stamp_us: u64) -> Self {
         Self {
             records,
             chunk: None,
@@ -86,8 +86,8 @@ impl Bulk {
             replacement,
             step: Step::Gather,
             reads_again: false,
-            stamp_ms,
-            learned_until_ms: 0,
+            stamp_us,
+            learned_until_us: 0,
         }
     }
 
@@ -129,13 +129,13 @@ impl Bulk {
         match self.step {
             Step::Gather => {
                 // Before anything is removed: what is read of journals from now on must not bring it back.
-                merge.lessons.are_settled_until(self.learned_until_ms, merge.stamps);
+                merge.lessons.are_settled_until(self.learned_until_us, merge.stamps);
                 self.step = Step::Replace;
             }
             Step::Replace => {
                 let mut replaced = Vec::new();
                 let is_done = self.replacement.replace(&mut merge.edit, PIECE_PARTS, &mut replaced);
-                replaced.into_iter().for_each(|target| merge.overtaken(self.stamp_ms, target));
+                replaced.into_iter().for_each(|target| merge.overtaken(self.stamp_us, target));
                 if !is_done {
                     return Ok(false);
                 }
@@ -200,7 +200,7 @@ impl Bulk {
         match chunk {
             Chunk::Rules(rules) if is_read_again => {
                 for rule in rules.get(piece).unwrap_or_default() {
-                    merge.change(self.stamp_ms, Operation::Put(rule.clone()), true);
+                    merge.change(self.stamp_us, Operation::Put(rule.clone()), true);
                 }
             }
             Chunk::Rules(rules) => {
@@ -214,7 +214,7 @@ impl Bulk {
             Chunk::Addresses(list, reason, rules) if self.replacement.leaves_addresses() => {
                 let rules = rules.get(piece).unwrap_or_default();
                 for target in merge.edit.draft_addresses(list, reason, [rules]) {
-                    merge.overtaken(self.stamp_ms, target);
+                    merge.overtaken(self.stamp_us, target);
                 }
             }
             Chunk::Addresses(..) => *done = chunk.len(),

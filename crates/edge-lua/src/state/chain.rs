@@ -23,7 +23,7 @@ pub(crate) struct Chain {
     revision: u64,
     /// Of the last change in force, or of the file that begins there. In one chain, what has a later revision has a
     /// later stamp: so another chain is told by its stamps, where a manager begins anew and revisions go back.
-    stamp_ms: u64,
+    stamp_us: u64,
     journal: Option<Records>,
     work: Option<Work>,
     broken: Option<Broken>,
@@ -53,7 +53,7 @@ enum Work {
 #[derive(Clone, Copy)]
 struct Change {
     revision: u64,
-    stamp_ms: u64,
+    stamp_us: u64,
 }
 
 /// What the chain is followed with.
@@ -122,8 +122,8 @@ impl Chain {
         match journal.next() {
             Ok(Next::Record(Record::Head(head))) => return self.begins(&head, way),
             Ok(Next::Record(
-                Record::Change { revision, stamp_ms, .. } | Record::Replace { revision, stamp_ms, .. },
-            )) if revision <= self.revision && stamp_ms > self.stamp_ms => {
+                Record::Change { revision, stamp_us, .. } | Record::Replace { revision, stamp_us, .. },
+            )) if revision <= self.revision && stamp_us > self.stamp_us => {
                 let file = journal.file().clone();
                 let problem = format!("{file}: has another revision {revision} than the one in force");
                 self.breaks(file, None, problem, way);
@@ -133,22 +133,22 @@ impl Chain {
                 }
                 return has_begun;
             }
-            Ok(Next::Record(Record::Change { revision, stamp_ms, operation }))
+            Ok(Next::Record(Record::Change { revision, stamp_us, operation }))
                 if revision > self.revision =>
             {
-                let change = Change { revision, stamp_ms };
+                let change = Change { revision, stamp_us };
                 match operation {
                     Operation::Batch(operations) if operations.len() > APPLIED_AT_ONCE => {
                         self.work = Some(Work::Batch(operations.into_iter(), change));
                     }
                     operation => {
-                        way.merge.change(stamp_ms, operation, false);
+                        way.merge.change(stamp_us, operation, false);
                         self.done(change, way);
                     }
                 }
             }
-            Ok(Next::Record(Record::Replace { revision, stamp_ms, list })) if revision > self.revision => {
-                self.open_list(list, Change { revision, stamp_ms }, way);
+            Ok(Next::Record(Record::Replace { revision, stamp_us, list })) if revision > self.revision => {
+                self.open_list(list, Change { revision, stamp_us }, way);
             }
             Ok(Next::Record(Record::Next { .. })) => {
                 self.journal = None;
@@ -176,7 +176,7 @@ impl Chain {
     fn begins(&mut self, head: &Head, way: &mut Way<'_, '_>) -> bool {
         let Some(file) = self.file().filter(|file| **file != FileName::Journal(head.revision)) else {
             if head.revision == self.revision {
-                self.stamp_ms = self.stamp_ms.max(head.stamp_ms);
+                self.stamp_us = self.stamp_us.max(head.stamp_us);
             }
             return true;
         };
@@ -205,7 +205,7 @@ impl Chain {
         let file = FileName::List(change.revision);
         match Records::open(way.dir, &file) {
             Ok(records) => {
-                let bulk = Bulk::of_list(records, list.clone(), change.stamp_ms);
+                let bulk = Bulk::of_list(records, list.clone(), change.stamp_us);
                 self.work = Some(Work::List(bulk, change, list));
             }
             Err(e) => self.breaks(file, Some((list, change)), e.to_string(), way),
@@ -218,7 +218,7 @@ impl Chain {
         let ended = match &mut work {
             Work::Batch(operations, change) => loop {
                 for operation in operations.by_ref().take(PIECE_RULES) {
-                    way.merge.change(change.stamp_ms, operation, true);
+                    way.merge.change(change.stamp_us, operation, true);
                 }
                 if operations.as_slice().is_empty() {
                     way.merge.edit.publish_draft();
@@ -260,8 +260,8 @@ impl Chain {
     }
 
     fn done(&mut self, change: Change, way: &mut Way<'_, '_>) {
-        (self.revision, self.stamp_ms) = (change.revision, change.stamp_ms);
-        way.merge.stamps.seen(change.stamp_ms);
+        (self.revision, self.stamp_us) = (change.revision, change.stamp_us);
+        way.merge.stamps.seen(change.stamp_us);
         self.mended(way);
     }
 }

@@ -17,8 +17,8 @@ use super::own::OwnJournal;
 use super::taken_back::Taken;
 use super::workers::Workers;
 
-/// Between two tries, and between two inheritances, milliseconds.
-const PAUSE_MS: u64 = 1000;
+/// Between two tries, and between two inheritances, microseconds.
+const PAUSE_US: u64 = 1_000_000;
 
 /// Journals whose copies failed that are kept, since lessons went to them: a disk that fails every second time would make
 /// one a second.
@@ -38,7 +38,7 @@ pub(crate) struct Compactor {
     /// Journals of this worker that the next complete copy replaces: the one before, and one whose copy failed half
     /// way while lessons went to it.
     replaced: Vec<Arc<LearnedJournal>>,
-    ended_ms: u64,
+    ended_us: u64,
     last: Option<Copied>,
 }
 
@@ -74,13 +74,13 @@ pub(crate) struct Site<'a> {
     pub(crate) to_remember: &'a Receiver<(Taken, u64)>,
     pub(crate) workers: &'a mut Workers,
     pub(crate) health: &'a mut Health,
-    pub(crate) now_ms: u64,
+    pub(crate) now_us: u64,
     pub(crate) stamps: &'a Stamps,
 }
 
 impl Compactor {
     pub(crate) fn new(max_journal_bytes: u64) -> Self {
-        Self { max_journal_bytes, running: None, replaced: Vec::new(), ended_ms: 0, last: None }
+        Self { max_journal_bytes, running: None, replaced: Vec::new(), ended_us: 0, last: None }
     }
 
     /// The copy that was finished last.
@@ -128,15 +128,15 @@ impl Compactor {
     }
 
     fn has_paused(&self, site: &Site<'_>) -> bool {
-        site.now_ms.abs_diff(self.ended_ms) >= PAUSE_MS
+        site.now_us.abs_diff(self.ended_us) >= PAUSE_US
     }
 
     fn begin(&mut self, site: &mut Site<'_>) -> bool {
         // No two processes have the same number at the same time, where they see each other's.
         let number = MADE.fetch_add(1, Relaxed);
-        let worker = format!("{}-{}-{number}", site.now_ms, std::process::id());
+        let worker = format!("{}-{}-{number}", site.now_us, std::process::id());
         let appended = site.own.appended();
-        match LearnedJournal::create(site.dir, &worker, site.stamps.next(site.now_ms)) {
+        match LearnedJournal::create(site.dir, &worker, site.stamps.next(site.now_us)) {
             Ok(journal) => {
                 let into = Arc::new(journal);
                 self.replaced.extend(site.own.replace(Some(into.clone())));
@@ -150,7 +150,7 @@ impl Compactor {
                 match site.own.current() {
                     // As good as before.
                     Some(current) => {
-                        self.ended_ms = site.now_ms;
+                        self.ended_us = site.now_us;
                         let name = current.name();
                         site.health.fails(Part::OwnJournal, format!("{failure}; {name} is written to still"));
                     }
@@ -171,13 +171,13 @@ impl Compactor {
                 if !self.replaced.iter_mut().all(|journal| Arc::get_mut(journal).is_some()) {
                     return Ok(false);
                 }
-                let now_s = u32::try_from(site.now_ms / 1000).unwrap_or(u32::MAX);
+                let now_s = u32::try_from(site.now_us / 1_000_000).unwrap_or(u32::MAX);
                 let Some(mut edit) = site.filter.edit(now_s) else { return Ok(false) };
                 // What was submitted may wait for another thread still; and what they took back, to be remembered.
                 edit.settle();
-                let (max_ttl_s, now_ms) = (site.filter.settings().max_ttl_s, site.now_ms);
+                let (max_ttl_s, now_us) = (site.filter.settings().max_ttl_s, site.now_us);
                 let (lessons, own, stamps) = (&mut *site.lessons, site.own, site.stamps);
-                let mut merge = Merge { edit, lessons, own, stamps, max_ttl_s, now_ms };
+                let mut merge = Merge { edit, lessons, own, stamps, max_ttl_s, now_us };
                 if !merge.remember(site.to_remember, budget) {
                     return Ok(false);
                 }
@@ -188,23 +188,23 @@ impl Compactor {
                 })
             }
         };
-        let mut append = |stamp_ms: u64, operation: &Operation| {
+        let mut append = |stamp_us: u64, operation: &Operation| {
             running.records += 1;
             let name = running.into.name();
-            running.into.append(stamp_ms, operation).map_err(|e| format!("cannot write to {name}: {e}"))
+            running.into.append(stamp_us, operation).map_err(|e| format!("cannot write to {name}: {e}"))
         };
         for number in 1.. {
             if number % PIECE_RECORDS == 0 && budget.is_spent() {
                 break;
             }
-            if let Some((stamp_ms, taken)) = copying.taken_back.next() {
-                append(stamp_ms, &taken.operation())?;
+            if let Some((stamp_us, taken)) = copying.taken_back.next() {
+                append(stamp_us, &taken.operation())?;
                 continue;
             }
             match copying.rules.next() {
                 Some(Some(rule)) => {
                     if let Origin::Learned(from) = &rule.origin {
-                        append(from.learned_at_ms, &Operation::Put(rule))?;
+                        append(from.learned_at_us, &Operation::Put(rule))?;
                     }
                 }
                 Some(None) => {}
@@ -223,9 +223,9 @@ impl Compactor {
                 site.own.take_failure().unwrap_or_else(|| "a lesson could not be written".to_owned());
             return self.fail(site, failure);
         }
-        self.ended_ms = site.now_ms;
+        self.ended_us = site.now_us;
         let Compaction { into, inherits, records, .. } = running;
-        self.last = Some(Copied { at_s: site.now_ms / 1000, records, bytes: into.len() });
+        self.last = Some(Copied { at_s: site.now_us / 1_000_000, records, bytes: into.len() });
         for journal in std::mem::take(&mut self.replaced) {
             let name = journal.name().clone();
             // What another thread still holds is removed when it is found without a lock, like those of the dead.
@@ -243,7 +243,7 @@ impl Compactor {
     /// Nothing can be written: a new journal is tried after a pause.
     pub(crate) fn fail(&mut self, site: &mut Site<'_>, failure: String) {
         site.own.miss();
-        self.ended_ms = site.now_ms;
+        self.ended_us = site.now_us;
         let current = site.own.replace(None);
         let unfinished = self.running.take();
         if let Some(Compaction { into, appended, .. }) = unfinished {

@@ -16,15 +16,15 @@ use super::report::{Journal, Report};
 use super::workers::Workers;
 use super::{State, Turn};
 
-/// Between two looks at the directory, milliseconds.
-const LOOK_EVERY_MS: u64 = 1000;
+/// Between two looks at the directory, microseconds.
+const LOOK_EVERY_US: u64 = 1_000_000;
 
 /// Where and when the work is done.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) state: &'a State,
     pub(crate) filter: &'a Filter,
-    pub(crate) now_ms: u64,
+    pub(crate) now_us: u64,
 }
 
 /// Everything but what threads that learn use.
@@ -34,12 +34,12 @@ pub(crate) struct Desk {
     workers: Workers,
     lessons: Lessons,
     compactor: Compactor,
-    looked_ms: u64,
+    looked_us: u64,
 }
 
 impl Place<'_> {
     fn now_s(&self) -> u32 {
-        u32::try_from(self.now_ms / 1000).unwrap_or(u32::MAX)
+        u32::try_from(self.now_us / 1_000_000).unwrap_or(u32::MAX)
     }
 
     fn max_ttl_s(&self) -> u32 {
@@ -55,7 +55,7 @@ impl Desk {
             workers: Workers::default(),
             lessons: Lessons::default(),
             compactor: Compactor::new(max_journal_bytes),
-            looked_ms: 0,
+            looked_us: 0,
         }
     }
 
@@ -70,8 +70,8 @@ impl Desk {
 
     /// A slice of work.
     pub(crate) fn turn(&mut self, place: &Place<'_>, budget: Budget) -> Turn {
-        if place.now_ms.abs_diff(self.looked_ms) >= LOOK_EVERY_MS {
-            self.looked_ms = place.now_ms;
+        if place.now_us.abs_diff(self.looked_us) >= LOOK_EVERY_US {
+            self.looked_us = place.now_us;
             self.chain.look();
             self.look(place);
         }
@@ -94,7 +94,7 @@ impl Desk {
     }
 
     fn look(&mut self, place: &Place<'_>) {
-        self.lessons.trim(place.now_ms, place.max_ttl_s());
+        self.lessons.trim(place.now_us, place.max_ttl_s());
         if !self.is_present(place) {
             return;
         }
@@ -159,9 +159,9 @@ impl Desk {
         let Some(edit) = place.filter.edit(place.now_s()) else { return true };
         let state = place.state;
         let lessons = &mut self.lessons;
-        let (stamps, max_ttl_s, now_ms) = (&state.stamps, place.max_ttl_s(), place.now_ms);
+        let (stamps, max_ttl_s, now_us) = (&state.stamps, place.max_ttl_s(), place.now_us);
         let own = &state.own;
-        let mut merge = Merge { edit, lessons, own, stamps, max_ttl_s, now_ms };
+        let mut merge = Merge { edit, lessons, own, stamps, max_ttl_s, now_us };
         // First of all: what this worker took back outlives older lessons of others.
         if !merge.remember(&state.to_remember, budget) {
             return true;
@@ -192,7 +192,7 @@ impl Desk {
             to_remember: &state.to_remember,
             workers: &mut self.workers,
             health: &mut self.health,
-            now_ms: place.now_ms,
+            now_us: place.now_us,
             stamps: &state.stamps,
         };
         f(&mut self.compactor, &mut site)

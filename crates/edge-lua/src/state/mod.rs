@@ -78,7 +78,7 @@ impl State {
         settings: &StateSettings,
         filter: &Filter,
         lists_of_settings: Vec<Arc<str>>,
-        now_ms: u64,
+        now_us: u64,
     ) -> std::io::Result<(Self, Vec<String>)> {
         let (taken_back, to_remember) = crossbeam_channel::unbounded();
         let state = Self {
@@ -92,53 +92,53 @@ impl State {
             revision: AtomicU64::new(0),
             report: ArcSwap::default(),
         };
-        let lines = state.desk.lock().load(&state.place(filter, now_ms));
+        let lines = state.desk.lock().load(&state.place(filter, now_us));
         Ok((state, lines))
     }
 
     /// The stamp of a lesson of now.
-    pub(crate) fn stamp_ms(&self, now_ms: u64) -> u64 {
-        self.stamps.next(now_ms)
+    pub(crate) fn stamp_us(&self, now_us: u64) -> u64 {
+        self.stamps.next(now_us)
     }
 
     /// What a lesson takes back besides, from the rules before it is submitted.
     pub(crate) fn takes_back(filter: &Filter, operation: &Operation) -> Option<TakesBack> {
         let Operation::Put(rule) = operation else { return None };
         let before = filter.snapshot().rule(&rule.target)?;
-        merge::shortened(&before, rule).map(|(taken, stamp_ms)| TakesBack(taken, stamp_ms))
+        merge::shortened(&before, rule).map(|(taken, stamp_us)| TakesBack(taken, stamp_us))
     }
 
     /// Writes a lesson that was submitted to the filter, before its response goes on. Never waits for another thread but
     /// for its write to the same file.
-    pub(crate) fn learned(&self, stamp_ms: u64, operation: &Operation, besides: Option<TakesBack>) {
-        if let Some(TakesBack(taken, stamp_ms)) = besides {
-            self.took_back(taken, stamp_ms);
+    pub(crate) fn learned(&self, stamp_us: u64, operation: &Operation, besides: Option<TakesBack>) {
+        if let Some(TakesBack(taken, stamp_us)) = besides {
+            self.took_back(taken, stamp_us);
         }
         // Told to the desk first: a compaction that waits for this append then remembers it, and writes it again.
         if let Some(taken) = Taken::of(operation) {
-            self.took_back(taken, stamp_ms);
+            self.took_back(taken, stamp_us);
         }
-        if self.own.append(stamp_ms, operation) {
+        if self.own.append(stamp_us, operation) {
             self.lessons_written.fetch_add(1, Relaxed);
         }
     }
 
-    fn took_back(&self, taken: Taken, stamp_ms: u64) {
+    fn took_back(&self, taken: Taken, stamp_us: u64) {
         while self.to_remember.len() >= MAX_TAKEN_BACK && self.to_remember.try_recv().is_ok() {}
         // The other end is this one's own.
-        let _ = self.taken_back.send((taken, stamp_ms));
+        let _ = self.taken_back.send((taken, stamp_us));
     }
 
     /// A slice of everything: reads on, writes what has to be. Does nothing while another thread is at it.
-    pub(crate) fn turn(&self, filter: &Filter, now_ms: u64, budget: Budget) -> Turn {
+    pub(crate) fn turn(&self, filter: &Filter, now_us: u64, budget: Budget) -> Turn {
         let Some(mut desk) = self.desk.try_lock() else { return Turn::default() };
-        desk.turn(&self.place(filter, now_ms), budget)
+        desk.turn(&self.place(filter, now_us), budget)
     }
 
     /// Reads on now: the manager's revision in force, and whether more is waiting.
-    pub(crate) fn sync(&self, filter: &Filter, now_ms: u64, budget: Budget) -> (u64, bool) {
+    pub(crate) fn sync(&self, filter: &Filter, now_us: u64, budget: Budget) -> (u64, bool) {
         let more = match self.desk.try_lock() {
-            Some(mut desk) => desk.catch_up(&self.place(filter, now_ms), budget),
+            Some(mut desk) => desk.catch_up(&self.place(filter, now_us), budget),
             None => true,
         };
         (self.revision(), more)
@@ -159,7 +159,7 @@ impl State {
         self.lessons_written.load(Relaxed)
     }
 
-    fn place<'a>(&'a self, filter: &'a Filter, now_ms: u64) -> Place<'a> {
-        Place { state: self, filter, now_ms }
+    fn place<'a>(&'a self, filter: &'a Filter, now_us: u64) -> Place<'a> {
+        Place { state: self, filter, now_us }
     }
 }

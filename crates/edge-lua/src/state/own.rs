@@ -31,13 +31,13 @@ pub(crate) struct OwnJournal {
 impl OwnJournal {
     /// Writes a lesson that was submitted before. Never waits for another thread; whatever goes wrong, the rule stays in
     /// memory and the next compaction writes it. Whether it was written.
-    pub(crate) fn append(&self, stamp_ms: u64, operation: &Operation) -> bool {
+    pub(crate) fn append(&self, stamp_us: u64, operation: &Operation) -> bool {
         let current = self.current.load_full();
         let Some(journal) = &current else {
             self.missed.store(true, Ordering::Release);
             return false;
         };
-        if let Err(e) = journal.append(stamp_ms, operation) {
+        if let Err(e) = journal.append(stamp_us, operation) {
             self.give_up(journal, format!("cannot write to {}: {e}", journal.name()));
             return false;
         }

@@ -49,9 +49,9 @@ pub(crate) struct TakenBack {
 
 impl TakenBack {
     /// Keeps the later stamp; beyond [`MAX_TAKEN_BACK`] the oldest give way.
-    pub(crate) fn note(&mut self, taken: Taken, stamp_ms: u64) {
+    pub(crate) fn note(&mut self, taken: Taken, stamp_us: u64) {
         let taken = match self.places.get_key_value(&taken) {
-            Some((_, place)) if place.0 >= stamp_ms => return,
+            Some((_, place)) if place.0 >= stamp_us => return,
             Some((known, place)) => {
                 self.in_order.remove(place);
                 known.clone()
@@ -59,7 +59,7 @@ impl TakenBack {
             None => Arc::new(taken),
         };
         self.noted += 1;
-        let place = (stamp_ms, self.noted);
+        let place = (stamp_us, self.noted);
         self.places.insert(taken.clone(), place);
         self.in_order.insert(place, taken);
         if self.places.len() > MAX_TAKEN_BACK
@@ -69,9 +69,9 @@ impl TakenBack {
         }
     }
 
-    /// Whether a rule with this target that was learned at `stamp_ms` was taken back then or later.
-    pub(crate) fn covers(&self, target: &Target, stamp_ms: u64) -> bool {
-        let of = |taken: &Taken| self.places.get(taken).is_some_and(|place| place.0 >= stamp_ms);
+    /// Whether a rule with this target that was learned at `stamp_us` was taken back then or later.
+    pub(crate) fn covers(&self, target: &Target, stamp_us: u64) -> bool {
+        let of = |taken: &Taken| self.places.get(taken).is_some_and(|place| place.0 >= stamp_us);
         // Most journals hold no such record at all: nothing is copied for the question then.
         !self.places.is_empty()
             && (of(&Taken::Target(target.clone()))
@@ -83,10 +83,10 @@ impl TakenBack {
         self.places.get(taken).map(|place| place.0)
     }
 
-    /// Lets go of what was taken back before `oldest_ms`.
-    pub(crate) fn trim(&mut self, oldest_ms: u64) {
+    /// Lets go of what was taken back before `oldest_us`.
+    pub(crate) fn trim(&mut self, oldest_us: u64) {
         while let Some(first) = self.in_order.first_entry()
-            && first.key().0 < oldest_ms
+            && first.key().0 < oldest_us
         {
             self.places.remove(&first.remove());
         }
@@ -121,8 +121,8 @@ mod tests {
         let mut taken_back = TakenBack::default();
         taken_back.note(Taken::Target(client("192.0.2.1")), 50);
         taken_back.note(Taken::Target(client("192.0.2.1")), 40);
-        for (stamp_ms, covered) in [(49, true), (50, true), (51, false)] {
-            assert_eq!(taken_back.covers(&client("192.0.2.1"), stamp_ms), covered);
+        for (stamp_us, covered) in [(49, true), (50, true), (51, false)] {
+            assert_eq!(taken_back.covers(&client("192.0.2.1"), stamp_us), covered);
         }
         assert!(!taken_back.covers(&client("192.0.2.2"), 1));
         taken_back.note(Taken::Target(client("192.0.2.1")), 60);
@@ -148,18 +148,18 @@ mod tests {
         let newest = 3 * MAX_TAKEN_BACK as u64;
         for n in 0..newest {
             // Neither from the oldest on nor the other way round.
-            let stamp_ms = if n % 2 == 0 { n } else { newest - n };
+            let stamp_us = if n % 2 == 0 { n } else { newest - n };
             taken_back
-                .note(Taken::Target(client(&std::net::Ipv4Addr::from_bits(n as u32).to_string())), stamp_ms);
+                .note(Taken::Target(client(&std::net::Ipv4Addr::from_bits(n as u32).to_string())), stamp_us);
             assert!(taken_back.len() <= MAX_TAKEN_BACK);
         }
-        let stamps: Vec<u64> = taken_back.all().iter().map(|(stamp_ms, _)| *stamp_ms).collect();
+        let stamps: Vec<u64> = taken_back.all().iter().map(|(stamp_us, _)| *stamp_us).collect();
         assert_eq!(stamps.len(), MAX_TAKEN_BACK);
         assert!(
             stamps.is_sorted() && stamps[0] >= newest - 10_000 && stamps[MAX_TAKEN_BACK - 1] == newest - 1
         );
         taken_back.trim(newest - 2);
-        let stamps: Vec<u64> = taken_back.all().iter().map(|(stamp_ms, _)| *stamp_ms).collect();
+        let stamps: Vec<u64> = taken_back.all().iter().map(|(stamp_us, _)| *stamp_us).collect();
         assert_eq!((taken_back.len(), stamps), (2, vec![newest - 2, newest - 1]));
     }
 }

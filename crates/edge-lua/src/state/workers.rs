@@ -164,8 +164,8 @@ impl Other {
                 return true;
             }
             match records.next() {
-                Ok(Next::Record(Record::Change { stamp_ms, operation, .. })) => {
-                    way.merge.lesson(stamp_ms, operation)
+                Ok(Next::Record(Record::Change { stamp_us, operation, .. })) => {
+                    way.merge.lesson(stamp_us, operation)
                 }
                 Ok(Next::Record(_)) => {}
                 Ok(Next::End { torn_bytes }) => {

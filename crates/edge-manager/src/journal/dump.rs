@@ -49,8 +49,8 @@ fn write_record(out: &mut dyn Write, file: &FileName, offset: u64, record: Recor
     match record {
         Record::Head(head) => line(Content::Head {
             revision: head.revision,
-            stamp_ms: head.stamp_ms,
-            learned_until_ms: head.learned_until_ms,
+            stamp_us: head.stamp_us,
+            learned_until_us: head.learned_until_us,
             lists: &head.lists.iter().map(|name| &**name).collect::<Vec<_>>(),
         }),
         Record::Rules(rules) => rules.iter().try_for_each(|rule| line(Content::Rule(RuleJson::of(rule)))),
@@ -58,11 +58,11 @@ fn write_record(out: &mut dyn Write, file: &FileName, offset: u64, record: Recor
             rules.iter().try_for_each(|rule| line(Content::Rule(RuleJson::of_address(&list, &reason, rule))))
         }
         Record::End { rules } => line(Content::End { rules }),
-        Record::Change { revision, stamp_ms, operation } => {
-            line(Content::Change { revision, stamp_ms, change: OperationJson::of(&operation) })
+        Record::Change { revision, stamp_us, operation } => {
+            line(Content::Change { revision, stamp_us, change: OperationJson::of(&operation) })
         }
-        Record::Replace { revision, stamp_ms, list } => {
-            line(Content::Replace { revision, stamp_ms, list: &list })
+        Record::Replace { revision, stamp_us, list } => {
+            line(Content::Replace { revision, stamp_us, list: &list })
         }
         Record::Next { revision } => line(Content::Next { revision }),
     }

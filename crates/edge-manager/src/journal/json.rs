@@ -19,11 +19,11 @@ pub(super) struct Line<'a> {
 #[derive(Serialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(super) enum Content<'a> {
-    Head { revision: u64, stamp_ms: u64, learned_until_ms: u64, lists: &'a [&'a str] },
+    Head { revision: u64, stamp_us: u64, learned_until_us: u64, lists: &'a [&'a str] },
     Rule(RuleJson<'a>),
     End { rules: u64 },
-    Change { revision: u64, stamp_ms: u64, change: OperationJson<'a> },
-    Replace { revision: u64, stamp_ms: u64, list: &'a str },
+    Change { revision: u64, stamp_us: u64, change: OperationJson<'a> },
+    Replace { revision: u64, stamp_us: u64, list: &'a str },
     Next { revision: u64 },
 }
 
@@ -67,7 +67,7 @@ fn end(expires_at_s: u32) -> Option<u32> {
 #[serde(rename_all = "snake_case")]
 pub(super) enum OriginJson<'a> {
     List(&'a str),
-    Learned { backend: &'a str, server: &'a str, unique_id: &'a str, request: &'a str, learned_at_ms: u64 },
+    Learned { backend: &'a str, server: &'a str, unique_id: &'a str, request: &'a str, learned_at_us: u64 },
 }
 
 impl<'a> OriginJson<'a> {
@@ -79,7 +79,7 @@ impl<'a> OriginJson<'a> {
                 server: &from.server,
                 unique_id: &from.unique_id,
                 request: &from.request,
-                learned_at_ms: from.learned_at_ms,
+                learned_at_us: from.learned_at_us,
             },
         }
     }

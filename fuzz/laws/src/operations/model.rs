@@ -194,7 +194,7 @@ impl Model {
             }
         };
         if let Origin::Learned(from) = &rule.origin {
-            let learned_at_s = u32::try_from(from.learned_at_ms / 1000).expect("before 2106");
+            let learned_at_s = u32::try_from(from.learned_at_us / 1_000_000).expect("before 2106");
             let window_s = ((rule.expires_at_s - learned_at_s) / 10).min(30);
             self.cells.entry(slot).or_default().window_s = window_s;
         }

@@ -213,8 +213,8 @@ impl World {
         let target = self.target(input)?;
         let action = *input.choose(&actions)?;
         let origin = if input.arbitrary()? {
-            let learned_at_ms = u64::from(self.now_s) * 1000;
-            Origin::Learned(Arc::new(Provenance { learned_at_ms, ..Provenance::default() }))
+            let learned_at_us = u64::from(self.now_s) * 1_000_000;
+            Origin::Learned(Arc::new(Provenance { learned_at_us, ..Provenance::default() }))
         } else {
             Origin::List(list_name(input)?)
         };

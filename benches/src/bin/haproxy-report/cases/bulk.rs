@@ -199,7 +199,7 @@ impl Order {
     fn give(self, cli: &Cli, writer: Option<&mut RulesWriter>) -> Fallible<()> {
         match (self, writer) {
             (Self::Kept(rules), Some(writer)) => {
-                writer.replace_list(LIST, rules, kept::now_ms())?;
+                writer.replace_list(LIST, rules, kept::now_us())?;
                 Ok(())
             }
             (Self::Commands(lines), _) => lines.iter().try_for_each(|line| {

@@ -87,7 +87,7 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
             case.add(at(Contender::OwnMap, "order"), Metric::InForceMs, ms);
             let addr = fresh();
             let ms = edge.in_force_ms(addr, |stand| {
-                writer.append(&kept::block(addr), kept::now_ms())?;
+                writer.append(&kept::block(addr), kept::now_us())?;
                 stand.cli().ask("edge sync")?;
                 Ok(())
             })?;
@@ -95,7 +95,7 @@ pub(super) fn measure(case: &mut Case, plan: &Plan) -> Fallible<()> {
         }
         let addr = fresh();
         let ms = edge.in_force_ms(addr, |_| {
-            writer.append(&kept::block(addr), kept::now_ms())?;
+            writer.append(&kept::block(addr), kept::now_us())?;
             Ok(())
         })?;
         case.add(at(Contender::Edge, "by itself"), Metric::InForceMs, ms);

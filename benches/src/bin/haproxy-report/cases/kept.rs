@@ -12,15 +12,15 @@ use crate::contender::{Lines, module};
 use crate::problem::Fallible;
 use crate::stand::{Place, Stand};
 
-/// Milliseconds since the Unix epoch.
-pub(super) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+/// Microseconds since the Unix epoch.
+pub(super) fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }
 
 /// A state directory that blocks these.
 pub(super) fn write(dir: &Path, nets: &[ClientNet]) -> Fallible<RulesWriter> {
-    let mut writer = RulesWriter::open(dir, now_ms())?;
-    writer.rotate(rules::block_all(nets), &[LIST.into()], 0, now_ms())?;
+    let mut writer = RulesWriter::open(dir, now_us())?;
+    writer.rotate(rules::block_all(nets), &[LIST.into()], 0, now_us())?;
     Ok(writer)
 }
 

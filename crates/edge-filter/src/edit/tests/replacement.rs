@@ -120,10 +120,10 @@ impl InSlices {
 }
 
 /// The same, rule by rule and all at once.
-fn replace_in_turn(filter: &Filter, lists: &Lists, learned_before_ms: u64, new: &[Rule], now_s: u32) {
+fn replace_in_turn(filter: &Filter, lists: &Lists, learned_before_us: u64, new: &[Rule], now_s: u32) {
     let coming: BTreeSet<&Target> = new.iter().map(|rule| &rule.target).collect();
     let goes = |rule: &Rule| match (&rule.origin, lists) {
-        (Origin::Learned(from), _) => from.learned_at_ms < learned_before_ms,
+        (Origin::Learned(from), _) => from.learned_at_us < learned_before_us,
         (Origin::List(list), Lists::One(one)) => list == one,
         (Origin::List(list), Lists::AllBut(others)) => !others.contains(list),
     };
@@ -145,7 +145,7 @@ proptest! {
             of_lists(&["list", "second", "third"]).prop_map(|new| (Lists::AllBut(vec!["other".into()]), new)),
         ],
         taught in proptest::collection::vec(0..130u32, 0..40),
-        learned_before_ms in prop_oneof![Just(0), Just(u64::MAX)],
+        learned_before_us in prop_oneof![Just(0), Just(u64::MAX)],
         slice in 1..9usize,
         steps in proptest::collection::vec(meanwhile(), 0..80),
         max_rules in prop_oneof![Just(u32::MAX), Just(200u32)],
@@ -161,8 +161,8 @@ proptest! {
         }
         let (lists, new) = new;
         // Lessons that come meanwhile would go too.
-        let learned_before_ms = if steps.is_empty() { learned_before_ms } else { 0 };
-        let replacement = Replacement::new(lists.clone()).with_lessons_before(learned_before_ms);
+        let learned_before_us = if steps.is_empty() { learned_before_us } else { 0 };
+        let replacement = Replacement::new(lists.clone()).with_lessons_before(learned_before_us);
         let had_lesson: BTreeSet<_> =
             new.iter().map(|rule| &rule.target).filter(|target| edit(sliced, now_s).has_lesson(target)).cloned().collect();
         let mut slices = InSlices::new(replacement, new.clone(), slice);
@@ -178,7 +178,7 @@ proptest! {
             }
         }
         edit(sliced, now_s).publish_draft();
-        replace_in_turn(in_turn, &lists, learned_before_ms, &new, now_s);
+        replace_in_turn(in_turn, &lists, learned_before_us, &new, now_s);
         prop_assert_eq!(in_force(sliced, now_s), in_force(in_turn, now_s));
         prop_assert!(slices.lessons.iter().all(|target| had_lesson.contains(target)));
         if steps.is_empty() {
@@ -269,22 +269,22 @@ fn a_list_whose_addresses_are_not_put_takes_no_number() {
 #[test]
 fn a_replacement_removes_the_lessons_before_its_stamp_that_are_not_kept() {
     let filter = Filter::new(Settings::default());
-    let before_ms = u64::from(NOW_S) * 1000;
-    let lesson = |rule: Rule, stamp_ms| {
-        let from = Provenance { learned_at_ms: stamp_ms, ..Provenance::default() };
+    let before_us = u64::from(NOW_S) * 1_000_000;
+    let lesson = |rule: Rule, stamp_us| {
+        let from = Provenance { learned_at_us: stamp_us, ..Provenance::default() };
         Rule { origin: Origin::Learned(from.into()), ..rule }
     };
     let of =
-        |at, stamp_ms| [client(at, "", NEVER), on_path(at, "", NEVER)].map(|rule| lesson(rule, stamp_ms));
-    let all = [of(0, before_ms - 1), of(1, before_ms - 1), of(2, before_ms), of(3, before_ms - 1)];
+        |at, stamp_us| [client(at, "", NEVER), on_path(at, "", NEVER)].map(|rule| lesson(rule, stamp_us));
+    let all = [of(0, before_us - 1), of(1, before_us - 1), of(2, before_us), of(3, before_us - 1)];
     all.iter().flatten().for_each(|rule| filter.submit(Operation::Put(rule.clone()), NOW_S).unwrap());
     filter.submit(Operation::Put(client(9, "other", NEVER)), NOW_S).unwrap();
     let lists = Lists::AllBut(vec!["other".into()]);
-    let mut replacement = Replacement::new(lists).with_lessons_before(before_ms);
+    let mut replacement = Replacement::new(lists).with_lessons_before(before_us);
     replacement.keep(&edit(&filter, NOW_S), &of(1, 0));
     while !replacement.replace(&mut edit(&filter, NOW_S), 1, &mut Vec::new()) {
         // Learned anew while it is walked over, with the same end.
-        of(3, before_ms).into_iter().for_each(|rule| filter.submit(Operation::Put(rule), NOW_S).unwrap());
+        of(3, before_us).into_iter().for_each(|rule| filter.submit(Operation::Put(rule), NOW_S).unwrap());
         assert_eq!(filter.snapshot().counts().learned, 8, "unseen before it is published");
     }
     edit(&filter, NOW_S).publish_draft();

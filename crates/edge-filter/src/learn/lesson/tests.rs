@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const NOW_MS: u64 = 1_700_000_000_001;
+const NOW_US: u64 = 1_700_000_000_000_001;
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const LESSON: Lesson<'_> = Lesson {
     header: b"false",
@@ -29,7 +29,7 @@ fn authorities() -> Authorities {
 }
 
 fn learn(lesson: &Lesson<'_>) -> Result<Taught, Cause> {
-    super::learn(lesson, &authorities(), &Settings::default(), NOW_MS, NOW_MS + 7, &mut Scratch::new())
+    super::learn(lesson, &authorities(), &Settings::default(), NOW_US, NOW_US + 7, &mut Scratch::new())
         .map_err(|refusal| refusal.cause)
 }
 
@@ -66,7 +66,7 @@ fn a_plain_false_blocks_the_path_on_its_host() {
             server: "s1".to_owned(),
             unique_id: "id-7".to_owned(),
             request: "POST shop.example//adm/../x/yeet".to_owned(),
-            learned_at_ms: NOW_MS + 7,
+            learned_at_us: NOW_US + 7,
         }
     );
 }
@@ -132,9 +132,9 @@ fn the_ttl_is_refused_above_the_backends_own_and_clipped_above_the_general_one()
 
 #[test]
 fn a_learned_rule_always_ends() {
-    assert_eq!(expiry(999, 1), 2);
-    assert_eq!(expiry(1000, 1), 2);
-    assert_eq!(expiry(1_700_000_000_000, u32::MAX), NEVER - 1);
+    assert_eq!(expiry(999_999, 1), 2);
+    assert_eq!(expiry(1_000_000, 1), 2);
+    assert_eq!(expiry(1_700_000_000_000_000, u32::MAX), NEVER - 1);
     assert_eq!(expiry(u64::MAX, u32::MAX), NEVER - 1);
 }
 

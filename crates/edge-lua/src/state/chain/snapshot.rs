@@ -12,8 +12,8 @@ impl Chain {
     /// Takes the snapshot in, at the start: what can be read of it, since there are no other rules to keep.
     pub(crate) fn load_snapshot(&mut self, way: &mut Way<'_, '_>) {
         let Some((records, head)) = self.open_snapshot(way, true) else { return };
-        (self.revision, self.stamp_ms) = (head.revision, head.stamp_ms);
-        way.merge.lessons.are_settled_until(head.learned_until_ms, way.merge.stamps);
+        (self.revision, self.stamp_us) = (head.revision, head.stamp_us);
+        way.merge.lessons.are_settled_until(head.learned_until_us, way.merge.stamps);
         let mut bulk = Bulk::at_the_start(records, &head);
         if let Err(e) = bulk.work(way.merge, Budget::UNLIMITED) {
             self.bad_snapshot = bulk.identity();
@@ -71,7 +71,7 @@ impl Chain {
     /// begins anew.
     pub(super) fn begin_snapshot(&mut self, way: &mut Way<'_, '_>) -> bool {
         let Some((records, head)) = self.open_snapshot(way, false) else { return false };
-        let is_later = head.revision > self.revision || head.stamp_ms > self.stamp_ms;
+        let is_later = head.revision > self.revision || head.stamp_us > self.stamp_us;
         if is_later || self.is_incomplete {
             self.take_snapshot(records, head);
         }
@@ -82,7 +82,7 @@ impl Chain {
     pub(super) fn begin_anew(&mut self, way: &mut Way<'_, '_>) -> bool {
         if let Some((records, head)) = self.open_snapshot(way, false) {
             self.take_snapshot(records, head);
-        } else if first_stamp_ms(way.dir).is_some() {
+        } else if first_stamp_us(way.dir).is_some() {
             let nothing = Bulk::of_nothing(self.lists_of_settings.clone());
             self.work = Some(Work::Snapshot(nothing, Head::default()));
         }
@@ -91,7 +91,7 @@ impl Chain {
 
     /// Whether the manager's first journal was begun after what is in force was written.
     pub(super) fn has_begun_anew(&self, way: &Way<'_, '_>) -> bool {
-        self.revision > 0 && first_stamp_ms(way.dir).is_some_and(|stamp_ms| stamp_ms > self.stamp_ms)
+        self.revision > 0 && first_stamp_us(way.dir).is_some_and(|stamp_us| stamp_us > self.stamp_us)
     }
 
     fn take_snapshot(&mut self, records: Records, head: Head) {
@@ -108,7 +108,7 @@ impl Chain {
                  revision {before}"
             ));
         }
-        (self.revision, self.stamp_ms) = (now, head.stamp_ms);
+        (self.revision, self.stamp_us) = (now, head.stamp_us);
         (self.journal, self.broken, self.bad_snapshot) = (None, None, None);
         (self.is_incomplete, self.is_half_drafted) = (false, false);
         self.open_journal(way);
@@ -125,11 +125,11 @@ fn has_lost_its_beginning(dir: &StateDir) -> bool {
 }
 
 /// The stamp of the first journal, where the chain begins with that.
-fn first_stamp_ms(dir: &StateDir) -> Option<u64> {
+fn first_stamp_us(dir: &StateDir) -> Option<u64> {
     dir.identity(&FileName::Snapshot).ok().filter(Option::is_none)?;
     let first = Records::open(dir, &FileName::Journal(0)).and_then(|mut records| records.next());
     match first {
-        Ok(Next::Record(Record::Head(head))) => Some(head.stamp_ms),
+        Ok(Next::Record(Record::Head(head))) => Some(head.stamp_us),
         _ => None,
     }
 }

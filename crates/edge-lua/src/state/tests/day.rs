@@ -56,11 +56,11 @@ impl Held {
 fn a_day_of_learning_at_the_caps_needs_no_more_than_an_hour_of_it() {
     let (_home, dir) = home();
     let settings = Settings { max_learned: MAX_LEARNED, ..Settings::default() };
-    let mut worker = Worker::with(&dir, settings, MAX_JOURNAL_BYTES, START_MS);
+    let mut worker = Worker::with(&dir, settings, MAX_JOURNAL_BYTES, START_US);
     let mut most = Held::default();
     let mut of_hours = Vec::new();
     for step in 0..DAY_S / STEP_S {
-        worker.now_ms += (STEP_S - 1) * 1000;
+        worker.now_us += (STEP_S - 1) * 1_000_000;
         worker.turn();
         for n in 0..LESSONS_A_STEP {
             let lesson = step * LESSONS_A_STEP + n;

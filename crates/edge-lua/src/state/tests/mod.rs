@@ -20,35 +20,35 @@ use tempfile::TempDir;
 use super::taken_back::{MAX_TAKEN_BACK, Taken};
 use super::{Budget, State, StateSettings};
 
-const START_MS: u64 = 1_700_000_000_000;
+const START_US: u64 = 1_700_000_000_000_000;
 
 /// One worker.
 struct Worker {
     filter: Filter,
     state: State,
-    now_ms: u64,
+    now_us: u64,
     /// All that it said.
     lines: Vec<String>,
 }
 
 impl Worker {
-    fn start(dir: &Path, now_ms: u64) -> Self {
-        Self::with(dir, Settings::default(), 1 << 20, now_ms)
+    fn start(dir: &Path, now_us: u64) -> Self {
+        Self::with(dir, Settings::default(), 1 << 20, now_us)
     }
 
     /// Loads, and does nothing else yet.
-    fn with(dir: &Path, settings: Settings, max_journal_bytes: u64, now_ms: u64) -> Self {
+    fn with(dir: &Path, settings: Settings, max_journal_bytes: u64, now_us: u64) -> Self {
         let filter = Filter::new(settings);
         let settings = StateSettings { dir: dir.to_owned(), max_journal_bytes };
-        let (state, lines) = State::load(&settings, &filter, vec!["file".into()], now_ms).unwrap();
-        Self { filter, state, now_ms, lines }
+        let (state, lines) = State::load(&settings, &filter, vec!["file".into()], now_us).unwrap();
+        Self { filter, state, now_us, lines }
     }
 
     /// Takes turns until nothing is left to do, a second later.
     fn turn(&mut self) -> &mut Self {
-        self.now_ms += 1000;
+        self.now_us += 1_000_000;
         loop {
-            let turn = self.state.turn(&self.filter, self.now_ms, Budget::UNLIMITED);
+            let turn = self.state.turn(&self.filter, self.now_us, Budget::UNLIMITED);
             self.lines.extend(turn.lines);
             if !turn.is_cut {
                 return self;
@@ -57,24 +57,24 @@ impl Worker {
     }
 
     fn now_s(&self) -> u32 {
-        (self.now_ms / 1000) as u32
+        (self.now_us / 1_000_000) as u32
     }
 
     /// As a response teaches.
     fn learn(&mut self, path: &str, ttl_s: u32) {
-        let stamp_ms = self.state.stamp_ms(self.now_ms);
-        self.submit(stamp_ms, Operation::Put(learned(path, stamp_ms, self.now_s() + ttl_s)));
+        let stamp_us = self.state.stamp_us(self.now_us);
+        self.submit(stamp_us, Operation::Put(learned(path, stamp_us, self.now_s() + ttl_s)));
     }
 
     fn take_back(&mut self, path: &str) {
-        let stamp_ms = self.state.stamp_ms(self.now_ms);
-        self.submit(stamp_ms, Operation::ForgetResource(resource(path)));
+        let stamp_us = self.state.stamp_us(self.now_us);
+        self.submit(stamp_us, Operation::ForgetResource(resource(path)));
     }
 
-    fn submit(&mut self, stamp_ms: u64, operation: Operation) {
+    fn submit(&mut self, stamp_us: u64, operation: Operation) {
         let takes_back = State::takes_back(&self.filter, &operation);
         self.filter.submit(operation.clone(), self.now_s()).unwrap();
-        self.state.learned(stamp_ms, &operation, takes_back);
+        self.state.learned(stamp_us, &operation, takes_back);
     }
 
     fn refuses(&self, path: &str) -> bool {
@@ -96,8 +96,8 @@ fn resource(path: &str) -> Resource {
     Resource::exact(Some(Host::parse("shop.example").unwrap()), path)
 }
 
-fn learned(path: &str, learned_at_ms: u64, expires_at_s: u32) -> Rule {
-    let from = Provenance { backend: "shop".into(), learned_at_ms, ..Provenance::default() };
+fn learned(path: &str, learned_at_us: u64, expires_at_s: u32) -> Rule {
+    let from = Provenance { backend: "shop".into(), learned_at_us, ..Provenance::default() };
     Rule {
         target: Target::Resource(resource(path), Conditions::default()),
         action: Action::Deny(Status::FORBIDDEN),
