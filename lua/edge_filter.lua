@@ -180,8 +180,9 @@ end)
 -- Upkeep -------------------------------------------------------------------------------------------------
 
 local UPKEEP_EVERY_MS = 100
--- While the module has more to do than fits one turn; other work of this thread comes in between.
-local UPKEEP_SOON_MS = 1
+-- While the module has more to do than fits one turn. The timer has passed when HAProxy has looked at all connections
+-- once more, and not before: with core.yield it would run up to 200 turns (tune.runqueue-depth) between two looks.
+local UPKEEP_SOON_MS = 0
 
 -- One task per Lua state. The first (0 with lua-load, 1 with lua-load-per-thread) also applies what waits, sweeps
 -- what ended, and follows the state directory; each lets go of the old rules that its own thread still holds.

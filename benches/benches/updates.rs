@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 use edge_benches::lists::{self, Probe};
-use edge_benches::rules::{LIST, NOW_S, block, block_all, filter_of};
+use edge_benches::rules::{LIST, NOW_S, block, block_all, filter_of, put_all};
 use edge_benches::short_runs;
 use edge_benches::tables::{PrefixTries, SortedRanges, Table};
-use edge_filter::{AddressTable, ClientNet, Filter, List, Operation, Settings, Target};
+use edge_filter::{AddressTable, ClientNet, List, Operation, Target};
 use ip_network_table::IpNetworkTable;
 
 /// Snapshots held by readers that have not moved on.
@@ -48,24 +48,12 @@ fn whole_list(criterion: &mut Criterion) {
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     for list in [lists::v4_hosts(120_000), lists::v4_hosts(1_000_000)] {
         let rules = block_all(&list.nets);
-        let replace = || Operation::Replace(LIST.into(), rules.clone());
-        group.bench_function(BenchmarkId::new("replace, empty before", &list.name), |bencher| {
-            bencher.iter_batched(
-                || (Filter::new(Settings::default()), replace()),
-                |(filter, replace)| {
-                    filter.submit(replace, NOW_S).expect("nobody else submits");
-                    filter
-                },
-                BatchSize::PerIteration,
-            );
+        group.bench_function(BenchmarkId::new("put, empty before", &list.name), |bencher| {
+            bencher.iter_batched(|| rules.clone(), filter_of, BatchSize::PerIteration);
         });
         let filter = filter_of(rules.clone());
-        group.bench_function(BenchmarkId::new("replace, the same before", &list.name), |bencher| {
-            bencher.iter_batched(
-                replace,
-                |replace| filter.submit(replace, NOW_S).expect("nobody else submits"),
-                BatchSize::PerIteration,
-            );
+        group.bench_function(BenchmarkId::new("put, the same before", &list.name), |bencher| {
+            bencher.iter_batched(|| rules.clone(), |rules| put_all(&filter, rules), BatchSize::PerIteration);
         });
     }
     group.finish();

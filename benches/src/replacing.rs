@@ -14,12 +14,15 @@ use crate::cpu::on_cpu;
 use crate::lists::{List, Probe};
 use crate::rules::{LIST, NOW_S};
 
-/// Work of one turn of the upkeep, and the pause between two.
+/// Work of one turn of the upkeep. Between two, others have the writer's place.
 const TURN: Duration = Duration::from_micros(500);
-const PAUSE: Duration = Duration::from_millis(1);
 
-/// Rules between two looks at the time.
-const PIECE: usize = 32;
+/// Addresses that are gathered between two looks at the time, and parts of the table that are replaced.
+const GATHERED: usize = 1024;
+const PARTS: usize = 16;
+
+/// Pieces that are freed between two looks at the time.
+const FREED: usize = 32;
 
 /// How long the reader reads before there is a change, to compare with.
 const BEFORE: Duration = Duration::from_secs(2);
@@ -72,7 +75,7 @@ fn load(filter: &Filter, rules: &[AddressRule]) {
     edit.publish_draft();
 }
 
-/// Turns of work with pauses between them, until a piece answers that it was the last.
+/// Turns of work, until a piece answers that it was the last.
 fn in_turns(filter: &Filter, mut piece: impl FnMut(&mut Edit<'_>) -> bool) {
     loop {
         if let Some(mut edit) = filter.edit(NOW_S) {
@@ -83,32 +86,25 @@ fn in_turns(filter: &Filter, mut piece: impl FnMut(&mut Edit<'_>) -> bool) {
                 }
             }
         }
-        std::thread::sleep(PAUSE);
+        std::thread::yield_now();
     }
 }
 
-fn replace(filter: &Filter, rules: &[AddressRule]) -> [Pieces; 5] {
-    let mut pieces = ["keeping", "removing", "putting", "publishing", "freeing"].map(Pieces::new);
-    let [keeping, removing, putting, publishing, freeing] = &mut pieces;
+fn replace(filter: &Filter, rules: &[AddressRule]) -> [Pieces; 4] {
+    let mut pieces = ["gathering", "replacing", "publishing", "freeing"].map(Pieces::new);
+    let [gathering, replacing, publishing, freeing] = &mut pieces;
     let mut replacement = Replacement::new(Lists::One(LIST.into()));
-    let mut chunks = rules.chunks(PIECE);
-    in_turns(filter, |edit| match chunks.next() {
-        Some(rules) => {
-            keeping.time(|| replacement.keep_addresses(edit, rules));
-            false
-        }
-        None => true,
-    });
-    in_turns(filter, |edit| removing.time(|| replacement.remove_others(edit, PIECE)));
-    let mut chunks = rules.chunks(PIECE);
+    let mut chunks = rules.chunks(GATHERED);
     let (list, reason) = (LIST.into(), "".into());
     in_turns(filter, |edit| match chunks.next() {
         Some(rules) => {
-            putting.time(|| edit.draft_addresses(&list, &reason, [rules]));
+            gathering.time(|| replacement.gather(edit, &list, &reason, rules));
             false
         }
         None => true,
     });
+    let mut lessons = Vec::new();
+    in_turns(filter, |edit| replacing.time(|| replacement.replace(edit, PARTS, &mut lessons)));
     loop {
         if let Some(mut edit) = filter.edit(NOW_S) {
             publishing.time(move || {
@@ -121,11 +117,11 @@ fn replace(filter: &Filter, rules: &[AddressRule]) -> [Pieces; 5] {
     loop {
         let start = Instant::now();
         while start.elapsed() < TURN {
-            if freeing.time(|| filter.upkeep(NOW_S, PIECE)) < PIECE {
+            if freeing.time(|| filter.upkeep(NOW_S, FREED)) < FREED {
                 return pieces;
             }
         }
-        std::thread::sleep(PAUSE);
+        std::thread::yield_now();
     }
 }
 
@@ -170,7 +166,7 @@ fn teach(filter: &Filter, fresh: &[IpAddr], done: &AtomicBool) -> Pieces {
 /// Measure replacing a list by another while others read and teach, and print the figures.
 pub fn report(old: &List, new: &List) {
     println!(
-        "\nreplacing {} by {}, {PIECE} rules a piece, turns of {TURN:?} every {PAUSE:?}",
+        "\nreplacing {} by {}, in turns of {TURN:?}; a piece gathers {GATHERED} rules or replaces {PARTS} parts",
         old.name, new.name
     );
     let filter = Filter::new(Settings::default());

@@ -162,25 +162,27 @@ impl Drop for Edit<'_> {
 }
 
 impl Replacement {
-    /// Keep the rules that have the targets of these, which will be put. O(rules).
-    pub fn keep(&mut self, edit: &mut Edit<'_>, rules: &[Rule]) {
+    /// Gather addresses that are to come, of one list and for one reason: they are put by [`Replacement::replace`]. Where
+    /// the same one comes again, the last one holds. Reads the rules, changes nothing. O(rules).
+    pub fn gather(&mut self, edit: &Edit<'_>, list: &Arc<str>, reason: &Arc<str>, rules: &[AddressRule]) {
+        let settings = edit.hand_off.filter.settings();
+        self.gather_addresses(&edit.rules, list, reason, rules, edit.now_s, settings);
+    }
+
+    /// Keep the rules that have the targets of these, which will be put. Changes nothing. O(rules).
+    pub fn keep(&mut self, edit: &Edit<'_>, rules: &[Rule]) {
         self.keep_targets(&edit.rules, rules.iter().map(|rule| &rule.target));
     }
 
-    /// The same for addresses.
-    pub fn keep_addresses(&mut self, edit: &mut Edit<'_>, rules: &[AddressRule]) {
-        for rule in rules {
-            self.keep_targets(&edit.rules, std::iter::once(&rule.target()));
-        }
-    }
-
-    /// Look at `max` rules at most and remove those of the lists that are not kept; whether all were looked at. O(max).
-    pub fn remove_others(&mut self, edit: &mut Edit<'_>, max: usize) -> bool {
+    /// Put what was gathered and remove the other rules of the lists that are not kept: `max` parts of that at most, each of
+    /// some dozen addresses, or one other rule; whether all is done. Targets of the learned rules that are replaced by what
+    /// was gathered go to `lessons`. O(max), or O(the gathered addresses / 256).
+    pub fn replace(&mut self, edit: &mut Edit<'_>, max: usize, lessons: &mut Vec<Target>) -> bool {
         let mut all = false;
-        edit.change(true, |rules, context| all = self.remove_rules(rules, max, context));
+        edit.change(true, |rules, context| all = self.replace_some(rules, max, lessons, context));
         all
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,14 +1,12 @@
 //! The changes that can be made to the rules.
 
-use std::sync::Arc;
-
 use crate::{Resource, Rule, Target};
 
 /// One change. `apply` is the same function live, in replay and in tests, so an operation carries absolute
 /// times and means the same whenever it is applied.
 ///
-/// [`Operation::Replace`] and [`Operation::Batch`] are applied in one go, however large: some 0.3 us a rule. Where that
-/// is too long, [`crate::Edit`] does the same in slices of work.
+/// An [`Operation::Batch`] is applied in one go, however large: some microseconds a rule. Where that is too long,
+/// [`crate::Edit`] does the same in slices of work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Add a rule, or replace the one with the same target. Its hits stay if it has not ended.
@@ -19,8 +17,6 @@ pub enum Operation {
     Forget(Target),
     /// A backend takes back every learned rule on this resource, whatever its conditions.
     ForgetResource(Resource),
-    /// Make these the rules of the named list: whatever else it held is removed.
-    Replace(Arc<str>, Vec<Rule>),
     /// All of these, published at once: no reader sees half of them.
     Batch(Vec<Operation>),
 }

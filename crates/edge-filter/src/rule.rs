@@ -27,7 +27,7 @@ pub enum Target {
 /// Where a rule came from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// A named list, such as a file: replaced as a whole by [`crate::Operation::Replace`].
+    /// A named list, such as a file: replaced as a whole by a [`crate::Replacement`].
     List(Arc<str>),
     /// A response that carried `X-Edge-Resource`.
     Learned(Arc<Provenance>),

@@ -3,6 +3,7 @@
 mod bulk;
 mod caps;
 mod draft;
+mod intake;
 mod learned;
 mod replacement;
 
@@ -72,6 +73,11 @@ impl Rules {
         }
     }
 
+    /// What addresses are hashed with.
+    pub(crate) fn keys(&self) -> &RandomState {
+        self.next.details.keys()
+    }
+
     pub(crate) fn counts(&self) -> ChangeCounts {
         self.counts
     }
@@ -114,7 +120,6 @@ impl Rules {
             Operation::Remove(target) => self.remove(&target, context, |_| true),
             Operation::Forget(target) => self.remove(&target, context, |holder| holder.source == LEARNED),
             Operation::ForgetResource(resource) => self.forget_resource(&resource, context),
-            Operation::Replace(list, rules) => self.replace(list, rules, context),
             Operation::Batch(operations) => {
                 for operation in operations {
                     self.apply(operation, context);

@@ -83,14 +83,8 @@ fn read_while_it_changes(
 #[test]
 fn a_reader_never_sees_half_of_a_batch() {
     let filter = Filter::new(Settings::default());
-    let change = |round: u16| {
-        let rules = all_with(400 + round);
-        if round.is_multiple_of(2) {
-            Operation::Batch(rules.into_iter().map(Operation::Put).collect())
-        } else {
-            Operation::Replace("list".into(), rules)
-        }
-    };
+    let change =
+        |round: u16| Operation::Batch(all_with(400 + round).into_iter().map(Operation::Put).collect());
     let url = format!("a.example{}", "/a".repeat(PREFIXES));
     read_while_it_changes(&filter, change, |reader| {
         let of_resource = reader.explain_resource(url.as_bytes(), NOW_S);
@@ -173,7 +167,8 @@ fn what_was_accepted_is_in_force_and_what_was_not_is_counted() {
     let start = Barrier::new(WRITERS.into());
     // While one thread applies a large batch, the others fill the queue.
     let batch = |round: u16| {
-        Operation::Replace(format!("{round}").into(), (0..4000).map(|at| of_writer(200, at)).collect())
+        let of_list = |rule| Rule { origin: Origin::List(format!("{round}").into()), ..rule };
+        Operation::Batch((0..4000).map(|at| Operation::Put(of_list(of_writer(200, at)))).collect())
     };
     let accepted: Vec<Vec<bool>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..WRITERS)

@@ -126,7 +126,7 @@ mod tests {
             origin: Origin::List("test".into()),
             reason: "".into(),
         });
-        engine.filter.submit(Operation::Replace("test".into(), blocked.into()), 1000).unwrap();
+        blocked.into_iter().for_each(|rule| engine.filter.submit(Operation::Put(rule), 1000).unwrap());
         let mut reader = engine.filter.reader();
         for addr in ["192.0.2.1", "192.0.2.2", "203.0.113.1"] {
             reader.address(addr.parse().unwrap(), 1000);

@@ -9,8 +9,8 @@ use crate::state::{Budget, Turn};
 use crate::{clock, guard};
 
 /// Work of one turn: HAProxy's thread serves nobody meanwhile. A piece of work that was begun, and the freeing of memory
-/// after a large change, may exceed it, by some tenths of a millisecond as a rule. Turns may follow each other within a
-/// millisecond or two; many short ones change as much as few long ones, and slow nobody down as far.
+/// after a large change, may exceed it, by some tenths of a millisecond as a rule. While work is left, HAProxy looks at all
+/// connections once between two turns; many short ones change as much as few long ones, and slow nobody down as far.
 const TURN: Duration = Duration::from_micros(500);
 
 /// Of it, what sweeping and freeing may take, so that the state directory has its share.

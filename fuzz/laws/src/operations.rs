@@ -75,8 +75,8 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
                 model.begin_draft();
                 model.replace(&lists, &rules, when);
                 rules.iter().for_each(|rule| model.apply(&Operation::Put(rule.clone()), when));
-                draft_replacement(&filter, now_s, lists.clone(), &rules, slice);
-                draft_replacement(&in_turn, now_s, lists, &rules, usize::MAX);
+                draft_replacement(&filter, now_s, lists.clone(), &rules, slice, false);
+                draft_replacement(&in_turn, now_s, lists, &rules, usize::MAX, true);
             }
             Step::DraftAddresses(rules) => {
                 model.begin_draft();
@@ -151,16 +151,36 @@ fn edit(filter: &Filter, now_s: u32) -> Edit<'_> {
     filter.edit(now_s).expect("nobody else writes")
 }
 
-/// Each slice in an edit of its own.
-fn draft_replacement(filter: &Filter, now_s: u32, lists: Lists, rules: &[Rule], slice: usize) {
+/// Each slice in an edit of its own. One by one, no addresses are gathered.
+fn draft_replacement(
+    filter: &Filter,
+    now_s: u32,
+    lists: Lists,
+    rules: &[Rule],
+    slice: usize,
+    one_by_one: bool,
+) {
     let mut replacement = Replacement::new(lists);
+    let gathered = |rule: &Rule| AddressRule::of(rule).filter(|_| !one_by_one);
     for rules in rules.chunks(slice) {
-        replacement.keep(&mut edit(filter, now_s), rules);
+        let edit = edit(filter, now_s);
+        for rule in rules {
+            match (gathered(rule), &rule.origin) {
+                (Some(address), Origin::List(list)) => {
+                    replacement.gather(&edit, list, &rule.reason, &[address])
+                }
+                _ => replacement.keep(&edit, std::slice::from_ref(rule)),
+            }
+        }
     }
-    while !replacement.remove_others(&mut edit(filter, now_s), slice) {}
+    while !replacement.replace(&mut edit(filter, now_s), slice, &mut Vec::new()) {}
     for rules in rules.chunks(slice) {
         let mut edit = edit(filter, now_s);
-        rules.iter().for_each(|rule| edit.draft(Operation::Put(rule.clone())));
+        for rule in rules {
+            if gathered(rule).is_none() || replacement.leaves_addresses() {
+                edit.draft(Operation::Put(rule.clone()));
+            }
+        }
     }
 }
 

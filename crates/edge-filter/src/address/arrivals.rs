@@ -1,5 +1,8 @@
 //! Addresses on their way into a table.
 
+use std::ops::RangeInclusive;
+use std::vec;
+
 use ahash::RandomState;
 
 use super::AddressEntry;
@@ -34,13 +37,22 @@ impl Arrivals {
 
     /// One more, whatever its list; slot and source are still open.
     pub(crate) fn push(&mut self, rule: &AddressRule) {
+        if !self.push_host(rule, 0) {
+            let AddressRule { list: _, net, action, expires_at_s } = *rule;
+            self.nets.push(AddressEntry::bare(net, action, expires_at_s));
+        }
+    }
+
+    /// The same, if it is a single address; whether it is one. `mark` is found in the place of its slot.
+    pub(crate) fn push_host(&mut self, rule: &AddressRule, mark: u32) -> bool {
         let AddressRule { list: _, net, action, expires_at_s } = *rule;
-        let entry = AddressEntry::bare(net, action, expires_at_s);
+        let entry = AddressEntry { slot: mark, ..AddressEntry::bare(net, action, expires_at_s) };
         match net {
             ClientNet::V4(bits, 32) => self.v4_hosts.push(Packed::new(bits, 32, &entry)),
             ClientNet::V6(bits, 128) => self.v6_hosts.push(Packed::new(bits, 128, &entry)),
-            _ => self.nets.push(entry),
+            _ => return false,
         }
+        true
     }
 }
 
@@ -77,14 +89,39 @@ impl<K: Key> HostArrivals<K> {
 
     /// All of them a part at a time, in the order of their hashes, and those of the same address one after the other in
     /// the order in which they came.
-    pub(super) fn for_each_part(self, mut take: impl FnMut(&[Coming<Packed<K>>])) {
+    pub(super) fn in_order(self) -> InOrder<K> {
         let decided = if self.parts.len() == 1 { 0 } else { PART_BITS };
-        let mut coming = Vec::new();
-        for part in self.parts {
-            put_in_order(&part, decided, &self.keys, &mut coming);
-            drop(part);
-            take(&coming);
-        }
+        InOrder { keys: self.keys, decided, next: 0, parts: self.parts.into_iter(), ordered: Vec::new() }
+    }
+}
+
+/// Single addresses of one family in the order of their hashes.
+#[derive(Debug)]
+pub(super) struct InOrder<K> {
+    keys: RandomState,
+    /// First bits of the hash that a part has in common.
+    decided: u8,
+    /// Those of the next part.
+    next: u64,
+    parts: vec::IntoIter<Vec<Packed<K>>>,
+    /// The part before.
+    ordered: Vec<Coming<Packed<K>>>,
+}
+
+impl<K: Key> InOrder<K> {
+    /// Put the next part in order; the hashes that may be in it. O(its addresses).
+    pub(super) fn next_part(&mut self) -> Option<RangeInclusive<u64>> {
+        let part = self.parts.next()?;
+        put_in_order(&part, self.decided, &self.keys, &mut self.ordered);
+        // The first bits of no bits are none.
+        let first = self.next.checked_shl(u64::BITS - u32::from(self.decided)).unwrap_or(0);
+        self.next += 1;
+        Some(first..=first | u64::MAX >> self.decided)
+    }
+
+    /// The addresses of that part.
+    pub(super) fn part(&self) -> &[Coming<Packed<K>>] {
+        &self.ordered
     }
 }
 
@@ -142,7 +179,15 @@ mod tests {
                 arrivals.push(Packed::new(number % count.div_ceil(3), 32, &entry));
             }
             let mut all = Vec::new();
-            arrivals.for_each_part(|part| all.extend_from_slice(part));
+            let mut in_order = arrivals.in_order();
+            let mut next = 0u128;
+            while let Some(span) = in_order.next_part() {
+                assert!(in_order.part().iter().all(|(hash, _)| span.contains(hash)));
+                assert_eq!(u128::from(*span.start()), next, "a hash is left out");
+                next = u128::from(*span.end()) + 1;
+                all.extend_from_slice(in_order.part());
+            }
+            assert_eq!(next, 1 << 64);
             let order: Vec<_> = all
                 .iter()
                 .map(|(hash, entry)| (*hash, entry.key(), entry.unpack(ClientNet::V4).expires_at_s))

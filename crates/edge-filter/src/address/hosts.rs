@@ -28,6 +28,10 @@ impl<K: Key> Hosts<K> {
         self.table
     }
 
+    pub(super) fn table_mut(&mut self) -> &mut HashTable<Packed<K>> {
+        &mut self.table
+    }
+
     #[inline]
     pub(super) fn hash(&self, addr: K) -> u64 {
         self.table.keys().hash_one(addr)
@@ -56,12 +60,13 @@ impl<K: Key> Hosts<K> {
     ) {
         self.table.reserve(arrivals.len);
         let same = |entry: &Packed<K>, other: &Packed<K>| entry.key() == other.key();
-        arrivals.for_each_part(|coming| {
-            self.table.insert_many(coming, same, |entry, other| {
+        let mut arrivals = arrivals.in_order();
+        while arrivals.next_part().is_some() {
+            self.table.insert_many(arrivals.part(), same, |entry, other| {
                 let tenure = make(entry.unpack(net), other.map(|other| other.unpack(net)))?;
                 Some(entry.held_as(tenure))
             });
-        });
+        }
     }
 
     pub(super) fn remove(&mut self, addr: K) -> Option<Packed<K>> {

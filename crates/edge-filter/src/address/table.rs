@@ -254,8 +254,15 @@ impl AddressTable {
 
     /// All entries, in no promised order. Shares the table as it is now, whatever is changed afterwards.
     pub fn entries(&self) -> impl Iterator<Item = AddressEntry> + use<> {
-        let v4 = self.v4_hosts.entries().chain(self.v4_nets.entries()).map(|e| e.unpack(ClientNet::V4));
-        let v6 = self.v6_hosts.entries().chain(self.v6_long_nets.entries()).map(|e| e.unpack(ClientNet::V6));
+        let v4 = self.v4_hosts.entries().map(|e| e.unpack(ClientNet::V4));
+        let v6 = self.v6_hosts.entries().map(|e| e.unpack(ClientNet::V6));
+        v4.chain(v6).chain(self.nets())
+    }
+
+    /// Those of networks of more than one address.
+    pub(crate) fn nets(&self) -> impl Iterator<Item = AddressEntry> + use<> {
+        let v4 = self.v4_nets.entries().map(|e| e.unpack(ClientNet::V4));
+        let v6 = self.v6_long_nets.entries().map(|e| e.unpack(ClientNet::V6));
         v4.chain(v6).chain(self.v6_nets.entries().map(|e| e.unpack(short_v6)))
     }
 }

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use proptest::prelude::*;
-
 use crate::*;
 
 mod addresses;
+mod replacement;
 
 const NOW_S: u32 = 1_000_000;
 
@@ -36,6 +35,18 @@ fn on_path(at: u32, list: &str, expires_at_s: u32) -> Rule {
 
 fn edit(filter: &Filter, now_s: u32) -> Edit<'_> {
     filter.edit(now_s).unwrap()
+}
+
+/// Makes these the rules of the list.
+pub(crate) fn replace(filter: &Filter, list: &str, rules: Vec<Rule>, now_s: u32) {
+    let mut edit = edit(filter, now_s);
+    let mut replacement = Replacement::new(Lists::One(list.into()));
+    replacement.keep(&edit, &rules);
+    while !replacement.replace(&mut edit, 100, &mut Vec::new()) {}
+    for rule in rules {
+        edit.draft(Operation::Put(Rule { origin: Origin::List(list.into()), ..rule }));
+    }
+    edit.publish_draft();
 }
 
 fn rules(filter: &Filter) -> BTreeMap<Target, (Rule, u64)> {
@@ -127,9 +138,9 @@ fn what_nobody_reads_any_more_is_freed_to_the_last_piece() {
         });
         clients.chain(nets).chain((0..500).map(|at| on_path(base + at, "list", NEVER))).collect::<Vec<_>>()
     };
-    filter.submit(Operation::Replace("list".into(), many(1 << 24)), NOW_S).unwrap();
+    replace(&filter, "list", many(1 << 24), NOW_S);
     let held = filter.snapshot();
-    filter.submit(Operation::Replace("list".into(), many(2 << 24)), NOW_S).unwrap();
+    replace(&filter, "list", many(2 << 24), NOW_S);
     let weak = std::sync::Arc::downgrade(&held);
     while filter.upkeep(NOW_S, 100) == 100 {}
     assert_eq!(held.counts().block, 5000, "a reader keeps what it reads");
@@ -148,115 +159,10 @@ fn what_nobody_reads_any_more_is_freed_to_the_last_piece() {
     assert_eq!(filter.snapshot().counts(), RuleCounts { allow: 500, block: 5000, resource: 500, learned: 0 });
 }
 
-/// What happens while a replacement is under way. Addresses below 100 are those of lists, the others are taught.
-#[derive(Clone, Debug)]
-enum Meanwhile {
-    Teach(u32, u32),
-    Forget(u32),
-    PutElsewhere(u32, u32),
-    Wait(u32),
-    Sweep(usize),
-}
-
-fn meanwhile() -> impl Strategy<Value = Meanwhile> {
-    prop_oneof![
-        (100..130u32, 1..300u32).prop_map(|(addr, ttl_s)| Meanwhile::Teach(addr, ttl_s)),
-        (100..130u32).prop_map(Meanwhile::Forget),
-        (200..230u32, 1..300u32).prop_map(|(addr, ttl_s)| Meanwhile::PutElsewhere(addr, ttl_s)),
-        (1..60u32).prop_map(Meanwhile::Wait),
-        (0..20usize).prop_map(Meanwhile::Sweep),
-    ]
-}
-
-/// Addresses and paths of a list, each with when it ends.
-fn list(at_most: u32) -> impl Strategy<Value = Vec<Rule>> {
-    let end = prop_oneof![Just(NEVER), (1..400u32).prop_map(|ttl_s| NOW_S + ttl_s)];
-    let rule = (0..at_most, end, any::<bool>()).prop_map(|(at, end, is_path)| {
-        if is_path { on_path(at, "list", end) } else { client(at, "list", end) }
-    });
-    proptest::collection::vec(rule, 0..60)
-}
-
-fn go_on(filters: &[&Filter], step: &Meanwhile, now_s: &mut u32) {
-    for filter in filters {
-        let operation = match step {
-            Meanwhile::Teach(addr, ttl_s) => Operation::Put(learned(*addr, *now_s + ttl_s)),
-            Meanwhile::Forget(addr) => Operation::Forget(client(*addr, "", 0).target),
-            Meanwhile::PutElsewhere(addr, ttl_s) => Operation::Put(client(*addr, "other", *now_s + ttl_s)),
-            Meanwhile::Wait(_) => continue,
-            Meanwhile::Sweep(max) => {
-                filter.upkeep(*now_s, *max);
-                continue;
-            }
-        };
-        filter.submit(operation, *now_s).unwrap();
-    }
-    if let Meanwhile::Wait(seconds) = step {
-        *now_s += seconds;
-    }
-}
-
 /// Rules without hits that have not ended.
 fn in_force(filter: &Filter, now_s: u32) -> BTreeMap<Target, Rule> {
     let rules = rules(filter).into_iter().map(|(target, (rule, _))| (target, rule));
     rules.filter(|(_, rule)| rule.expires_at_s > now_s).collect()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
-
-    #[test]
-    fn slices_come_to_the_same_as_one_replacement_and_nothing_is_seen_before(
-        old in list(100),
-        new in list(100),
-        slice in 1..9usize,
-        steps in proptest::collection::vec(meanwhile(), 0..80),
-        all_but in any::<bool>(),
-        as_addresses in any::<bool>(),
-    ) {
-        let filters = [(); 3].map(|_| Filter::new(Settings::default()));
-        let [sliced, at_once, without] = [&filters[0], &filters[1], &filters[2]];
-        let all = [sliced, at_once, without];
-        let mut now_s = NOW_S;
-        for filter in all {
-            filter.submit(Operation::Replace("list".into(), old.clone()), now_s).unwrap();
-        }
-        let mut steps = steps.iter();
-        let mut replacement =
-            Replacement::new(if all_but { Lists::AllBut(vec!["other".into()]) } else { Lists::One("list".into()) });
-        let (mut kept, mut is_removed, mut put) = (0, false, 0);
-        while put < new.len() || !is_removed {
-            let mut edit = sliced.edit(now_s).unwrap();
-            if kept < new.len() {
-                let end = new.len().min(kept + slice);
-                replacement.keep(&mut edit, &new[kept..end]);
-                kept = end;
-            } else if !is_removed {
-                is_removed = replacement.remove_others(&mut edit, slice);
-            } else {
-                let end = new.len().min(put + slice);
-                for rule in &new[put..end] {
-                    match AddressRule::of(rule).filter(|_| as_addresses) {
-                        Some(address) => _ = edit.draft_addresses(&"list".into(), &rule.reason, [[address]]),
-                        None => edit.draft(Operation::Put(rule.clone())),
-                    }
-                }
-                put = end;
-            }
-            drop(edit);
-            if let Some(step) = steps.next() {
-                go_on(&all, step, &mut now_s);
-            }
-            prop_assert_eq!(in_force(sliced, now_s), in_force(without, now_s));
-        }
-        edit(sliced, now_s).publish_draft();
-        at_once.submit(Operation::Replace("list".into(), new), now_s).unwrap();
-        prop_assert_eq!(in_force(sliced, now_s), in_force(at_once, now_s));
-        for filter in all {
-            filter.upkeep(now_s, usize::MAX);
-        }
-        prop_assert_eq!(sliced.snapshot().counts(), at_once.snapshot().counts());
-    }
 }
 
 /// Rules on so many resources, 64 on each, and what tells which of them are not freed yet.
@@ -288,62 +194,17 @@ fn unfreed(reasons: &[std::sync::Weak<str>]) -> usize {
 fn a_submission_frees_little_of_what_a_large_change_has_replaced() {
     let filter = Filter::new(Settings::default());
     let (rules, reasons) = many_on_resources(200);
-    filter.submit(Operation::Replace("many".into(), rules), 1).unwrap();
-    filter.submit(Operation::Replace("many".into(), Vec::new()), 1).unwrap();
+    replace(&filter, "many", rules, 1);
+    replace(&filter, "many", Vec::new(), 1);
     let before = unfreed(&reasons);
     assert!(before > 190 * 64, "left to later calls: {before}");
-    filter.submit(Operation::Replace("other".into(), Vec::new()), 1).unwrap();
+    filter.submit(Operation::Put(client(1, "other", NEVER)), 1).unwrap();
     let after = unfreed(&reasons);
     assert!(before - after <= 2 * 64, "{} at once", before - after);
     assert_eq!(filter.upkeep(1, 9), 9);
     assert!(after - unfreed(&reasons) <= 64, "a piece is no more than a resource");
     while filter.upkeep(1, 100) == 100 {}
     assert_eq!(unfreed(&reasons), 0);
-}
-
-#[test]
-fn a_replacement_removes_the_lessons_before_its_stamp_that_are_not_kept() {
-    let filter = Filter::new(Settings::default());
-    let before_ms = u64::from(NOW_S) * 1_000_000;
-    let lesson = |rule: Rule, stamp_us| {
-        let from = Provenance { learned_at_us: stamp_us, ..Provenance::default() };
-        Rule { origin: Origin::Learned(from.into()), ..rule }
-    };
-    let of =
-        |at, stamp_us| [client(at, "", NEVER), on_path(at, "", NEVER)].map(|rule| lesson(rule, stamp_us));
-    let all = [of(0, before_ms - 1), of(1, before_ms - 1), of(2, before_ms), of(3, before_ms - 1)];
-    all.iter().flatten().for_each(|rule| filter.submit(Operation::Put(rule.clone()), NOW_S).unwrap());
-    filter.submit(Operation::Put(client(9, "other", NEVER)), NOW_S).unwrap();
-    let lists = Lists::AllBut(vec!["other".into()]);
-    let mut replacement = Replacement::new(lists).with_lessons_before(before_ms);
-    replacement.keep(&mut edit(&filter, NOW_S), &of(1, 0));
-    while !replacement.remove_others(&mut edit(&filter, NOW_S), 1) {
-        // Learned anew while it is walked over, with the same end.
-        of(3, before_ms).into_iter().for_each(|rule| filter.submit(Operation::Put(rule), NOW_S).unwrap());
-        assert_eq!(filter.snapshot().counts().learned, 8, "unseen before it is published");
-    }
-    edit(&filter, NOW_S).publish_draft();
-    let mut left = vec![client(9, "", NEVER).target];
-    left.extend([1, 2, 3].into_iter().flat_map(|at| of(at, 0)).map(|rule| rule.target));
-    left.sort();
-    assert_eq!(rules(&filter).into_keys().collect::<Vec<_>>(), left);
-}
-
-#[test]
-fn a_lesson_is_not_kept_by_the_one_that_had_its_slot_before() {
-    let filter = Filter::new(Settings::default());
-    let ends_at_s = NOW_S + 10;
-    let mut replacement = Replacement::new(Lists::AllBut(Vec::new())).with_lessons_before(u64::MAX);
-    filter.submit(Operation::Put(learned(1, ends_at_s)), NOW_S).unwrap();
-    let slot = |filter: &Filter| filter.snapshot().addresses().next().map(|(_, entry)| entry.slot);
-    let before = slot(&filter);
-    replacement.keep(&mut edit(&filter, NOW_S), &[learned(1, ends_at_s)]);
-    filter.upkeep(ends_at_s, 100);
-    filter.submit(Operation::Put(learned(2, ends_at_s + 10)), ends_at_s).unwrap();
-    assert_eq!(slot(&filter), before);
-    while !replacement.remove_others(&mut edit(&filter, ends_at_s), 1) {}
-    edit(&filter, ends_at_s).publish_draft();
-    assert_eq!(filter.snapshot().counts().learned, 0);
 }
 
 #[test]
@@ -354,7 +215,7 @@ fn the_end_of_a_walk_frees_nothing_by_itself() {
     rules.into_iter().for_each(|rule| edit.draft(Operation::Put(rule)));
     // The draft is given up, and begun again without them.
     let mut again = Replacement::new(Lists::One("many".into()));
-    while !again.remove_others(&mut edit, 256) {}
+    while !again.replace(&mut edit, 256, &mut Vec::new()) {}
     drop((again, edit));
     assert_eq!(unfreed(&reasons), reasons.len());
     while filter.upkeep(1, 100) == 100 {}

@@ -288,7 +288,7 @@ fn replacing_a_list_leaves_other_lists_alone_and_keeps_hits() {
     let filter = filter();
     let list = |nets: &[&str]| nets.iter().map(|net| client_rule(List::Block, net, NEVER)).collect();
     let replace = |name: &str, nets: &[&str]| {
-        filter.submit(Operation::Replace(name.into(), list(nets)), NOW_S).unwrap();
+        crate::edit::tests::replace(&filter, name, list(nets), NOW_S);
     };
     replace("one", &["192.0.2.1", "192.0.2.2", "198.51.100.0/24"]);
     replace("two", &["192.0.2.3"]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 
-use super::{Coming, Hashed};
+use super::{Coming, Hashed, Renewal};
 
 const WORDS: usize = 6;
 
@@ -83,6 +83,11 @@ impl<E> Bucket<E> {
         (self.tags[WORDS - 1] >> BITS_SHIFT) as u8
     }
 
+    /// The tag of the entry there; the first [`ROOM`] have one.
+    fn tag_at(&self, at: usize) -> Option<u64> {
+        (at < ROOM).then(|| self.tags[at / 8] >> (at % 8 * 8) & 0xFF)
+    }
+
     fn set_tag(&mut self, at: usize, tag: u64) {
         if at < ROOM {
             let (word, shift) = (&mut self.tags[at / 8], at % 8 * 8);
@@ -99,7 +104,12 @@ impl<E: Hashed> Bucket<E> {
     /// Whether so many entries more may come in. A bucket that no bits are left to split takes any number, but only
     /// the first [`ROOM`] are found: with random keys that takes 48 equal hashes.
     pub(super) fn has_room_for(&self, more: usize) -> bool {
-        self.entries.len() + more <= ROOM || self.bits() >= BITS_MAX
+        self.entries.len() + more <= ROOM || !self.can_split()
+    }
+
+    /// Whether bits are left to split it by.
+    pub(super) fn can_split(&self) -> bool {
+        self.bits() < BITS_MAX
     }
 
     #[inline]
@@ -161,6 +171,47 @@ impl<E: Hashed> Bucket<E> {
         self.entries.len() - before
     }
 
+    /// A bucket with what comes and stays, `most` entries at most. Those that are spared stay besides.
+    pub(super) fn renewed<R: Renewal<E>>(
+        &self,
+        coming: &[Coming<E>],
+        most: usize,
+        renewal: &mut R,
+        is_spared: impl Fn(&E) -> bool,
+    ) -> Self {
+        let mut bucket = Self::of_bits(self.bits());
+        let mut entries = Vec::with_capacity(most);
+        let mut add = |tag: u64, entry: E| {
+            bucket.set_tag(entries.len(), tag);
+            entries.push(Some(entry));
+        };
+        // A bit for each entry that is there: whether it is replaced, or stays for want of that.
+        let (mut replaced, mut left) = (0u64, 0u64);
+        for (hash, what) in coming {
+            let other = find(&self.tags, &self.entries, *hash, |other| R::is_same(what, other));
+            let bit = other.map_or(0, |(at, _)| 1 << at);
+            match renewal.takes(what, other.map(|(_, other)| other)) {
+                Some(entry) => {
+                    replaced |= bit;
+                    add(tag(*hash), entry);
+                }
+                None => left |= bit,
+            }
+        }
+        for (at, entry) in self.entries.iter().enumerate() {
+            // Beyond the tags there is no bit either: such an entry is not found by what comes.
+            let bit = 1u64.checked_shl(at as u32).unwrap_or(0);
+            let Some(entry) = entry.as_ref().filter(|_| replaced & bit == 0) else { continue };
+            if left & bit != 0 || renewal.stays(entry) || is_spared(entry) {
+                add(self.tag_at(at).unwrap_or(0), entry.clone());
+            } else {
+                renewal.goes(entry);
+            }
+        }
+        bucket.entries = entries.into();
+        bucket
+    }
+
     /// Take the `same` entry out.
     pub(super) fn remove(&mut self, hash: u64, same: impl Fn(&E) -> bool) -> Option<E> {
         let at = self.position(hash, same)?;
@@ -168,7 +219,7 @@ impl<E: Hashed> Bucket<E> {
         let removed = entries.swap_remove(at);
         let last = entries.len();
         // Beyond the tags all hashes are the same as good as certainly.
-        let moved = if last < ROOM { self.tags[last / 8] >> (last % 8 * 8) & 0xFF } else { tag(hash) };
+        let moved = self.tag_at(last).unwrap_or(tag(hash));
         self.set_tag(at, moved);
         self.set_tag(last, 0);
         self.entries = entries.into();

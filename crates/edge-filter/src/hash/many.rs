@@ -100,7 +100,7 @@ fn of_empty<E: Clone>(depth: u8, bits: u8, bucket: &Bucket<E>) -> Node<E> {
 
 /// How many entries come before the first whose hash is `past`, as are all after it. Steps of growing length, because
 /// that is near most often, and what lies between in a million entries is not in the cache.
-fn first<T>(sorted: &[Coming<T>], past: impl Fn(u64) -> bool) -> usize {
+pub(super) fn first<T>(sorted: &[Coming<T>], past: impl Fn(u64) -> bool) -> usize {
     let mut end = 1;
     while sorted.get(end).is_some_and(|(hash, _)| !past(*hash)) {
         end *= 2;

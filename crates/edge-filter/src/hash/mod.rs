@@ -8,6 +8,7 @@
 mod bucket;
 mod many;
 mod remains;
+mod renew;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use ahash::RandomState;
 use bucket::Bucket;
 pub(crate) use many::Coming;
 pub(crate) use remains::Remains;
+pub(crate) use renew::Renewal;
 
 /// Bits of the hash that one directory decides, and one leaf at most.
 const DEGREE_BITS: u8 = 6;
@@ -84,13 +86,17 @@ impl<E: Hashed> HashTable<E> {
     /// a million, of which two miss the cache, one if there is none; allocates nothing and cannot panic.
     #[inline]
     pub(crate) fn find(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<&E> {
+        self.bucket(hash)?.find(hash, same)
+    }
+
+    /// The bucket of this hash.
+    #[inline]
+    fn bucket(&self, hash: u64) -> Option<&Bucket<E>> {
         let mut node = &self.root;
         let mut depth = 0;
         loop {
             match node {
-                Node::Leaf(buckets) => {
-                    return buckets.get(place(hash, depth, buckets.len()))?.find(hash, same);
-                }
+                Node::Leaf(buckets) => return buckets.get(place(hash, depth, buckets.len())),
                 Node::Directory(nodes) => node = nodes.get(place(hash, depth, DEGREE))?,
             }
             depth += DEGREE_BITS;

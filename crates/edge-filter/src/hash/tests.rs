@@ -132,3 +132,72 @@ fn equal_hashes_end_neither_in_a_loop_nor_in_a_panic() {
         assert_eq!(table.remove(7, |other| other.0 == key), Some(Colliding(key)));
     }
 }
+
+/// Odd values go unless they come again, and the value 0 leaves everything as it is.
+#[derive(Default)]
+struct Odd {
+    gone: Vec<u32>,
+}
+
+impl Renewal<Pair> for Odd {
+    fn is_same(one: &Pair, other: &Pair) -> bool {
+        one.0 == other.0
+    }
+
+    fn stays(&self, entry: &Pair) -> bool {
+        entry.1.is_multiple_of(2)
+    }
+
+    fn takes(&mut self, coming: &Pair, _: Option<&Pair>) -> Option<Pair> {
+        (coming.1 != 0).then(|| coming.clone())
+    }
+
+    fn goes(&mut self, entry: &Pair) {
+        self.gone.push(entry.0);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_table_is_renewed_a_bucket_at_a_time_between_other_changes(
+        old in proptest::collection::btree_map(0..3000u32, 0..9u32, 0..1500),
+        coming in proptest::collection::btree_map(0..3000u32, 0..9u32, 0..1500),
+        part_bits in proptest::sample::select(vec![0u32, 1, 8]),
+        meanwhile in proptest::collection::vec(10_000..11_000u32, 0..300),
+    ) {
+        let mut table = empty();
+        for (&key, &value) in &old {
+            table.insert(Pair(key, value), |other| other.0 == key);
+        }
+        let before = table.clone();
+        let mut sorted: Vec<Coming<Pair>> =
+            coming.iter().map(|(&key, &value)| (table.keys().hash_one(key), Pair(key, value))).collect();
+        sorted.sort_by_key(|(hash, _)| *hash);
+        let (mut odd, mut meanwhile) = (Odd::default(), meanwhile.iter());
+        let mut rest = &sorted[..];
+        for part in 0..1u64 << part_bits {
+            let first = part.checked_shl(64 - part_bits).unwrap_or(0);
+            let mut span = Some(first..=first | u64::MAX >> part_bits);
+            while let Some(left) = span {
+                let (come, now_left) = table.renew_bucket(left, rest, &mut odd);
+                (rest, span) = (&rest[come..], now_left);
+                if let Some(&key) = meanwhile.next() {
+                    table.insert(Pair(key, 2), |other| other.0 == key);
+                }
+            }
+        }
+        prop_assert!(rest.is_empty());
+        let mut expected = old.clone();
+        expected.retain(|key, value| *value % 2 == 0 || coming.contains_key(key));
+        let went: Vec<u32> = old.keys().filter(|key| !expected.contains_key(key)).copied().collect();
+        expected.extend(coming.iter().filter(|(_, value)| **value != 0));
+        odd.gone.sort_unstable();
+        prop_assert_eq!(odd.gone, went);
+        let held = contents(&table);
+        prop_assert_eq!(table.len(), held.len());
+        prop_assert!(held.keys().all(|key| find(&table, *key) == held.get(key).copied()));
+        let of_lists: BTreeMap<u32, u32> = held.into_iter().filter(|(key, _)| *key < 10_000).collect();
+        prop_assert_eq!(of_lists, expected);
+        prop_assert_eq!(contents(&before), old);
+    }
+}

@@ -100,7 +100,7 @@ fn a_full_filter_takes_a_new_list_in_place_of_the_old() {
     let filter = Filter::new(Settings { max_rules: 2, ..Settings::default() });
     for nets in [["192.0.2.1", "192.0.2.2"], ["192.0.2.3", "192.0.2.4"]] {
         let rules = nets.map(|net| client(net, NEVER)).to_vec();
-        filter.submit(Operation::Replace("list".into(), rules.clone()), NOW_S).unwrap();
+        crate::edit::tests::replace(&filter, "list", rules.clone(), NOW_S);
         assert!(rules.iter().all(|rule| is_held(&filter, rule)));
     }
     assert_eq!(filter.counters().changes, ChangeCounts::default());
@@ -113,7 +113,7 @@ fn there_are_at_most_255_lists() {
         origin: Origin::List(name.into()),
         ..client(&format!("192.0.2.{at}"), NEVER)
     };
-    filter.submit(Operation::Replace("no rules, no list".into(), Vec::new()), NOW_S).unwrap();
+    filter.edit(NOW_S).unwrap().draft_addresses(&"no rules, no list".into(), &"".into(), [[]]);
     for at in 0..255 {
         put(&filter, of_list(at, &format!("list {at}")), NOW_S);
     }

@@ -79,11 +79,12 @@ impl Snapshot {
         self.details.remove(hash, |other| other.slot == slot);
     }
 
-    /// All rules with their places, in no promised order. Shares the snapshot as it is now.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (Place, Holder)> + Send + use<> {
+    /// All rules but those of single addresses, with their places, in no promised order. Shares the snapshot as it is now.
+    pub(crate) fn places_beside_hosts(&self) -> impl Iterator<Item = (Place, Holder)> + Send + use<> {
         let place =
             |(list, entry): (List, AddressEntry)| (Place::Client(list, entry.net), Holder::from(&entry));
-        let clients = self.addresses().map(place);
+        let of = |list| self.list(list).nets().map(move |entry| (list, entry));
+        let clients = of(List::Allow).chain(of(List::Block)).map(place);
         let resources = self.resources.entries().flat_map(|of| {
             let place = |slot| Place::Resource(of.resource(), slot);
             of.rules.iter().map(|rule| (place(rule.slot), Holder::from(rule))).collect::<Vec<_>>()

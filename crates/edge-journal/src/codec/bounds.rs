@@ -67,9 +67,6 @@ pub enum Invalid {
     /// A batch is a flat list.
     #[error("a batch within a batch")]
     Nested,
-    /// All rules of a list, which have a file of their own: a record `replace` names it.
-    #[error("all rules of a list as one change: write them to a list file")]
-    Replacement,
     /// Packed addresses of a length or with a list that they cannot have.
     #[error("packed addresses that mean nothing")]
     Packed,

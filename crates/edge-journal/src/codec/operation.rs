@@ -33,8 +33,6 @@ fn step_to_wire(operation: &Operation) -> Result<Step<'_>, Invalid> {
         Operation::Remove(target) => Step::Remove(target_to_wire(target)?),
         Operation::Forget(target) => Step::Forget(target_to_wire(target)?),
         Operation::ForgetResource(resource) => Step::ForgetResource(resource_to_wire(resource)?),
-        // Readers apply an operation in one piece, and this one takes as long as there are rules.
-        Operation::Replace(..) => return Err(Invalid::Replacement),
         Operation::Batch(_) => return Err(Invalid::Nested),
     })
 }

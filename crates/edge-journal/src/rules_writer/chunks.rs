@@ -11,11 +11,16 @@ use crate::{EncodeError, codec};
 const MAX_ADDRESSES: usize = 2048;
 const MAX_OTHERS: usize = 512;
 
+/// List and reason.
+type Terms = (Arc<str>, Arc<str>);
+
 /// Rules that wait for their record. Addresses of one list and reason go into one.
 #[derive(Default)]
 pub(super) struct Chunks {
-    addresses: HashMap<(Arc<str>, Arc<str>), Vec<AddressRule>>,
-    /// All that wait in `addresses`.
+    /// Those that have the terms of the last one: most often that is all.
+    current: Option<(Terms, Vec<AddressRule>)>,
+    addresses: HashMap<Terms, Vec<AddressRule>>,
+    /// All that wait in these two.
     waiting: usize,
     others: Vec<Rule>,
     /// All that were taken.
@@ -37,8 +42,14 @@ impl Chunks {
             self.others.push(rule);
             return if self.others.len() < MAX_OTHERS { Ok(()) } else { self.write_others(out) };
         };
-        let rules = self.addresses.entry((name, reason)).or_default();
-        rules.push(AddressRule { list, net, action, expires_at_s });
+        let terms = (name, reason);
+        if self.current.as_ref().is_none_or(|(current, _)| *current != terms) {
+            self.addresses.extend(self.current.take());
+            self.current = Some(self.addresses.remove_entry(&terms).unwrap_or((terms, Vec::new())));
+        }
+        if let Some((_, rules)) = &mut self.current {
+            rules.push(AddressRule { list, net, action, expires_at_s });
+        }
         self.waiting = self.waiting.saturating_add(1);
         // Many lists and reasons share the bound, so that memory has one.
         if self.waiting < MAX_ADDRESSES { Ok(()) } else { self.write_addresses(out) }
@@ -55,6 +66,7 @@ impl Chunks {
         self.waiting = 0;
         // The groups stay as long as they are in use: most often there is one.
         self.addresses.retain(|_, rules| !rules.is_empty());
+        self.addresses.extend(self.current.take());
         let mut groups: Vec<_> = self.addresses.iter_mut().collect();
         // A file is the same whenever it is written of the same rules.
         groups.sort_unstable_by_key(|(a, _)| (*a).clone());

@@ -203,10 +203,6 @@ fn what_no_reader_takes_is_not_written() {
         put(|rule| rule.target = Target::Client(List::Block, ClientNet::V6(0, 129))),
         "not a network in canonical form"
     );
-    let replacement = Operation::Replace("spam".into(), vec![rules().swap_remove(9)]);
-    let to_file = "all rules of a list as one change: write them to a list file";
-    assert_eq!(refused(replacement.clone()), to_file);
-    assert_eq!(refused(Operation::Batch(vec![replacement])), to_file);
     let path = "not a path in canonical form of at most 16384 bytes";
     assert_eq!(put(|rule| with_path(rule, "/adm/")), path);
     assert_eq!(put(|rule| with_path(rule, &format!("/{}", "a".repeat(16_384)))), path);

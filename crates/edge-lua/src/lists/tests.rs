@@ -72,7 +72,8 @@ fn a_file_in_pieces_is_the_same_as_the_whole() {
     let (ListFile { rules: read, bad_lines, .. }, warnings) = (&lists.files[0], &lists.warnings);
     assert_eq!((*read, *bad_lines), (rules_of_all.len(), bad.len()));
     let whole = Filter::new(desk.settings.filter.clone());
-    whole.submit(Operation::Replace(name.clone(), rules_of_all), NOW_S).unwrap();
+    let put_all = Operation::Batch(rules_of_all.into_iter().map(Operation::Put).collect());
+    whole.submit(put_all, NOW_S).unwrap();
     assert!(rules(&filter, Kind::Client) == rules(&whole, Kind::Client));
     assert_eq!(filter.counters(), whole.counters());
 

@@ -1,5 +1,5 @@
-//! A file with all rules of a list, or of all lists, on its way into the filter: verified first, then taken in slices that
-//! readers see at once, when all is there.
+//! A file with all rules of a list, or of all lists, on its way into the filter: read to its end first, then taken in slices
+//! that readers see at once, when all is there.
 
 use std::sync::Arc;
 
@@ -9,8 +9,12 @@ use edge_journal::{Head, Identity, Next, ReadError, Record, Records};
 use super::budget::Budget;
 use super::merge::Merge;
 
-/// Rules that are kept, removed or put between two looks at the time: some hundredths of a millisecond.
+/// Rules that are kept or put between two looks at the time: some hundredths of a millisecond.
 pub(crate) const PIECE_RULES: usize = 32;
+
+/// Addresses that are gathered between two looks at the time, and parts of tables that are replaced: as long.
+const PIECE_GATHERED: usize = 1024;
+const PIECE_PARTS: usize = 16;
 
 /// A file being taken over.
 pub(crate) struct Bulk {
@@ -24,6 +28,8 @@ pub(crate) struct Bulk {
     is_start: bool,
     replacement: Replacement,
     step: Step,
+    /// The file has rules that the replacement does not put.
+    reads_again: bool,
     stamp_us: u64,
     /// The file speaks for all lessons before this stamp; that of a list for none.
     learned_until_us: u64,
@@ -31,8 +37,9 @@ pub(crate) struct Bulk {
 
 enum Step {
     /// Reads the file to its end: nothing is changed before that.
-    Verify,
-    RemoveOthers,
+    Gather,
+    Replace,
+    /// Reads it again for rules that are put one by one.
     Put,
 }
 
@@ -67,7 +74,7 @@ impl Bulk {
 
     /// Of no file: all rules of lists but those of `spared` go.
     pub(crate) fn of_nothing(spared: Vec<Arc<str>>) -> Self {
-        Self { step: Step::RemoveOthers, ..Self::new(None, Replacement::new(Lists::AllBut(spared)), 0) }
+        Self { step: Step::Replace, ..Self::new(None, Replacement::new(Lists::AllBut(spared)), 0) }
     }
 
     fn new(records: Option<Records>, replacement: Replacement, stamp_us: u64) -> Self {
@@ -77,7 +84,8 @@ impl Bulk {
             ahead: None,
             is_start: false,
             replacement,
-            step: Step::Verify,
+            step: Step::Gather,
+            reads_again: false,
             stamp_us,
             learned_until_us: 0,
         }
@@ -96,7 +104,7 @@ impl Bulk {
 
     /// Whether the draft has a part of it.
     pub(crate) fn has_drafted(&self) -> bool {
-        !matches!(self.step, Step::Verify)
+        !matches!(self.step, Step::Gather)
     }
 
     /// Works on, for one piece at least; whether all of it is in force when the edit ends.
@@ -114,21 +122,30 @@ impl Bulk {
 
     /// Whether it was the last one.
     fn work_on_piece(&mut self, merge: &mut Merge<'_>) -> Result<bool, ReadError> {
-        if !matches!(self.step, Step::RemoveOthers) && self.next_chunk()? {
+        if !matches!(self.step, Step::Replace) && self.next_chunk()? {
             self.work_on_chunk(merge);
             return Ok(false);
         }
         match self.step {
-            Step::RemoveOthers => {
-                if self.replacement.remove_others(&mut merge.edit, PIECE_RULES) {
-                    self.step = Step::Put;
-                }
-            }
-            Step::Verify => {
-                self.records.iter_mut().for_each(Records::rewind);
+            Step::Gather => {
                 // Before anything is removed: what is read of journals from now on must not bring it back.
                 merge.lessons.are_settled_until(self.learned_until_us, merge.stamps);
-                self.step = Step::RemoveOthers;
+                self.step = Step::Replace;
+            }
+            Step::Replace => {
+                let mut replaced = Vec::new();
+                let is_done = self.replacement.replace(&mut merge.edit, PIECE_PARTS, &mut replaced);
+                replaced.into_iter().for_each(|target| merge.overtaken(self.stamp_us, target));
+                if !is_done {
+                    return Ok(false);
+                }
+                if self.reads_again || self.replacement.leaves_addresses() {
+                    self.records.iter_mut().for_each(Records::rewind);
+                    self.step = Step::Put;
+                    return Ok(false);
+                }
+                merge.edit.publish_draft();
+                return Ok(true);
             }
             Step::Put => {
                 merge.edit.publish_draft();
@@ -173,27 +190,34 @@ impl Bulk {
             return self.put_at_once(&list, &reason, rules, merge);
         }
         let Some((chunk, done)) = &mut self.chunk else { return };
-        let piece = *done..chunk.len().min(*done + PIECE_RULES);
+        let is_read_again = matches!(self.step, Step::Put);
+        let most = match chunk {
+            Chunk::Addresses(..) if !is_read_again => PIECE_GATHERED,
+            _ => PIECE_RULES,
+        };
+        let piece = *done..chunk.len().min(*done + most);
         *done = piece.end;
-        let is_verified = matches!(self.step, Step::Put);
         match chunk {
-            Chunk::Rules(rules) if is_verified => {
+            Chunk::Rules(rules) if is_read_again => {
                 for rule in rules.get(piece).unwrap_or_default() {
                     merge.change(self.stamp_us, Operation::Put(rule.clone()), true);
                 }
             }
-            Chunk::Addresses(list, reason, rules) if is_verified => {
+            Chunk::Rules(rules) => {
+                self.replacement.keep(&merge.edit, rules.get(piece).unwrap_or_default());
+                self.reads_again = true;
+            }
+            Chunk::Addresses(list, reason, rules) if !is_read_again => {
+                let rules = rules.get(piece).unwrap_or_default();
+                self.replacement.gather(&merge.edit, list, reason, rules);
+            }
+            Chunk::Addresses(list, reason, rules) if self.replacement.leaves_addresses() => {
                 let rules = rules.get(piece).unwrap_or_default();
                 for target in merge.edit.draft_addresses(list, reason, [rules]) {
                     merge.overtaken(self.stamp_us, target);
                 }
             }
-            Chunk::Rules(rules) => {
-                self.replacement.keep(&mut merge.edit, rules.get(piece).unwrap_or_default())
-            }
-            Chunk::Addresses(_, _, rules) => {
-                self.replacement.keep_addresses(&mut merge.edit, rules.get(piece).unwrap_or_default());
-            }
+            Chunk::Addresses(..) => *done = chunk.len(),
         }
         if *done == chunk.len() {
             self.chunk = None;

@@ -95,7 +95,7 @@ impl Merge<'_> {
             }
             Operation::Forget(_) | Operation::ForgetResource(_) => self.take_back(stamp_us, operation),
             // What workers do not write.
-            Operation::Remove(_) | Operation::Replace(..) | Operation::Batch(_) => {}
+            Operation::Remove(_) | Operation::Batch(_) => {}
         }
     }
 

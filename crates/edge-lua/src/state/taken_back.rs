@@ -23,7 +23,7 @@ impl Taken {
         match operation {
             Operation::Remove(target) | Operation::Forget(target) => Some(Self::Target(target.clone())),
             Operation::ForgetResource(resource) => Some(Self::Resource(resource.clone())),
-            Operation::Put(_) | Operation::Replace(..) | Operation::Batch(_) => None,
+            Operation::Put(_) | Operation::Batch(_) => None,
         }
     }
 

@@ -171,7 +171,6 @@ pub(super) enum OperationJson<'a> {
     Remove(TargetJson<'a>),
     Forget(TargetJson<'a>),
     ForgetResource(ResourceJson<'a>),
-    Replace { list: &'a str, rules: Vec<RuleJson<'a>> },
     Batch(Vec<OperationJson<'a>>),
 }
 
@@ -182,9 +181,6 @@ impl<'a> OperationJson<'a> {
             Operation::Remove(target) => Self::Remove(TargetJson::of(target)),
             Operation::Forget(target) => Self::Forget(TargetJson::of(target)),
             Operation::ForgetResource(resource) => Self::ForgetResource(ResourceJson::of(resource)),
-            Operation::Replace(list, rules) => {
-                Self::Replace { list, rules: rules.iter().map(RuleJson::of).collect() }
-            }
             Operation::Batch(operations) => Self::Batch(operations.iter().map(Self::of).collect()),
         }
     }

@@ -118,13 +118,6 @@ impl Model {
             Operation::ForgetResource(resource) => self.retain(when, |held| {
                 resource_of(&held.rule.target) != Some(resource) || !is_learned(&held.rule)
             }),
-            Operation::Replace(list, rules) => {
-                self.replace(&Lists::One(list.clone()), rules, when);
-                let origin = Origin::List(list.clone());
-                for rule in rules {
-                    self.put(Rule { origin: origin.clone(), ..rule.clone() }, when);
-                }
-            }
             Operation::Batch(operations) => operations.iter().for_each(|one| self.apply(one, when)),
         }
     }

@@ -150,12 +150,7 @@ impl World {
             5 => Operation::Remove(self.target(input)?),
             6 => Operation::Forget(self.target(input)?),
             7 => Operation::ForgetResource(resource(input)?),
-            8 => {
-                let rules = (0..input.int_in_range(0..=6)?).map(|_| self.rule(input));
-                let rules = rules.collect::<Result<_>>()?;
-                Operation::Replace(list_name(input)?, rules)
-            }
-            9 if depth < 2 => {
+            8 | 9 if depth < 2 => {
                 let operations = (0..input.int_in_range(0..=6)?).map(|_| self.operation(input, depth + 1));
                 Operation::Batch(operations.collect::<Result<_>>()?)
             }

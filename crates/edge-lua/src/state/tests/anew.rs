@@ -44,7 +44,7 @@ fn follower(dir: &Path, is_rotated: bool) -> Worker {
     put(&mut writer, "192.0.2.1", START_US);
     let mut one = Worker::start(dir, START_US);
     let of_file = Rule { origin: Origin::List("file".into()), ..listed("203.0.113.1") };
-    one.filter.submit(Operation::Replace("file".into(), vec![of_file]), one.now_s()).unwrap();
+    one.filter.submit(Operation::Put(of_file), one.now_s()).unwrap();
     one.turn().learn("/yeet", 600);
     put(&mut writer, "192.0.2.2", START_US);
     if is_rotated {

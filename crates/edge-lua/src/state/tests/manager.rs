@@ -238,7 +238,7 @@ fn lists_of_settings_stay_when_a_snapshot_is_taken() {
     let (_home, dir) = home();
     let mut one = Worker::start(&dir, START_US);
     let of_file = Rule { origin: Origin::List("file".into()), ..listed("203.0.113.1") };
-    one.filter.submit(Operation::Replace("file".into(), vec![of_file]), one.now_s()).unwrap();
+    one.filter.submit(Operation::Put(of_file), one.now_s()).unwrap();
     let mut writer = RulesWriter::open(&dir, START_US).unwrap();
     put(&mut writer, "192.0.2.1");
     one.turn();
@@ -308,8 +308,10 @@ fn half_a_snapshot_is_not_published_by_what_comes_after_it() {
     one.turn();
     let batch = (0..100).map(|n| Operation::Put(listed(&format!("198.51.100.{n}"))));
     writer.append(&Operation::Batch(batch.collect()), START_US).unwrap();
-    let other = |n: u32| listed(&std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).to_string());
-    writer.rotate((0..30_000).map(other), &["ours".into()], 0, START_US).unwrap();
+    // Addresses are all read before the draft begins; these are read again.
+    let other = |n: u32| Rule { target: learned(&format!("/{n}"), 0, 0).target, ..listed("192.0.2.1") };
+    let others = (0..30_000).map(other).chain([listed("10.0.0.1")]);
+    writer.rotate(others, &["ours".into()], 0, START_US).unwrap();
     while !one.filter.edit(one.now_s()).unwrap().has_draft() {
         one.now_us += 1_000_000;
         one.state.turn(&one.filter, one.now_us, Budget::of(std::time::Duration::from_millis(1)));
@@ -319,11 +321,12 @@ fn half_a_snapshot_is_not_published_by_what_comes_after_it() {
     fs::write(&snapshot, &bytes[..bytes.len() / 2]).unwrap();
     fs::rename(&aside, &journal).unwrap();
     one.turn().turn().turn();
-    assert!(one.blocks("192.0.2.1") && !one.blocks("10.0.0.1"), "{:?}", one.lines);
+    assert!(one.blocks("192.0.2.1") && !one.blocks("10.0.0.1") && !one.refuses("/1"), "{:?}", one.lines);
     assert_eq!(one.state.revision(), 1);
     put(&mut writer, "192.0.2.3");
     writer.rotate([listed("192.0.2.3")], &["ours".into()], 0, START_US).unwrap();
     one.turn().turn();
     assert!(one.blocks("192.0.2.3") && !one.blocks("192.0.2.1") && !one.blocks("10.0.0.1"));
+    assert!(!one.refuses("/1"));
     assert_eq!(one.state.revision(), writer.revision());
 }
