@@ -3,3 +3,4 @@
 
 pub mod cli;
 pub mod journal;
+pub mod site;
