@@ -22,13 +22,14 @@ pub struct ServerOptions(Vec<String>);
 type Check = fn(&str) -> bool;
 
 /// Keywords without an argument (HAProxy's configuration manual, section 5.2).
-const FLAGS: [&str; 41] = [
+const FLAGS: [&str; 39] = [
     "agent-check",
     "allow-0rtt",
     "backup",
     "check",
     "check-send-proxy",
     "check-ssl",
+    "check-via-socks4",
     "disabled",
     "enabled",
     "force-tlsv12",
@@ -51,7 +52,6 @@ const FLAGS: [&str; 41] = [
     "no-tlsv11",
     "no-tlsv12",
     "no-tlsv13",
-    "no-verifyhost",
     "non-stick",
     "send-proxy",
     "send-proxy-v2",
@@ -62,8 +62,6 @@ const FLAGS: [&str; 41] = [
     "stick",
     "tfo",
     "tls-tickets",
-    "check-via-socks4",
-    "no-check-via-socks4",
 ];
 
 /// Keywords with one argument.
@@ -72,6 +70,7 @@ const KEYWORDS: [(&str, Check); 50] = [
     ("agent-addr", is_host),
     ("agent-inter", is_time),
     ("agent-port", is_port),
+    ("agent-send", |text| is_name(text)),
     ("alpn", |text| all_are(text, is_alpn)),
     ("ca-file", |text| text == "@system-ca"),
     ("check-alpn", |text| all_are(text, is_alpn)),
@@ -119,22 +118,18 @@ const KEYWORDS: [(&str, Check); 50] = [
     ("verifyhost", is_host),
     ("weight", |text| text.parse().is_ok_and(|weight: u16| weight <= 256) && is_number(text)),
     ("ws", |text| ["auto", "h1", "h2"].contains(&text)),
-    ("agent-send", |text| is_name(text)),
 ];
 
 /// Keywords that exist, and why they are not allowed.
-const REFUSED: [(&str, &str); 12] = [
-    ("ca-sign-file", "names a file"),
+const REFUSED: [(&str, &str); 9] = [
     ("ciphers", "is for ssl-default-server-ciphers"),
     ("ciphersuites", "is for ssl-default-server-ciphersuites"),
     ("crl-file", "names a file"),
     ("crt", "names a file"),
     ("external-check", "runs a program"),
-    ("interface", "leaves the network of the machine"),
     ("namespace", "leaves the network of the machine"),
     ("npn", "is obsolete"),
     ("resolvers", "is set by the backend's `resolve`"),
-    ("ssl-default-server-options", "belongs to the global section"),
     ("usesrc", "needs the rights of root"),
 ];
 
