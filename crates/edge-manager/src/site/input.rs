@@ -12,7 +12,7 @@ use super::global::Limits;
 pub struct Text(String);
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a text or a whole number")]
 enum TextOrNumber {
     Text(String),
     Number(u64),
