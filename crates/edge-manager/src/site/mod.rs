@@ -1,8 +1,8 @@
 //! What operators want HAProxy to serve: domains, backends, servers and what holds for all of them.
 //!
 //! A value of these types is valid. What clients send is [`SiteInput`]; [`Site::parse`] is the only way from there.
-//! Whatever of it reaches haproxy.cfg is a type of [`words`]: one word of an allow-list each, which cannot
-//! end a line, open a quote, begin a comment or name a variable.
+//! Whatever of it reaches haproxy.cfg is an address, a number, a length of time or one of [`words`]: texts of an allow-list
+//! each, which cannot end a line, open a quote, begin a comment or name a variable.
 
 mod address;
 mod backend;

@@ -87,6 +87,11 @@ fn what_cannot_be_a_template_of_a_directory_is_refused_or_left_out() {
     fs::write(path.join("own.j2~"), "{% if").unwrap();
     fs::create_dir(path.join("directory.j2")).unwrap();
     assert!(render_in(path, None).is_ok());
+    let device = path.join("device.j2");
+    std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+    let no_file = render_in(path, None).unwrap_err().to_string();
+    assert!(no_file.ends_with("device.j2: is no regular file"), "{no_file}");
+    fs::remove_file(device).unwrap();
     fs::write(path.join("my own.j2"), "").unwrap();
     let bad_name = render_in(path, None).unwrap_err().to_string();
     assert!(bad_name.contains("my own.j2: its name has a space at byte 2"), "{bad_name}");

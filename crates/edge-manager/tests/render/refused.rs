@@ -1,6 +1,6 @@
 //! What a site may not be, and the words that say so.
 
-use edge_manager::site::{MAX_SERVERS_PER_BACKEND, PageInput, Site};
+use edge_manager::site::{MAX_SERVERS_PER_BACKEND, PageInput, Site, SiteInput};
 use serde_json::{Value, json};
 
 use crate::sites;
@@ -218,6 +218,18 @@ fn numbers_of_parts_are_capped() {
         .collect();
     let error = refused(&[("/backends/0/servers", json!(servers))]);
     assert_eq!(error, "backends[shop].servers: \"1001 entries\" are more than 1000");
+}
+
+#[test]
+fn a_port_is_a_text_or_a_number_and_nothing_else() {
+    let mut json = sites::json("minimal");
+    for (port, is_taken) in
+        [(json!("8080"), true), (json!(8080), true), (json!(true), false), (json!(-1), false)]
+    {
+        json["backends"][0]["servers"][0]["port"] = port.clone();
+        let input: Result<SiteInput, _> = serde_json::from_value(json.clone());
+        assert_eq!(input.is_ok_and(|input| Site::parse(&input).is_ok()), is_taken, "{port}");
+    }
 }
 
 #[test]
