@@ -3,3 +3,5 @@
 
 pub mod cli;
 pub mod journal;
+pub mod render;
+pub mod site;

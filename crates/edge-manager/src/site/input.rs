@@ -1,0 +1,279 @@
+//! What clients send and the record holds, not yet looked at.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::global::Limits;
+
+/// A text, or a number that stands for one: clients send ports in both forms.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "TextOrNumber")]
+pub struct Text(String);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text or a whole number")]
+enum TextOrNumber {
+    Text(String),
+    Number(u64),
+}
+
+impl From<TextOrNumber> for Text {
+    fn from(input: TextOrNumber) -> Self {
+        match input {
+            TextOrNumber::Text(text) => Self(text),
+            TextOrNumber::Number(number) => Self(number.to_string()),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Text {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Everything that haproxy.cfg is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SiteInput {
+    /// What holds for all backends.
+    pub global: GlobalInput,
+    /// The domains served, each by a backend.
+    pub domains: Vec<DomainInput>,
+    /// The backends with their servers.
+    pub backends: Vec<BackendInput>,
+}
+
+/// A domain; the names are those of the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DomainInput {
+    /// `shop.example`, or `*.shop.example` for every name below it.
+    pub domain: Text,
+    /// Whether every name below it is meant, `*.` written or not.
+    pub is_wildcard: bool,
+    /// Whether it is served by TLS; it needs a certificate then.
+    pub ssl_enabled: bool,
+    /// A PEM file with certificate and key.
+    pub ssl_cert_path: Option<Text>,
+    /// A template of the operator's in place of `backend.cfg.j2`, for this domain's backend.
+    pub template_override: Option<Text>,
+    /// The backend that serves it.
+    pub backend_name: Text,
+}
+
+/// A backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackendInput {
+    /// Its name, unique.
+    pub name: Text,
+    /// `http` (default) or `tcp`, which has a port of its own.
+    pub mode: Option<Text>,
+    /// What a TCP backend listens on, such as `:3389`.
+    pub listen: Option<Text>,
+    /// `roundrobin` (default), `leastconn`, `source`, `uri`, `hdr(NAME)`, `url_param(NAME)`, ...
+    pub balance: Option<Text>,
+    /// How servers are checked; without it only those whose options have `check`, by connecting.
+    pub health_check: Option<HealthCheckInput>,
+    /// Longest silence of a websocket or other tunnel; 1h.
+    pub websocket_timeout: Option<Text>,
+    /// Longest silence of a stream of server-sent events; 1h.
+    pub sse_timeout: Option<Text>,
+    /// Longest wait for a server's answer; that of the defaults.
+    pub server_timeout: Option<Text>,
+    /// `Strict-Transport-Security` on answers by TLS.
+    pub hsts: Option<HstsInput>,
+    /// Whether requests without TLS are redirected, those of ACME challenges excepted.
+    pub redirect_https: bool,
+    /// How long to wait for a request's body before a server is given the request: a slow sender does not hold a server.
+    pub wait_for_body: Option<Text>,
+    /// Name of the cookie that keeps a client with its server.
+    pub cookie: Option<Text>,
+    /// Whether the cookie of a remote desktop session keeps a client with its server; TCP only.
+    pub rdp_cookie: bool,
+    /// Whether server names are followed by DNS; needs `nameservers`.
+    pub resolve: bool,
+    /// Whether its answers may teach the filter, about its own domains.
+    pub learn: Option<bool>,
+    /// Its servers.
+    pub servers: Vec<ServerInput>,
+}
+
+/// A health check by HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthCheckInput {
+    /// `GET` (default), `HEAD` or `OPTIONS`.
+    pub method: Option<Text>,
+    /// The path; `/`.
+    pub path: Option<Text>,
+    /// The Host; `localhost`.
+    pub host: Option<Text>,
+    /// The statuses that are healthy; `200-399`.
+    pub status: Option<Text>,
+}
+
+/// `Strict-Transport-Security` (RFC 6797).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HstsInput {
+    /// Seconds; a year if none are named.
+    pub max_age_s: Option<u32>,
+    /// Whether names below the domain are included.
+    pub include_subdomains: bool,
+    /// Whether browsers may take the domain into their lists.
+    pub preload: bool,
+}
+
+/// A server; the names are those of the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerInput {
+    /// Its name, unique in the backend.
+    pub name: Text,
+    /// IP address or host name.
+    pub address: Text,
+    /// Port.
+    pub port: Text,
+    /// Words of HAProxy's `server` line, such as `check inter 5s`.
+    pub options: Option<Text>,
+}
+
+/// What holds for all backends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GlobalInput {
+    /// Where to listen for HTTP; `:80`.
+    pub http_bind: Option<Vec<Text>>,
+    /// Where to listen for HTTPS, once a domain has a certificate; `:443`.
+    pub https_bind: Option<Vec<Text>>,
+    /// Where statistics are shown, a loopback address; `127.0.0.1:8404`.
+    pub stats_bind: Option<Text>,
+    /// Path of the runtime socket.
+    pub stats_socket: Option<Text>,
+    /// `stdout` (default), `stderr`, the path of a syslog socket, or ADDRESS:PORT.
+    pub log: Option<Text>,
+    /// Connections in all; by default what the limit on descriptors allows.
+    pub maxconn: Option<u32>,
+    /// User that HAProxy becomes.
+    pub user: Option<Text>,
+    /// Group that HAProxy becomes.
+    pub group: Option<Text>,
+    /// Directory that HAProxy locks itself in.
+    pub chroot: Option<Text>,
+    /// Addresses and networks whose word on the client's address is taken.
+    pub trusted_proxies: Vec<Text>,
+    /// Addresses and networks that no limit holds for.
+    pub exempt: Vec<Text>,
+    /// Whether private and loopback addresses are exempt; they are unless `false` is said.
+    pub exempt_private: Option<bool>,
+    /// What a client may do.
+    pub limits: Limits,
+    /// Name servers that follow the addresses of servers, ADDRESS:PORT each.
+    pub nameservers: Vec<Text>,
+    /// File that keeps the state of servers over a reload.
+    pub server_state_file: Option<Text>,
+    /// HAProxy processes that share the counts of clients.
+    pub peers: Option<PeersInput>,
+    /// Who gets mail on the state of servers.
+    pub mailers: Option<MailersInput>,
+    /// The page for unknown domains.
+    pub page: PageInput,
+    /// The filter; without it nothing of it is rendered.
+    pub filter: Option<FilterInput>,
+}
+
+/// HAProxy processes that share the counts of clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PeersInput {
+    /// Which of the members this one is.
+    pub local: Text,
+    /// All of them.
+    pub members: Vec<MemberInput>,
+}
+
+/// A peer or a mail server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemberInput {
+    /// Its name.
+    pub name: Text,
+    /// IP address or host name.
+    pub address: Text,
+    /// Port.
+    pub port: Text,
+}
+
+/// Who gets mail on the state of servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MailersInput {
+    /// The mail servers.
+    pub members: Vec<MemberInput>,
+    /// Sender.
+    pub from: Text,
+    /// Recipient.
+    pub to: Text,
+}
+
+/// The page for unknown domains.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PageInput {
+    /// Title.
+    pub title: Option<Text>,
+    /// What happened.
+    pub main_message: Option<Text>,
+    /// What to do.
+    pub secondary_message: Option<Text>,
+}
+
+impl PageInput {
+    /// What the environment says: `HAPROXY_DEFAULT_PAGE_TITLE`, `HAPROXY_DEFAULT_MAIN_MESSAGE` and
+    /// `HAPROXY_DEFAULT_SECONDARY_MESSAGE`.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |name| variable(name).map(Text::from);
+        Self {
+            title: text("HAPROXY_DEFAULT_PAGE_TITLE"),
+            main_message: text("HAPROXY_DEFAULT_MAIN_MESSAGE"),
+            secondary_message: text("HAPROXY_DEFAULT_SECONDARY_MESSAGE"),
+        }
+    }
+}
+
+/// The filter inside HAProxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilterInput {
+    /// Directory of `edge_filter.so` and `edge_filter.lua`.
+    pub module_dir: Text,
+    /// The state directory.
+    pub state_dir: Option<Text>,
+    /// Settings of the filter, `EDGE_...`.
+    pub settings: Vec<SettingInput>,
+}
+
+/// A setting of the filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SettingInput {
+    /// `EDGE_...`
+    pub name: Text,
+    /// Its value.
+    pub value: Text,
+}

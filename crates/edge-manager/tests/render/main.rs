@@ -1,0 +1,9 @@
+//! What is rendered, from the input of clients to what HAProxy says of it.
+
+mod golden;
+mod haproxy;
+mod hostile;
+mod live;
+mod overrides;
+mod refused;
+mod sites;
