@@ -167,9 +167,9 @@ impl RulesWriter {
         self.write_snapshot(rules, head, now_us)
     }
 
-    /// Makes these all rules of the manager, whatever the files said before, and returns the revision, which is the next
-    /// one. Readers take them as one change, since no journal leads there. `lists` as in [`RulesWriter::rotate`]. Waits
-    /// for the disk.
+    /// Makes these all rules of the manager, whatever the files said before, and returns the revision: the next one, or
+    /// the one after `known` where that is greater, so that revisions do not go back where files were lost. Readers take
+    /// them as one change, since no journal leads there. `lists` as in [`RulesWriter::rotate`]. Waits for the disk.
     ///
     /// # Errors
     /// As those of [`RulesWriter::try_rotate`].
@@ -177,9 +177,10 @@ impl RulesWriter {
         &mut self,
         rules: impl IntoIterator<Item = Result<Rule, E>>,
         lists: &[Arc<str>],
+        known: u64,
         now_us: u64,
     ) -> Result<u64, E> {
-        let revision = self.next_revision()?;
+        let revision = self.revision.max(known).checked_add(1).ok_or(WriteError::NoRevisionLeft)?;
         let head = Head { revision, stamp_us: 0, learned_until_us: 0, lists: lists.to_vec() };
         self.write_snapshot(rules, head, now_us)?;
         Ok(revision)

@@ -23,7 +23,7 @@ fn two(dir: &Path) -> RulesWriter {
 
 fn replace_all(writer: &mut RulesWriter, rules: impl IntoIterator<Item = Rule>) -> u64 {
     let rules = rules.into_iter().map(Ok::<_, WriteError>);
-    writer.replace_all(rules, &["manager".into()], 1).unwrap()
+    writer.replace_all(rules, &["manager".into()], 0, 1).unwrap()
 }
 
 #[test]
@@ -37,6 +37,18 @@ fn they_are_the_next_revision_and_no_journal_leads_there() {
     assert_eq!(replace_all(&mut writer, [third]), 4, "another revision even if nothing is new");
     assert_eq!(writer.append(&put("192.0.2.9"), 1).unwrap(), 5);
     assert_eq!(loaded(dir.path()).1.len(), 2);
+}
+
+#[test]
+fn revisions_do_not_go_back_where_files_were_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = RulesWriter::open(dir.path(), 1).unwrap();
+    let rules = three().map(Ok::<_, WriteError>);
+    assert_eq!(writer.replace_all(rules, &["manager".into()], 7, 1).unwrap(), 8);
+    assert_eq!(loaded(dir.path()), (8, three().to_vec()));
+    drop(writer);
+    let writer = RulesWriter::open(dir.path(), 1).unwrap();
+    assert_eq!((writer.revision(), writer.needs_rotation()), (8, false));
 }
 
 #[test]
@@ -62,7 +74,7 @@ fn a_rule_that_does_not_come_leaves_everything_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = two(dir.path());
     let [first, second, third] = three();
-    assert!(matches!(writer.replace_all([Ok(third.clone()), Err(Lost)], &[], 1), Err(Lost)));
+    assert!(matches!(writer.replace_all([Ok(third.clone()), Err(Lost)], &[], 0, 1), Err(Lost)));
     assert!(matches!(writer.try_rotate([Ok(third), Err(Lost)], &[], 0, 1), Err(Lost)));
     assert_eq!((writer.revision(), loaded(dir.path())), (2, (2, vec![first, second])));
     assert_eq!(writer.append(&put("192.0.2.3"), 1).unwrap(), 3);
