@@ -55,8 +55,8 @@ impl Failure {
             // Whoever read this has seen enough, as head(1) does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Refused(_) => 1,
-            Self::Invalid(_) | Self::Line { .. } => 2,
-            Self::Input(_) | Self::Unusable(_) | Self::Locked(_) | Self::Output(_) => 4,
+            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) => 2,
+            Self::Unusable(_) | Self::Locked(_) | Self::Output(_) => 4,
         };
         // Nothing is left to do if this fails too.
         let _ = writeln!(io::stderr(), "edge-manager: {self}");
