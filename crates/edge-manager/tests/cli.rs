@@ -204,9 +204,11 @@ fn rules_end_and_are_cleared() {
     let (_, out, _) = home.run(&["block", "192.0.2.1", "--ttl", "1ms"]);
     assert!(out.starts_with("rule 1: block 192.0.2.1: deny 403, "), "{out}");
     // It ends within two seconds, by the wall clock.
-    while !home.run(&["list"]).1.is_empty() {
+    let has_ended = |_| {
         std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+        home.run(&["list"]).1.is_empty()
+    };
+    assert!((0..600).any(has_ended));
     assert_eq!(home.run(&["list", "--ended"]), done(0, "rule 1: block 192.0.2.1: deny 403, ended, manual\n"));
     assert_eq!(home.run(&["clear-expired"]), done(0, "1 rules\n"));
     assert_eq!(home.run(&["list", "--ended"]), done(0, ""));
@@ -215,14 +217,14 @@ fn rules_end_and_are_cleared() {
 #[test]
 fn commands_at_the_same_time_wait_for_each_other() {
     let home = Home::new();
-    let children: Vec<_> = (0..8)
+    let children: Vec<_> = (0..4)
         .map(|n| home.command(&["block", &format!("192.0.2.{n}")]).stdin(Stdio::null()).spawn().unwrap())
         .collect();
     for child in children {
         let (code, out, error) = said(child.wait_with_output().unwrap());
         assert_eq!(code, 3, "{out}{error}");
     }
-    assert_eq!(home.run(&["list"]).1.lines().count(), 8);
+    assert_eq!(home.run(&["list"]).1.lines().count(), 4);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use edge_journal::MAX_LISTS;
 use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::columns::{Decoder, ENTRY, TargetColumns, end, list_of, verdict};
+use super::view::ON;
 use super::{StoreError, View};
 use crate::rules::Entry;
 
@@ -34,7 +35,7 @@ impl<'c> Deref for Changes<'c> {
 
 impl<'c> Changes<'c> {
     pub(super) fn new(connection: &'c Connection) -> Result<Self, StoreError> {
-        let find = [ENTRY, " WHERE target = ? AND kind = ? AND conditions = ?"].concat();
+        let find = [ENTRY, ON, " AND conditions = ?"].concat();
         Ok(Self {
             view: View::new(connection),
             find: connection.prepare(&find)?,

@@ -27,8 +27,9 @@ pub use view::View;
 /// The record, to read and to change.
 #[derive(Debug)]
 pub struct Store {
-    writer: Mutex<Connection>,
+    /// Closed first: the last one to be closed puts all changes into the file, which needs the right to write.
     readers: Readers,
+    writer: Mutex<Connection>,
 }
 
 impl Store {
@@ -38,7 +39,7 @@ impl Store {
     /// It is another program's database, one of a later version, or cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let writer = Mutex::new(connection::writer(path)?);
-        Ok(Self { writer, readers: Readers::of(PathBuf::from(path)) })
+        Ok(Self { readers: Readers::of(PathBuf::from(path)), writer })
     }
 
     /// Makes all changes of `change`, or none where it fails. Waits for other changes, and for the disk.

@@ -107,25 +107,29 @@ fn rules_are_selected_by_kind_list_end_and_page() {
 }
 
 #[test]
-fn an_index_serves_every_selection() {
+fn an_index_serves_every_query() {
     let (_dir, path) = home();
     let store = Store::open(&path).unwrap();
-    let plan = |selection: Selection| {
-        let (sql, values) = selection.to_sql();
-        let sql = ["EXPLAIN QUERY PLAN ", columns::ENTRY, &sql].concat();
+    let plan = |rest: &str| {
+        let sql = ["EXPLAIN QUERY PLAN ", columns::ENTRY, rest].concat();
         let connection = store.writer.lock();
         let mut statement = connection.prepare(&sql).unwrap();
-        let lines = statement.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3));
-        lines.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("\n")
+        let lines = statement.raw_query().mapped(|row| row.get::<_, String>(3)).map(Result::unwrap);
+        lines.collect::<Vec<_>>().join("\n")
     };
-    let kind = |kind| Selection { kind: Some(kind), ..Selection::default() };
+    let of = |selection: Selection| plan(&selection.to_sql().0);
+    let kind = Selection { kind: Some(Kind::Allow), ..Selection::default() };
     let list = Selection { list: Some("feed".into()), ..Selection::default() };
-    for (selection, expected) in [
-        (Selection::default(), "INTEGER PRIMARY KEY (rowid>?)"),
-        (kind(Kind::Allow), "rules_by_kind (kind=? AND rowid>?)"),
-        (list, "rules_by_list (list=? AND rowid>?)"),
+    for (plan, expected) in [
+        (of(Selection::default()), "INTEGER PRIMARY KEY (rowid>?)"),
+        (of(kind), "rules_by_kind (kind=? AND rowid>?)"),
+        (of(list), "rules_by_list (list=? AND rowid>?)"),
+        (plan(view::ON), "rules_by_target (target=? AND kind=?)"),
+        (
+            plan(&[view::ON, " AND conditions = ?"].concat()),
+            "rules_by_target (target=? AND kind=? AND conditions=?)",
+        ),
     ] {
-        let plan = plan(selection);
         assert!(plan.contains(expected) && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 }
@@ -207,6 +211,17 @@ fn what_is_not_ours_is_left_alone() {
     drop(newer);
     assert!(matches!(Store::open(&path), Err(StoreError::Newer(_))));
     assert!(matches!(Readers::open(&path), Err(StoreError::Newer(_))));
+}
+
+#[test]
+fn what_was_changed_is_in_one_file_when_it_is_closed() {
+    let (_dir, path) = home();
+    let store = Store::open(&path).unwrap();
+    insert(&store, vec![rule(block("192.0.2.1"), "manual")]);
+    assert_eq!(selected(&store, Selection::default()), [1]);
+    drop(store);
+    let names = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["rules.db"], "who starts next would read the rest again");
 }
 
 #[test]

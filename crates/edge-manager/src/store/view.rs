@@ -8,6 +8,9 @@ use super::columns::{Decoder, ENTRY};
 use super::{Selection, StoreError};
 use crate::rules::Entry;
 
+/// Which rules [`View::on`] finds. Put in an order, they would all be read: SQLite then takes the index of the kind.
+pub(super) const ON: &str = " WHERE target = ? AND kind = ?";
+
 /// The record as it is at one moment.
 #[derive(Debug)]
 pub struct View<'c> {
@@ -49,8 +52,7 @@ impl<'c> View<'c> {
         &self,
         targets: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Result<Vec<Entry>, StoreError> {
-        let sql = [ENTRY, " WHERE target = ? AND kind = ? ORDER BY rules.id"].concat();
-        let mut statement = self.connection.prepare(&sql)?;
+        let mut statement = self.connection.prepare(&[ENTRY, ON].concat())?;
         let (mut decoder, mut found) = (Decoder::default(), Vec::new());
         for (kind, target) in targets {
             let mut rows = statement.query((target, kind))?;
