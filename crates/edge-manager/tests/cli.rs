@@ -228,6 +228,15 @@ fn commands_at_the_same_time_wait_for_each_other() {
 }
 
 #[test]
+fn what_was_done_counts_though_nobody_reads_of_it() {
+    let home = Home::new();
+    let mut child = home.command(&["block", "192.0.2.1"]).spawn().unwrap();
+    drop((child.stdin.take(), child.stdout.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(home.run(&["list"]).1.lines().count(), 1);
+}
+
+#[test]
 fn what_cannot_be_used_is_told() {
     let home = Home::new();
     let missing = home.0.path().join("rules.db");

@@ -15,7 +15,7 @@ use super::read::{Database, line, write_json};
 use super::targets::Targets;
 use crate::haproxy::{Enforcement, enforce};
 use crate::publish::Publication;
-use crate::rules::{self, Applied, Change, Effect, End, IfPresent, Input, Rules, RulesError};
+use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input, Rules, RulesError};
 use crate::store::Store;
 
 /// Rules that are printed one by one.
@@ -65,30 +65,34 @@ impl Places {
             Effect::Published(revision) => (Some(revision), enforce(&self.sockets, revision, self.wait)),
             Effect::StoredOnly(error) => (None, Enforcement::StoredNotEnforced { reason: error.to_string() }),
         };
-        let mut out = BufWriter::new(io::stdout().lock());
         let reason = match &enforcement {
             Enforcement::InForce => None,
             Enforcement::StoredNotEnforced { reason } => Some(reason.as_str()),
         };
+        // What was done counts, whether or not anybody reads of it.
+        let _ = self.tell(&entries, revision, reason);
+        Ok(if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    }
+
+    /// Prints what was changed, and why it may not be in force.
+    fn tell(&self, entries: &[Entry], revision: Option<u64>, reason: Option<&str>) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
         if self.json {
             let status = if reason.is_none() { "in_force" } else { "stored_not_enforced" };
             let rules = entries.iter().map(EntryJson::of).collect();
             write_json(&mut out, &ChangeJson { status, reason, revision, rules })?;
-        } else {
-            let now_s = super::now_s();
-            match entries.len() {
-                0..=MAX_LINES => {
-                    entries.iter().try_for_each(|entry| writeln!(out, "{}", line(entry, now_s)))?
-                }
-                many => writeln!(out, "{many} rules")?,
-            }
-            match (reason, revision) {
-                (Some(reason), _) => writeln!(out, "stored, not yet enforced: {reason}")?,
-                (None, revision) => writeln!(out, "in force at revision {}", revision.unwrap_or_default())?,
-            }
+            return out.flush();
         }
-        out.flush()?;
-        Ok(if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+        let now_s = super::now_s();
+        match entries.len() {
+            0..=MAX_LINES => entries.iter().try_for_each(|entry| writeln!(out, "{}", line(entry, now_s)))?,
+            many => writeln!(out, "{many} rules")?,
+        }
+        match reason {
+            Some(reason) => writeln!(out, "stored, not yet enforced: {reason}")?,
+            None => writeln!(out, "in force at revision {}", revision.unwrap_or_default())?,
+        }
+        out.flush()
     }
 }
 
