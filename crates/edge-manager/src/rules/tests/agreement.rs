@@ -203,6 +203,30 @@ fn ten_thousand_changes_are_one() {
 }
 
 #[test]
+fn changes_and_readers_at_once_lose_nothing() {
+    let home = Home::new();
+    let rules = home.open();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let rules = &rules;
+            scope.spawn(move || {
+                for n in 0..10 {
+                    let before = recorded(rules, 1000).len();
+                    let both = [block(&format!("10.{thread}.{n}.1")), block(&format!("10.{thread}.{n}.2"))];
+                    let done = rules.apply(both, NOW_US).unwrap();
+                    assert!(revision(done.effect) > 0);
+                    let after = recorded(rules, 1000).len();
+                    assert!(after >= before + 2 && after.is_multiple_of(2), "{after} after {before}");
+                }
+            });
+        }
+    });
+    assert_eq!(agree(&home, &rules), 160);
+    drop(rules);
+    assert_eq!(agree(&home, &home.open()), 160);
+}
+
+#[test]
 fn a_long_journal_gives_way_to_a_snapshot() {
     let home = Home::new();
     let rules = home.open();
