@@ -179,7 +179,7 @@ end)
 
 -- Upkeep -------------------------------------------------------------------------------------------------
 
-local UPKEEP_EVERY_MS = 100
+local UPKEEP_EVERY_MS = 25
 -- While the module has more to do than fits one turn. The timer has passed when HAProxy has looked at all connections
 -- once more, and not before: with core.yield it would run up to 200 turns (tune.runqueue-depth) between two looks.
 local UPKEEP_SOON_MS = 0

@@ -10,6 +10,7 @@ mod learning;
 mod life;
 mod linkage;
 mod malformed;
+mod manager;
 mod paths;
 mod state;
 mod storm;

@@ -74,6 +74,29 @@ impl fmt::Display for Action {
     }
 }
 
+/// A text that is no [`Action`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an action is deny, deny with a status from 400 to 599, tarpit, drop or observe")]
+pub struct InvalidAction;
+
+impl FromStr for Action {
+    type Err = InvalidAction;
+
+    /// Reads what is printed of it: `deny 404`, `tarpit`, `drop`, `observe`; and `deny`, which is 403.
+    fn from_str(text: &str) -> Result<Self, InvalidAction> {
+        match text {
+            "deny" => Ok(Self::Deny(Status::FORBIDDEN)),
+            "tarpit" => Ok(Self::Tarpit),
+            "drop" => Ok(Self::Drop),
+            "observe" => Ok(Self::Observe),
+            _ => {
+                let status = text.strip_prefix("deny ").and_then(|status| status.parse().ok());
+                status.map(Self::Deny).ok_or(InvalidAction)
+            }
+        }
+    }
+}
+
 /// The answer to a lookup. [`Verdict::code`] is the integer that haproxy.cfg tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -120,5 +143,22 @@ impl FromStr for Status {
 
     fn from_str(text: &str) -> Result<Self, InvalidStatus> {
         text.parse().ok().and_then(Self::new).ok_or(InvalidStatus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_read_as_it_is_printed() {
+        let of = |code| Action::Deny(Status::new(code).unwrap());
+        for action in [of(400), of(403), of(599), Action::Tarpit, Action::Drop, Action::Observe] {
+            assert_eq!(action.to_string().parse(), Ok(action));
+        }
+        assert_eq!("deny".parse(), Ok(of(403)));
+        for text in ["", "Deny", "deny ", "deny 200", "deny 600", "deny  404", "403", "allow", "drop 403"] {
+            assert_eq!(text.parse::<Action>(), Err(InvalidAction), "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What the upkeep task does: no thread of our own exists, HAProxy's Lua task calls this every 100 ms, and sooner while
+//! What the upkeep task does: no thread of our own exists, HAProxy's Lua task calls this every 25 ms, and sooner while
 //! work is left.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

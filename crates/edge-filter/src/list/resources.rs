@@ -2,7 +2,7 @@
 
 use super::lines::{BadLine, lines};
 use crate::resource::method;
-use crate::{CanonicalPath, Conditions, Host, InvalidHost, InvalidPath, Resource, Settings, Status};
+use crate::{Conditions, InvalidResource, Resource, Settings, Status};
 
 /// One line of a list of resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +36,8 @@ pub fn resources(
 enum Reason {
     #[error("not UTF-8")]
     NotText,
-    #[error("no path: write /path or host/path")]
-    NoPath,
-    #[error("a URL: write host/path")]
-    Url,
     #[error(transparent)]
-    Host(#[from] InvalidHost),
-    #[error(transparent)]
-    Path(#[from] InvalidPath),
+    Resource(#[from] InvalidResource),
     #[error("neither a method in capital letters nor a status from 400 to 599 follows the path")]
     Column,
     #[error("more than one method")]
@@ -57,7 +51,7 @@ fn listed(line: &[u8], settings: &Settings) -> Result<Option<Listed>, Reason> {
     let line = str::from_utf8(line).map_err(|_| Reason::NotText)?;
     let mut columns = line.split_ascii_whitespace().take_while(|column| !column.starts_with('#'));
     let Some(name) = columns.next() else { return Ok(None) };
-    let resource = resource(name, settings)?;
+    let resource = Resource::parse(name, settings.parameter_segments, settings.max_path_bytes)?;
     let mut value = columns.clone();
     let (conditions, status) = match (value.next(), value.next()) {
         (Some("true"), None) => return Ok(None),
@@ -95,24 +89,10 @@ fn method_column(column: &str) -> Result<Conditions, Reason> {
     Ok(Conditions { method: Some(method), ..Conditions::default() })
 }
 
-fn resource(name: &str, settings: &Settings) -> Result<Resource, Reason> {
-    if name.split_once("://").is_some_and(|(scheme, _)| !scheme.contains('/')) {
-        return Err(Reason::Url);
-    }
-    let (host, path) = name.split_at(name.find('/').ok_or(Reason::NoPath)?);
-    let host = if host.is_empty() { None } else { Some(Host::parse(host)?) };
-    let (path, is_prefix) = match path.strip_suffix("/*") {
-        Some("") => ("/", true),
-        Some(path) => (path, true),
-        None => (path, false),
-    };
-    let path = CanonicalPath::parse(path, settings.parameter_segments, settings.max_path_bytes)?;
-    Ok(if is_prefix { Resource::prefix(host, path) } else { Resource::exact(host, path) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{InvalidHost, InvalidPath};
 
     fn read(contents: &str) -> Vec<Result<String, String>> {
         let show = |listed: Listed| {
@@ -155,15 +135,15 @@ mod tests {
 
     #[test]
     fn each_bad_line_says_what_is_wrong() {
-        for (line, expected) in [
-            ("yeet", Reason::NoPath),
-            ("*", Reason::NoPath),
-            ("http://shop.example/a", Reason::Url),
-            ("*/a", Reason::Host(InvalidHost)),
-            ("fe80::1/a", Reason::Host(InvalidHost)),
-            ("/a?b", Reason::Path(InvalidPath::QueryOrFragment)),
-            ("/a#b", Reason::Path(InvalidPath::QueryOrFragment)),
-            ("/a\0", Reason::Path(InvalidPath::Control)),
+        let cases: [(_, Reason); 16] = [
+            ("yeet", InvalidResource::NoPath.into()),
+            ("*", InvalidResource::NoPath.into()),
+            ("http://shop.example/a", InvalidResource::Url.into()),
+            ("*/a", InvalidResource::Host(InvalidHost).into()),
+            ("fe80::1/a", InvalidResource::Host(InvalidHost).into()),
+            ("/a?b", InvalidResource::Path(InvalidPath::QueryOrFragment).into()),
+            ("/a#b", InvalidResource::Path(InvalidPath::QueryOrFragment).into()),
+            ("/a\0", InvalidResource::Path(InvalidPath::Control).into()),
             ("/a post", Reason::Column),
             ("/a 200", Reason::Column),
             ("/a 99999999999", Reason::Column),
@@ -172,7 +152,8 @@ mod tests {
             ("/a GET POST", Reason::Methods),
             ("/a - POST", Reason::Methods),
             ("/a 404 410", Reason::Statuses),
-        ] {
+        ];
+        for (line, expected) in cases {
             assert_eq!(read(line), [Err(expected.to_string())], "{line}");
         }
         let long = format!("/{}", "x".repeat(1024));

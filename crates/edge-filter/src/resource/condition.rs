@@ -1,6 +1,7 @@
 //! What a resource rule may ask of a request beyond its host and path.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use super::escape::is_canonical;
 use super::query::Query;
@@ -58,6 +59,9 @@ pub enum InvalidCondition {
     /// No parameter could have it.
     #[error("a parameter's name holds neither & nor =, its value no &")]
     Parameter,
+    /// Of a text: a word that is no condition, or one that is there twice.
+    #[error("conditions are method=, query=, param:NAME=VALUE, anon and src=ADDRESS, each once at most")]
+    Word,
 }
 
 impl Conditions {
@@ -107,6 +111,39 @@ impl Conditions {
                 .parameter
                 .as_ref()
                 .is_none_or(|(name, value)| query.has(name.as_bytes(), value.as_bytes()))
+    }
+}
+
+impl FromStr for Conditions {
+    type Err = InvalidCondition;
+
+    /// Reads what is printed of them, in any order: `method=POST query=id=7 param:id=7 anon src=192.0.2.1`.
+    fn from_str(text: &str) -> Result<Self, InvalidCondition> {
+        let mut conditions = Self::default();
+        // No canonical text holds a space.
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            let is_repeated = if word == "anon" {
+                std::mem::replace(&mut conditions.anonymous, true)
+            } else if let Some(parameter) = word.strip_prefix("param:") {
+                let (name, value) = parameter.split_once('=').ok_or(InvalidCondition::Word)?;
+                conditions.parameter.replace((name.into(), value.into())).is_some()
+            } else {
+                match word.split_once('=').ok_or(InvalidCondition::Word)? {
+                    ("method", method) => conditions.method.replace(method.into()).is_some(),
+                    ("query", query) => conditions.query.replace(query.into()).is_some(),
+                    ("src", client) => {
+                        let client = client.parse().map_err(|_| InvalidCondition::Word)?;
+                        conditions.client.replace(client).is_some()
+                    }
+                    _ => return Err(InvalidCondition::Word),
+                }
+            };
+            if is_repeated {
+                return Err(InvalidCondition::Word);
+            }
+        }
+        conditions.check()?;
+        Ok(conditions)
     }
 }
 
@@ -228,5 +265,30 @@ mod tests {
         for text in [&b""[..], b"GET ", b"GE\nT", b"\xff", &[b'A'; 33]] {
             assert_eq!(method(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn conditions_are_read_as_they_are_printed() {
+        let all = Conditions {
+            method: Some("M-SEARCH".into()),
+            query: Some("id=7&x=%20?".into()),
+            parameter: Some(("id".into(), "7=8".into())),
+            anonymous: true,
+            client: "2001:db8::1".parse().ok(),
+        };
+        let odd = Conditions {
+            query: Some("".into()),
+            parameter: Some(("".into(), "".into())),
+            ..Conditions::default()
+        };
+        for conditions in [all, odd, Conditions::default()] {
+            assert_eq!(conditions.to_string().parse(), Ok(conditions));
+        }
+        assert_eq!("src=192.0.2.1 anon".parse(), " anon src=192.0.2.1".parse::<Conditions>());
+        for text in ["anon anon", "method=GET method=PUT", "src=192.0.2.0/24", "GET", "param:id", "host=a"] {
+            assert_eq!(text.parse::<Conditions>(), Err(InvalidCondition::Word), "{text}");
+        }
+        assert_eq!("query=%2f".parse::<Conditions>(), Err(InvalidCondition::NotCanonical));
+        assert_eq!("method=G,T".parse::<Conditions>(), Err(InvalidCondition::Method));
     }
 }

@@ -21,7 +21,7 @@ pub use condition::{Conditions, InvalidCondition, MAX_CONDITION_BYTES, Request};
 pub use escape::TooLong;
 pub(crate) use escape::canonical_escapes;
 pub use host::{Host, InvalidHost, canonical_host};
-pub use name::{Match, Resource};
+pub use name::{InvalidResource, Match, Resource};
 pub use path::{CanonicalPath, InvalidPath, ParameterSegments, canonical_path};
 pub use query::{Query, canonical_query, parameter_values};
 pub(crate) use remains::Remains as ResourceRemains;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CanonicalPath, Host};
+use super::{CanonicalPath, Host, InvalidHost, InvalidPath, ParameterSegments};
 
 /// How the path of a rule meets the path of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,48 @@ pub struct Resource {
     pub path: CanonicalPath,
 }
 
+/// A text that is no resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidResource {
+    /// It has no slash.
+    #[error("no path: write /path or host/path")]
+    NoPath,
+    /// It has a scheme, which no rule is about.
+    #[error("a URL: write host/path")]
+    Url,
+    /// What stands before the path.
+    #[error(transparent)]
+    Host(#[from] InvalidHost),
+    /// The path.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+}
+
 impl Resource {
+    /// Reads `/path` for every host, or `host/path`; with `/*` at its end it is a prefix. The path is made canonical, and
+    /// has at most `max_path_bytes` then.
+    ///
+    /// # Errors
+    /// See [`InvalidResource`].
+    pub fn parse(
+        text: &str,
+        parameters: ParameterSegments,
+        max_path_bytes: usize,
+    ) -> Result<Self, InvalidResource> {
+        if text.split_once("://").is_some_and(|(scheme, _)| !scheme.contains('/')) {
+            return Err(InvalidResource::Url);
+        }
+        let (host, path) = text.split_at(text.find('/').ok_or(InvalidResource::NoPath)?);
+        let host = if host.is_empty() { None } else { Some(Host::parse(host)?) };
+        let (path, is_prefix) = match path.strip_suffix("/*") {
+            Some("") => ("/", true),
+            Some(path) => (path, true),
+            None => (path, false),
+        };
+        let path = CanonicalPath::parse(path, parameters, max_path_bytes)?;
+        Ok(if is_prefix { Self::prefix(host, path) } else { Self::exact(host, path) })
+    }
+
     /// The resource of this path alone.
     pub fn exact(host: Option<Host>, path: CanonicalPath) -> Self {
         Self { host, matching: Match::Exact, path }

@@ -41,21 +41,22 @@ impl Files {
     }
 
     /// Writes a snapshot or a list file to its temporary name. O(rules); holds one chunk.
-    pub(super) fn write_rules(
+    pub(super) fn write_rules<E: From<WriteError>>(
         &self,
         kind: FileKind,
         head: &Head,
-        rules: impl Iterator<Item = Result<Rule, WriteError>>,
-    ) -> Result<(), WriteError> {
+        rules: impl Iterator<Item = Result<Rule, E>>,
+    ) -> Result<(), E> {
         let mut out = self.begin(kind)?;
-        codec::head(&mut out.buffer, head)?;
+        codec::head(&mut out.buffer, head).map_err(WriteError::from)?;
         let mut chunks = Chunks::default();
         for rule in rules {
-            chunks.push(&mut out.buffer, rule?)?;
+            chunks.push(&mut out.buffer, rule?).map_err(WriteError::from)?;
             out.write_if_full()?;
         }
-        chunks.finish(&mut out.buffer)?;
-        out.finish().map(drop)
+        chunks.finish(&mut out.buffer).map_err(WriteError::from)?;
+        out.finish()?;
+        Ok(())
     }
 
     /// Makes a journal with its head; the journals of the same name that a crash left are replaced.

@@ -147,28 +147,73 @@ impl RulesWriter {
         learned_until_us: u64,
         now_us: u64,
     ) -> Result<(), WriteError> {
+        self.try_rotate(rules.into_iter().map(Ok), lists, learned_until_us, now_us)
+    }
+
+    /// [`RulesWriter::rotate`] with rules that may fail to come, as those of a database.
+    ///
+    /// # Errors
+    /// As there, or that of the first rule that failed: then nothing has changed.
+    pub fn try_rotate<E: From<WriteError>>(
+        &mut self,
+        rules: impl IntoIterator<Item = Result<Rule, E>>,
+        lists: &[Arc<str>],
+        learned_until_us: u64,
+        now_us: u64,
+    ) -> Result<(), E> {
         self.link();
-        let is_broken = self.needs_rotation();
-        let revision = if is_broken { self.next_revision()? } else { self.revision };
-        let stamp_us = self.stamps.next(now_us);
-        let head = Head { revision, stamp_us, learned_until_us, lists: lists.to_vec() };
-        self.files.write_rules(FileKind::Snapshot, &head, rules.into_iter().map(Ok))?;
+        let revision = if self.needs_rotation() { self.next_revision()? } else { self.revision };
+        let head = Head { revision, stamp_us: 0, learned_until_us, lists: lists.to_vec() };
+        self.write_snapshot(rules, head, now_us)
+    }
+
+    /// Makes these all rules of the manager, whatever the files said before, and returns the revision: the next one, or
+    /// the one after `known` where that is greater, so that revisions do not go back where files were lost. Readers take
+    /// them as one change, since no journal leads there. `lists` as in [`RulesWriter::rotate`]. Waits for the disk.
+    ///
+    /// # Errors
+    /// As those of [`RulesWriter::try_rotate`].
+    pub fn replace_all<E: From<WriteError>>(
+        &mut self,
+        rules: impl IntoIterator<Item = Result<Rule, E>>,
+        lists: &[Arc<str>],
+        known: u64,
+        now_us: u64,
+    ) -> Result<u64, E> {
+        let revision = self.revision.max(known).checked_add(1).ok_or(WriteError::NoRevisionLeft)?;
+        let head = Head { revision, stamp_us: 0, learned_until_us: 0, lists: lists.to_vec() };
+        self.write_snapshot(rules, head, now_us)?;
+        Ok(revision)
+    }
+
+    /// Of the revision in the head, which gets its stamp here. Where that is a later one than what the journal ends with,
+    /// the journal does not lead there.
+    fn write_snapshot<E: From<WriteError>>(
+        &mut self,
+        rules: impl IntoIterator<Item = Result<Rule, E>>,
+        mut head: Head,
+        now_us: u64,
+    ) -> Result<(), E> {
+        let (revision, stamp_us) = (head.revision, self.stamps.next(now_us));
+        head.stamp_us = stamp_us;
+        let goes_on = revision == self.revision;
+        self.files.write_rules(FileKind::Snapshot, &head, rules.into_iter())?;
         // Where nothing has changed since the last rotation, its journal goes on.
-        let is_new = is_broken || self.journal.as_ref().is_none_or(|journal| journal.base != revision);
+        let is_new = self.journal.as_ref().is_none_or(|journal| journal.base != revision);
         let journal = if is_new { Some(self.files.create_journal(revision, stamp_us)?) } else { None };
         self.files.rename(FileKind::Snapshot, &FileName::Snapshot)?;
         // From here on a reader that starts begins at the new journal, so this goes there too, whatever fails.
         self.revision = revision;
         if let Some(journal) = journal {
             let old = self.journal.replace(journal);
-            self.previous = old.as_ref().filter(|_| !is_broken).map(|old| old.base);
-            self.unlinked = old.filter(|_| !is_broken);
+            self.previous = old.as_ref().filter(|_| goes_on).map(|old| old.base);
+            self.unlinked = old.filter(|_| goes_on);
         }
         let synced = self.files.sync();
         self.link();
         // What cannot be removed now is removed by the next rotation.
         let _ = self.remove_old();
-        synced
+        Ok(synced?)
     }
 
     /// Waits until all changes are on the disk.

@@ -1,3 +1,5 @@
+mod all;
+
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};

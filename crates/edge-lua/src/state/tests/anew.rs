@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use edge_journal::RulesWriter;
+use edge_journal::{RulesWriter, WriteError};
 
 use super::*;
 
@@ -76,6 +76,32 @@ fn rules_begun_anew_take_the_place_of_those_before() {
         assert_eq!((revision, one.state.revision()), (2, 2));
         assert_eq!((one.said("begun its rules anew"), one.said("followed again")), (1, 1), "{:?}", one.lines);
         assert_eq!(one.state.report().problems, [""; 0]);
+    }
+}
+
+/// As a manager does whose record has changes that the files lack.
+#[test]
+fn rules_that_are_all_replaced_are_taken_as_one_change() {
+    for is_rotated in [false, true] {
+        let (_home, dir) = home();
+        let mut one = follower(&dir, is_rotated);
+        let mut writer = RulesWriter::open(&dir, START_US).unwrap();
+        let rules = ["192.0.2.1", "198.51.100.1"].map(|net| Ok::<_, WriteError>(listed(net)));
+        let revision = writer.replace_all(rules, &["ours".into()], 0, START_US).unwrap();
+        assert_eq!(
+            one.state.sync(&one.filter, one.now_us, Budget::UNLIMITED).0,
+            3,
+            "it finds the journal gone"
+        );
+        assert_eq!(one.state.sync(&one.filter, one.now_us, Budget::UNLIMITED), (revision, false));
+        assert!(one.blocks("192.0.2.1") && one.blocks("198.51.100.1"));
+        assert!(!one.blocks("192.0.2.2") && !one.blocks("192.0.2.3"));
+        assert!(one.blocks("203.0.113.1") && one.refuses("/yeet"), "no rules of the manager");
+        let revision = put(&mut writer, "198.51.100.2", START_US);
+        one.turn();
+        assert!(one.blocks("198.51.100.2"));
+        assert_eq!((one.state.revision(), one.state.report().problems.len()), (revision, 0));
+        assert_eq!((one.said("was removed while it was read"), one.said("followed again")), (1, 1));
     }
 }
 

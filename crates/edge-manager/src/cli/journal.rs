@@ -1,28 +1,13 @@
-//! The command line.
+//! `edge-manager journal`.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
 use edge_journal::StateDir;
 
 use crate::journal::{Soundness, dump, verify};
-
-/// The companion of Edge Filter for HAProxy.
-#[derive(Debug, Parser)]
-#[command(name = "edge-manager", version)]
-pub struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Inspect a state directory; nothing in it is changed
-    #[command(subcommand)]
-    Journal(Journal),
-}
 
 const EXIT_CODES: &str = "\
 Exit status:
@@ -32,7 +17,7 @@ Exit status:
      foreign file, a newer format";
 
 #[derive(Debug, Subcommand)]
-enum Journal {
+pub(super) enum Journal {
     /// Read every file to its end and print one line for each
     ///
     /// A line has the file, its kind, the version of its format, its revision, the number of its records and rules, its
@@ -49,19 +34,17 @@ enum Journal {
 }
 
 #[derive(Debug, Args)]
-struct Directory {
+pub(super) struct Directory {
     /// The state directory, EDGE_STATE_DIR of haproxy.cfg
     #[arg(value_name = "DIR")]
     path: PathBuf,
 }
 
-impl Cli {
-    /// Does what was asked for. Never panics for want of somebody to read the answer.
-    pub fn run(self) -> ExitCode {
-        let Command::Journal(command) = self.command;
-        let (path, inspect): (_, Inspect) = match command {
-            Journal::Verify(directory) => (directory.path, verify),
-            Journal::Dump(directory) => (directory.path, dump),
+impl Journal {
+    pub(super) fn run(self) -> ExitCode {
+        let (path, inspect): (_, Inspect) = match self {
+            Self::Verify(directory) => (directory.path, verify),
+            Self::Dump(directory) => (directory.path, dump),
         };
         inspected(&path, inspect)
     }

@@ -1,0 +1,243 @@
+//! Commands that change rules.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::Args;
+use edge_filter::List;
+
+use super::failure::Failure;
+use super::json::{ChangeJson, EntryJson};
+use super::now_us;
+use super::read::{Database, line, write_json};
+use super::targets::Targets;
+use crate::haproxy::{Enforcement, enforce};
+use crate::publish::Publication;
+use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input, Rules, RulesError};
+use crate::store::Store;
+
+/// Rules that are printed one by one.
+const MAX_LINES: usize = 20;
+
+/// How long one command waits for another to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where everything is.
+#[derive(Debug, Args)]
+pub(super) struct Places {
+    #[command(flatten)]
+    record: Database,
+    /// The state directory, EDGE_STATE_DIR of haproxy.cfg
+    #[arg(long, env = "EDGE_STATE_DIR", value_name = "DIR", default_value = "/var/lib/edge-filter")]
+    state_dir: PathBuf,
+    /// A stats socket of HAProxy, which is asked until it says that the change is in force; more than one apart by commas
+    #[arg(
+        long = "socket",
+        env = "EDGE_SOCKET",
+        value_name = "PATH",
+        value_delimiter = ',',
+        default_value = "/run/haproxy/edge.sock"
+    )]
+    sockets: Vec<PathBuf>,
+    /// How long HAProxy is asked, such as 500ms
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    wait: Duration,
+    /// As one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Places {
+    /// The lock on the directory comes first: whoever has it may change the record.
+    fn open(&self) -> Result<Rules, RulesError> {
+        let publication = Publication::open(&self.state_dir, now_us(), PATIENCE)?;
+        Rules::open(Store::open(&self.record.database)?, publication, now_us())
+    }
+
+    /// Makes the changes, gives the directory free, and waits until HAProxy obeys.
+    fn apply(&self, changes: Vec<Change>) -> Result<ExitCode, Failure> {
+        let rules = self.open()?;
+        let Applied { entries, effect } = rules.apply(changes, now_us())?;
+        drop(rules);
+        let (revision, enforcement) = match effect {
+            Effect::Published(revision) => (Some(revision), enforce(&self.sockets, revision, self.wait)),
+            Effect::StoredOnly(error) => (None, Enforcement::StoredNotEnforced { reason: error.to_string() }),
+        };
+        let reason = match &enforcement {
+            Enforcement::InForce => None,
+            Enforcement::StoredNotEnforced { reason } => Some(reason.as_str()),
+        };
+        // What was done counts, whether or not anybody reads of it.
+        let _ = self.tell(&entries, revision, reason);
+        Ok(if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    }
+
+    /// Prints what was changed, and why it may not be in force.
+    fn tell(&self, entries: &[Entry], revision: Option<u64>, reason: Option<&str>) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        if self.json {
+            let status = if reason.is_none() { "in_force" } else { "stored_not_enforced" };
+            let rules = entries.iter().map(EntryJson::of).collect();
+            write_json(&mut out, &ChangeJson { status, reason, revision, rules })?;
+            return out.flush();
+        }
+        let now_s = super::now_s();
+        match entries.len() {
+            0..=MAX_LINES => entries.iter().try_for_each(|entry| writeln!(out, "{}", line(entry, now_s)))?,
+            many => writeln!(out, "{many} rules")?,
+        }
+        match reason {
+            Some(reason) => writeln!(out, "stored, not yet enforced: {reason}")?,
+            None => writeln!(out, "in force at revision {}", revision.unwrap_or_default())?,
+        }
+        out.flush()
+    }
+}
+
+/// What `block` and `allow` have in common.
+#[derive(Debug, Args)]
+struct Terms {
+    /// How long, such as 90s, 10m, 12h or 7days
+    #[arg(long, value_name = "TIME", value_parser = ttl_s, conflicts_with = "until")]
+    ttl: Option<u64>,
+    /// Until when, in UTC, such as 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time_s)]
+    until: Option<u64>,
+    /// Why, for people
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// The list that the rules belong to
+    #[arg(long, value_name = "NAME", default_value = "manual")]
+    list: String,
+    /// Who makes them
+    #[arg(long, value_name = "NAME", default_value = "CLI")]
+    by: String,
+    /// Where there is such a rule, give it this action, end, list and reason
+    #[arg(long)]
+    replace: bool,
+}
+
+impl Terms {
+    fn put(&self, targets: &Targets, places: &Places, input: Input<'_>) -> Result<ExitCode, Failure> {
+        let now_us = now_us();
+        let end = match (self.ttl, self.until) {
+            (Some(ttl_s), _) => End::Ttl(ttl_s),
+            (None, Some(at_s)) => End::At(at_s),
+            (None, None) => End::Never,
+        };
+        let if_present = if self.replace { IfPresent::Replace } else { IfPresent::Refuse };
+        let changes = targets.map(|target| {
+            let Self { reason, list, by, .. } = self;
+            let new = Input { target, end, reason, list, by, ..input }.parse(now_us)?;
+            Ok(Change::Put(new, if_present))
+        })?;
+        places.apply(changes)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Block {
+    #[command(flatten)]
+    targets: Targets,
+    /// What is done: deny, "deny 404" (400 to 599), tarpit, drop or observe
+    #[arg(long, value_name = "ACTION", default_value = "deny")]
+    action: String,
+    /// Only requests that meet all of these, of a resource: "method=POST query=id=7 param:id=7 anon src=192.0.2.1"
+    #[arg(long = "if", value_name = "CONDITIONS", default_value = "")]
+    conditions: String,
+    #[command(flatten)]
+    terms: Terms,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Block {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let Self { action, conditions, .. } = &self;
+        let input = Input { action, conditions, ..Input::default() };
+        self.terms.put(&self.targets, &self.places, input)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Allow {
+    #[command(flatten)]
+    targets: Targets,
+    #[command(flatten)]
+    terms: Terms,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Allow {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        self.terms.put(&self.targets, &self.places, Input { allows: true, ..Input::default() })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Unblock {
+    #[command(flatten)]
+    targets: Targets,
+    /// The conditions of the rule, if it has any: see `block`
+    #[arg(long = "if", value_name = "CONDITIONS", default_value = "")]
+    conditions: String,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Unblock {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let target = |text: &str| rules::target(text, &self.conditions).map(Change::Remove);
+        self.places.apply(self.targets.map(target)?)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Disallow {
+    #[command(flatten)]
+    targets: Targets,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Disallow {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let target = |text: &str| rules::client(List::Allow, text).map(Change::Remove);
+        self.places.apply(self.targets.map(target)?)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ClearExpired {
+    #[command(flatten)]
+    places: Places,
+}
+
+impl ClearExpired {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let cleared = self.places.open()?.clear_expired(now_us())?;
+        let mut out = io::stdout().lock();
+        if self.places.json {
+            writeln!(out, "{{\"cleared\":{cleared}}}")?;
+        } else {
+            writeln!(out, "{cleared} rules")?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whole seconds; a part of one is one.
+fn ttl_s(text: &str) -> Result<u64, humantime::DurationError> {
+    let ttl = humantime::parse_duration(text)?;
+    Ok(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0))
+}
+
+/// Seconds since the Unix epoch.
+fn time_s(text: &str) -> Result<u64, String> {
+    let time = humantime::parse_rfc3339_weak(text).map_err(|error| error.to_string())?;
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(since.as_secs())
+}

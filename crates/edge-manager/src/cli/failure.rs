@@ -1,0 +1,65 @@
+//! Why a command did not do what was asked for.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use edge_journal::WriteError;
+
+use crate::rules::{Invalid, RulesError};
+use crate::store::StoreError;
+
+/// Why a command did not do what was asked for. [`super::EXIT_CODES`] lists how it ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// A rule that is there, or is not.
+    #[error("{0}")]
+    Refused(RulesError),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A line of the standard input.
+    #[error("standard input, line {line}: {error}")]
+    Line { line: usize, error: Invalid },
+    #[error("standard input: {0}")]
+    Input(io::Error),
+    #[error("{0}")]
+    Unusable(RulesError),
+    #[error("{0}; `edge-manager serve` or another command may be at work")]
+    Locked(RulesError),
+    /// Nobody takes the answer.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<RulesError> for Failure {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Refused { .. } | RulesError::TooMany => Self::Refused(error),
+            RulesError::Publication(WriteError::Locked) | RulesError::Record(StoreError::Busy) => {
+                Self::Locked(error)
+            }
+            other => Self::Unusable(other),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        RulesError::from(error).into()
+    }
+}
+
+impl Failure {
+    /// One line on standard error, and how the program ends.
+    pub(super) fn tell(self) -> ExitCode {
+        let code = match &self {
+            // Whoever read this has seen enough, as head(1) does.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Refused(_) => 1,
+            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) => 2,
+            Self::Unusable(_) | Self::Locked(_) | Self::Output(_) => 4,
+        };
+        // Nothing is left to do if this fails too.
+        let _ = writeln!(io::stderr(), "edge-manager: {self}");
+        ExitCode::from(code)
+    }
+}

@@ -1,0 +1,92 @@
+//! The command line.
+
+mod change;
+mod failure;
+mod journal;
+mod json;
+mod read;
+mod targets;
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Parser, Subcommand};
+
+use change::{Allow, Block, ClearExpired, Disallow, Unblock};
+use journal::Journal;
+use read::{Explain, ListRules};
+
+/// The companion of Edge Filter for HAProxy.
+#[derive(Debug, Parser)]
+#[command(name = "edge-manager", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How a command ends, where it changes or reads rules.
+const EXIT_CODES: &str = "\
+Exit status:
+  0  done; of a change: HAProxy has confirmed that it is in force
+  1  refused, nothing has changed: the rule is there already, or is not there
+  2  wrong arguments, or a value that cannot be taken: nothing has changed
+  3  the change is stored, but not confirmed to be in force: the line says why. HAProxy gets it as soon as it can
+  4  the record or the state directory cannot be used; another process may have it. Nothing has changed";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Refuse clients, or requests for a resource
+    #[command(after_help = EXIT_CODES)]
+    Block(Block),
+    /// Let clients pass, whatever blocks them
+    #[command(after_help = EXIT_CODES)]
+    Allow(Allow),
+    /// Remove rules that `block` made
+    #[command(after_help = EXIT_CODES)]
+    Unblock(Unblock),
+    /// Remove rules that `allow` made
+    #[command(after_help = EXIT_CODES)]
+    Disallow(Disallow),
+    /// Print the rules of the record, a line each, in the order in which they were made
+    #[command(after_help = EXIT_CODES)]
+    List(ListRules),
+    /// Say what the rules of the record do with a client or a request, and why
+    ///
+    /// Lessons of backends, and lists in files, are not in the record: `get edge` on a stats socket of HAProxy takes them in.
+    #[command(after_help = EXIT_CODES)]
+    Explain(Explain),
+    /// Remove rules that have ended from the record, where nobody obeys them any more
+    #[command(after_help = EXIT_CODES)]
+    ClearExpired(ClearExpired),
+    /// Inspect a state directory; nothing in it is changed
+    #[command(subcommand)]
+    Journal(Journal),
+}
+
+impl Cli {
+    /// Does what was asked for. Never panics for want of somebody to read the answer.
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Journal(journal) => return journal.run(),
+            Command::Block(block) => block.run(),
+            Command::Allow(allow) => allow.run(),
+            Command::Unblock(unblock) => unblock.run(),
+            Command::Disallow(disallow) => disallow.run(),
+            Command::List(list) => list.run(),
+            Command::Explain(explain) => explain.run(),
+            Command::ClearExpired(clear) => clear.run(),
+        };
+        done.unwrap_or_else(|failure| failure.tell())
+    }
+}
+
+/// The wall clock, microseconds since the Unix epoch.
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The wall clock, whole seconds since the Unix epoch.
+fn now_s() -> u32 {
+    u32::try_from(now_us() / 1_000_000).unwrap_or(u32::MAX)
+}

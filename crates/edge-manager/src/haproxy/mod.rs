@@ -1,0 +1,6 @@
+//! Talking to HAProxy.
+
+mod socket;
+mod sync;
+
+pub use sync::{Enforcement, enforce};

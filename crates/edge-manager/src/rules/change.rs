@@ -1,0 +1,30 @@
+//! What can be asked for.
+
+use edge_filter::{Rule, Target};
+
+/// A rule that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRule {
+    /// The rule; its origin is a list.
+    pub rule: Rule,
+    /// Who makes it.
+    pub by: String,
+}
+
+/// What becomes of a new rule where there is one with its target that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfPresent {
+    /// It is refused.
+    Refuse,
+    /// The rule gets the action, end, list and reason of the new one, and stays the rule that it was.
+    Replace,
+}
+
+/// One change of the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Make a rule.
+    Put(NewRule, IfPresent),
+    /// Remove the rule with this target, which must be there.
+    Remove(Target),
+}

@@ -1,0 +1,17 @@
+//! The rules: what the API and the command line do with them.
+
+mod change;
+mod entry;
+mod error;
+mod explain;
+mod input;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use change::{Change, IfPresent, NewRule};
+pub use entry::Entry;
+pub use error::{Refusal, RulesError};
+pub use explain::{Answer, Question, explain};
+pub use input::{Defect, End, Input, Invalid, client, target};
+pub use service::{Applied, Effect, MAX_CHANGES, Rules};

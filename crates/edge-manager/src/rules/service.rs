@@ -1,0 +1,210 @@
+//! The record and the state directory, changed together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_filter::{Operation, Rule};
+use parking_lot::Mutex;
+
+use super::entry::has_ended;
+use super::{Change, Entry, IfPresent, NewRule, Refusal, RulesError};
+use crate::publish::{Publication, batches};
+use crate::store::{Changes, Selection, Store, View};
+
+/// Changes that are made as one: they are held in memory, some 500 bytes each.
+pub const MAX_CHANGES: usize = 100_000;
+
+/// The rules of the manager. The record is the truth, the state directory is made from it.
+///
+/// A change is first made in the record, in the same transaction as the revision that the directory will have when it has
+/// the change too; then it is appended there. Whatever happens in between, the two revisions differ from then on, and
+/// whoever changes or opens the rules next writes all of them anew: nothing that was acknowledged is lost, and the two
+/// agree again. So the directory needs no syncing to the disk.
+#[derive(Debug)]
+pub struct Rules {
+    store: Store,
+    /// Held over both, so that changes are appended in the order in which the record has them.
+    publication: Mutex<Publication>,
+}
+
+/// What was changed.
+#[derive(Debug)]
+pub struct Applied {
+    /// What became of each change, in their order: the rule that was made, or the one that was removed.
+    pub entries: Vec<Entry>,
+    /// Whether HAProxy can find it.
+    pub effect: Effect,
+}
+
+/// Whether HAProxy can find a change that the record has.
+#[derive(Debug)]
+pub enum Effect {
+    /// In the state directory, at this revision or before.
+    Published(u64),
+    /// Not yet: this went wrong with the state directory. The next change, or start, tries again.
+    StoredOnly(RulesError),
+}
+
+/// Rules as they are read.
+type AllRules<'r> = dyn Iterator<Item = Result<Rule, RulesError>> + 'r;
+
+/// How the state directory gets a change.
+enum Way {
+    /// As these, each a revision.
+    Append(Vec<Operation>),
+    /// With all that the record has, since the two did not agree: beyond the revision that the record knew.
+    All { known: u64 },
+}
+
+impl Rules {
+    /// The rules of this record and this directory, made to agree.
+    ///
+    /// # Errors
+    /// The directory has the rules of another record, or cannot be written.
+    pub fn open(store: Store, publication: Publication, now_us: u64) -> Result<Self, RulesError> {
+        let rules = Self { store, publication: Mutex::new(publication) };
+        let mut publication = rules.publication.lock();
+        let found = publication.revision();
+        let recorded = rules.store.read(|view| Ok::<_, RulesError>(view.revision()?))?;
+        match recorded {
+            None if found > 0 || publication.is_damaged() => {
+                return Err(RulesError::ForeignDirectory { revision: found });
+            }
+            None => rules.store.write(|record| Ok::<_, RulesError>(record.set_revision(0)?))?,
+            Some(known) if known != found || publication.is_damaged() => {
+                let way = Way::All { known };
+                rules.store.write(|record| Ok::<_, RulesError>(record.set_revision(way.revision(found))?))?;
+                rules.publish(&mut publication, way, now_us)?;
+            }
+            Some(_) => {}
+        }
+        drop(publication);
+        Ok(rules)
+    }
+
+    /// The record, to read.
+    pub fn record(&self) -> &Store {
+        &self.store
+    }
+
+    /// Makes all these changes, or none. O(changes · log rules), and a wait for the disk.
+    ///
+    /// # Errors
+    /// One of them cannot be made, there are too many, or the record cannot be written: nothing has changed.
+    pub fn apply(
+        &self,
+        changes: impl IntoIterator<Item = Change>,
+        now_us: u64,
+    ) -> Result<Applied, RulesError> {
+        let changes: Vec<Change> = changes.into_iter().take(MAX_CHANGES + 1).collect();
+        if changes.len() > MAX_CHANGES {
+            return Err(RulesError::TooMany);
+        }
+        let now_s = seconds(now_us);
+        let mut publication = self.publication.lock();
+        let found = publication.revision();
+        let is_damaged = publication.is_damaged();
+        let (entries, way) = self.store.write(|record| {
+            let known = record.revision()?.unwrap_or_default();
+            let agrees = known == found && !is_damaged;
+            let (mut entries, mut operations) = (Vec::new(), Vec::new());
+            for (at, change) in changes.into_iter().enumerate() {
+                let (entry, operation) = make(record, change, at, now_s)?;
+                entries.push(entry);
+                operations.push(operation);
+            }
+            let way = if agrees { Way::Append(batches(operations)) } else { Way::All { known } };
+            record.set_revision(way.revision(found))?;
+            Ok::<_, RulesError>((entries, way))
+        })?;
+        let effect = match self.publish(&mut publication, way, now_us) {
+            Ok(()) => Effect::Published(publication.revision()),
+            Err(error) => Effect::StoredOnly(error),
+        };
+        Ok(Applied { entries, effect })
+    }
+
+    /// Removes the rules that have ended from the record, and says how many there were: HAProxy does not need to be told.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn clear_expired(&self, now_us: u64) -> Result<usize, RulesError> {
+        self.store.write(|changes| Ok(changes.remove_ended(seconds(now_us))?))
+    }
+
+    /// Lets the directory have what the record has.
+    fn publish(&self, publication: &mut Publication, way: Way, now_us: u64) -> Result<(), RulesError> {
+        match way {
+            Way::Append(changes) => publication.append(&changes, now_us)?,
+            Way::All { known } => {
+                return self
+                    .read_all(now_us, |rules, lists| publication.replace_all(rules, lists, known, now_us));
+            }
+        }
+        if publication.is_long() {
+            // The change is there already. Where there is no room for a snapshot, the next change tries again.
+            let _ = self.read_all(now_us, |rules, lists| publication.rotate(rules, lists, now_us));
+        }
+        Ok(())
+    }
+
+    /// Gives all rules in force to `take`, one at a time, and the names of the lists.
+    fn read_all(
+        &self,
+        now_us: u64,
+        take: impl FnOnce(&mut AllRules<'_>, &[Arc<str>]) -> Result<(), RulesError>,
+    ) -> Result<(), RulesError> {
+        let selection = Selection { in_force_at_s: Some(seconds(now_us)), ..Selection::default() };
+        self.store.read(|view: &View<'_>| {
+            let lists = view.lists()?;
+            view.with_entries(&selection, |entries| take(&mut entries.map(|entry| Ok(entry?.rule)), &lists))?
+        })
+    }
+}
+
+impl Way {
+    /// The revision that the directory has then, of the one that it has now.
+    fn revision(&self, found: u64) -> u64 {
+        match self {
+            Self::Append(changes) => found.saturating_add(changes.len() as u64),
+            Self::All { known } => found.max(*known).saturating_add(1),
+        }
+    }
+}
+
+/// Makes one change of the record; what became of it, and what the filter is told.
+fn make(
+    record: &mut Changes<'_>,
+    change: Change,
+    at: usize,
+    now_s: u32,
+) -> Result<(Entry, Operation), RulesError> {
+    let refused = |why| RulesError::Refused { at, why };
+    match change {
+        Change::Put(NewRule { rule, by }, if_present) => {
+            let operation = Operation::Put(rule.clone());
+            let entry = match record.find(&rule.target)? {
+                Some(entry) if entry.has_ended(now_s) => {
+                    record.remove(entry.id)?;
+                    record.insert(rule, &by, now_s)?
+                }
+                Some(entry) if if_present == IfPresent::Refuse => {
+                    return Err(refused(Refusal::Present(Box::new(entry))));
+                }
+                Some(entry) => record.update(entry, rule)?,
+                None => record.insert(rule, &by, now_s)?,
+            };
+            Ok((entry, operation))
+        }
+        Change::Remove(target) => {
+            let found = record.find(&target)?.filter(|entry| !has_ended(&entry.rule, now_s));
+            let Some(entry) = found else { return Err(refused(Refusal::Absent(Box::new(target)))) };
+            record.remove(entry.id)?;
+            Ok((entry, Operation::Remove(target)))
+        }
+    }
+}
+
+fn seconds(now_us: u64) -> u32 {
+    u32::try_from(Duration::from_micros(now_us).as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,71 @@
+use crate::publish::Publication;
+use crate::rules::{Change, IfPresent, Input, Question, Rules, RulesError, explain};
+use crate::store::Store;
+use std::time::Duration;
+
+const NOW_US: u64 = 1_000_000_000;
+
+fn asked(rules: &Rules, subject: &str) -> Vec<String> {
+    let question: Question = subject.parse().unwrap();
+    let answer = rules.record().read::<_, RulesError>(|view| explain(view, &question, 1000)).unwrap();
+    let parts = answer.rules.iter().map(|(part, entry)| format!("{part:?} {}", entry.rule.target));
+    std::iter::once(format!("{}: {}", answer.subject, answer.verdict)).chain(parts).collect()
+}
+
+#[test]
+fn the_record_is_explained_by_the_matcher_of_the_data_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let publication = Publication::open(dir.path(), NOW_US, Duration::ZERO).unwrap();
+    let rules = Rules::open(Store::open(&dir.path().join("rules.db")).unwrap(), publication, NOW_US).unwrap();
+    let block = |target, conditions, action| Input { target, conditions, action, ..Input::default() };
+    let inputs = [
+        block("192.0.2.0/24", "", "drop"),
+        block("192.0.2.7", "", "tarpit"),
+        block("::/0", "", ""),
+        Input { allows: true, target: "192.0.2.9", ..Input::default() },
+        block("/*", "", "observe"),
+        block("shop.example/adm/*", "", "deny 404"),
+        block("shop.example/adm/x", "method=POST", "deny 410"),
+        block("shop.example/adm", "", ""),
+    ];
+    let put = inputs.map(|input| Change::Put(input.parse(NOW_US).unwrap(), IfPresent::Refuse));
+    rules.apply(put, NOW_US).unwrap();
+
+    let expected = ["192.0.2.7: tarpit", "Decides block 192.0.2.7", "Overridden block 192.0.2.0/24"];
+    assert_eq!(asked(&rules, "192.0.2.7"), expected);
+    assert_eq!(asked(&rules, "::ffff:192.0.2.7"), expected);
+    let allowed = ["192.0.2.9: pass", "Decides allow 192.0.2.9", "Overridden block 192.0.2.0/24"];
+    assert_eq!(asked(&rules, "192.0.2.9"), allowed);
+    assert_eq!(asked(&rules, "2001:db8::1"), ["2001:db8::1: deny 403", "Decides block ::/0"]);
+    assert_eq!(asked(&rules, "198.51.100.1"), ["198.51.100.1: pass"]);
+    let resource = [
+        "shop.example/adm/x: depends on the request",
+        "Conditional shop.example/adm/x method=POST",
+        "Decides shop.example/adm/*",
+        "Overridden /*",
+    ];
+    assert_eq!(asked(&rules, "HTTPS://Shop.Example//%61dm/x?q"), resource);
+    let exact = [
+        "shop.example/adm: deny 403",
+        "Decides shop.example/adm",
+        "Overridden shop.example/adm/*",
+        "Overridden /*",
+    ];
+    assert_eq!(asked(&rules, "shop.example/adm"), exact);
+    assert_eq!(
+        asked(&rules, "shop.example/adm/")[..2],
+        ["shop.example/adm/: deny 404", "Decides shop.example/adm/*"]
+    );
+    assert_eq!(asked(&rules, "/admin"), ["/admin: observe", "Decides /*"]);
+}
+
+#[test]
+fn what_is_neither_address_nor_resource_is_refused() {
+    for text in ["", "garbage", "999.1.1.1", ":::", "http://", "http:///yeet", "192.0.2.0/24"] {
+        let error = text.parse::<Question>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("subject: {text:?}: not one address, nor a URL, host/path or /path")
+        );
+    }
+}

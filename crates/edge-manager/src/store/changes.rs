@@ -1,0 +1,145 @@
+//! Changing.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+
+use edge_filter::{Rule, Target};
+use edge_journal::MAX_LISTS;
+use rusqlite::{Connection, OptionalExtension, Statement};
+
+use super::columns::{Decoder, ENTRY, TargetColumns, end, list_of, verdict};
+use super::view::ON;
+use super::{StoreError, View};
+use crate::rules::Entry;
+
+/// A change of the record under way, which sees what it has changed so far. Its statements are prepared once, so that
+/// thousands of rules in one change take little more time each than SQLite needs for a row.
+#[derive(Debug)]
+pub struct Changes<'c> {
+    view: View<'c>,
+    find: Statement<'c>,
+    insert: Statement<'c>,
+    update: Statement<'c>,
+    remove: Statement<'c>,
+    /// By name.
+    lists: HashMap<String, i64>,
+}
+
+impl<'c> Deref for Changes<'c> {
+    type Target = View<'c>;
+
+    fn deref(&self) -> &View<'c> {
+        &self.view
+    }
+}
+
+impl<'c> Changes<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Result<Self, StoreError> {
+        let find = [ENTRY, ON, " AND conditions = ?"].concat();
+        Ok(Self {
+            view: View::new(connection),
+            find: connection.prepare(&find)?,
+            insert: connection.prepare(
+                "INSERT INTO rules (kind, target, conditions, verdict, expires_at_s, list, reason, created_at_s, \
+                 created_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?,
+            update: connection.prepare(
+                "UPDATE rules SET verdict = ?, expires_at_s = ?, list = ?, reason = ? WHERE id = ?",
+            )?,
+            remove: connection.prepare("DELETE FROM rules WHERE id = ?")?,
+            lists: HashMap::new(),
+        })
+    }
+
+    /// The rule with this target, ended or not. O(log rules).
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn find(&mut self, target: &Target) -> Result<Option<Entry>, StoreError> {
+        let columns = TargetColumns::of(target);
+        let mut rows = self.find.query((&columns.target, columns.kind, &columns.conditions))?;
+        let row = rows.next()?;
+        row.map(|row| Decoder::default().entry(row)).transpose()
+    }
+
+    /// Adds a rule, whose target no other one may have.
+    ///
+    /// # Errors
+    /// It cannot be written, or there are too many lists.
+    pub fn insert(&mut self, rule: Rule, created_by: &str, created_at_s: u32) -> Result<Entry, StoreError> {
+        let list = self.list(list_of(&rule)?)?;
+        let TargetColumns { kind, target, conditions } = TargetColumns::of(&rule.target);
+        let id = self.insert.insert((
+            kind,
+            target,
+            conditions,
+            verdict(&rule),
+            end(&rule),
+            list,
+            &*rule.reason,
+            created_at_s,
+            created_by,
+        ))?;
+        Ok(Entry { id, rule, created_at_s, created_by: created_by.to_owned() })
+    }
+
+    /// Gives the rule of this number what another one with its target has: action, end, list and reason.
+    ///
+    /// # Errors
+    /// It cannot be written, or there are too many lists.
+    pub fn update(&mut self, entry: Entry, rule: Rule) -> Result<Entry, StoreError> {
+        let list = self.list(list_of(&rule)?)?;
+        self.update.execute((verdict(&rule), end(&rule), list, &*rule.reason, entry.id))?;
+        Ok(Entry { rule, ..entry })
+    }
+
+    /// Removes the rule of this number.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn remove(&mut self, id: i64) -> Result<(), StoreError> {
+        self.remove.execute([id])?;
+        Ok(())
+    }
+
+    /// Removes all rules that have ended at this time, and says how many there were. O(them).
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn remove_ended(&mut self, now_s: u32) -> Result<usize, StoreError> {
+        Ok(self.view.connection.execute("DELETE FROM rules WHERE expires_at_s <= ?", [now_s])?)
+    }
+
+    /// Notes the revision of the state directory that is to have all these rules.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_revision(&mut self, revision: u64) -> Result<(), StoreError> {
+        let sql =
+            "INSERT INTO publication VALUES (1, ?) ON CONFLICT DO UPDATE SET revision = excluded.revision";
+        self.view.connection.execute(sql, [revision.cast_signed()])?;
+        Ok(())
+    }
+
+    /// The number of the list of this name, which is made if need be.
+    fn list(&mut self, name: &str) -> Result<i64, StoreError> {
+        if let Some(id) = self.lists.get(name) {
+            return Ok(*id);
+        }
+        let connection = self.view.connection;
+        let find = connection.query_row("SELECT id FROM lists WHERE name = ?", [name], |row| row.get(0));
+        let id = match find.optional()? {
+            Some(id) => id,
+            None => {
+                let count: u32 = connection.query_row("SELECT count(*) FROM lists", [], |row| row.get(0))?;
+                if count as usize >= MAX_LISTS {
+                    return Err(StoreError::TooManyLists);
+                }
+                connection.execute("INSERT INTO lists (name) VALUES (?)", [name])?;
+                connection.last_insert_rowid()
+            }
+        };
+        self.lists.insert(name.to_owned(), id);
+        Ok(id)
+    }
+}

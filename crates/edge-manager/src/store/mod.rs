@@ -1,0 +1,68 @@
+//! The record in SQLite: what the manager knows, and what the state directory is made from.
+//!
+//! One connection writes, one transaction at a time; any number read beside it (WAL). A change is on the disk when its
+//! transaction has ended (`synchronous=FULL`), so it outlives `kill -9` and a power cut.
+
+mod changes;
+mod columns;
+mod connection;
+mod error;
+mod readers;
+mod selection;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, TransactionBehavior};
+
+pub use changes::Changes;
+pub use error::StoreError;
+pub use readers::Readers;
+pub use selection::{Kind, Selection};
+pub use view::View;
+
+/// The record, to read and to change.
+#[derive(Debug)]
+pub struct Store {
+    /// Closed first: the last one to be closed puts all changes into the file, which needs the right to write.
+    readers: Readers,
+    writer: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the record, makes it and its directory if need be, and brings an older one up to date.
+    ///
+    /// # Errors
+    /// It is another program's database, one of a later version, or cannot be read or written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let writer = Mutex::new(connection::writer(path)?);
+        Ok(Self { readers: Readers::of(PathBuf::from(path)), writer })
+    }
+
+    /// Makes all changes of `change`, or none where it fails. Waits for other changes, and for the disk.
+    ///
+    /// # Errors
+    /// That of `change`, or the record cannot be written; nothing has changed.
+    pub fn write<T, E: From<StoreError>>(
+        &self,
+        change: impl FnOnce(&mut Changes<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut writer = self.writer.lock();
+        let transaction =
+            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let changed = change(&mut Changes::new(&transaction)?)?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(changed)
+    }
+
+    /// Reads, as [`Readers::read`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read<T, E: From<StoreError>>(&self, read: impl FnOnce(&View<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.readers.read(read)
+    }
+}

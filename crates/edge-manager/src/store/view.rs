@@ -1,0 +1,85 @@
+//! Reading.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::columns::{Decoder, ENTRY};
+use super::{Selection, StoreError};
+use crate::rules::Entry;
+
+/// Which rules [`View::on`] finds. Put in an order, they would all be read: SQLite then takes the index of the kind.
+pub(super) const ON: &str = " WHERE target = ? AND kind = ?";
+
+/// The record as it is at one moment.
+#[derive(Debug)]
+pub struct View<'c> {
+    pub(super) connection: &'c Connection,
+}
+
+impl<'c> View<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Gives the rules that are selected to `take`, in the order of their numbers, one at a time: however many there are,
+    /// one is in memory.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn with_entries<T>(
+        &self,
+        selection: &Selection,
+        take: impl FnOnce(&mut dyn Iterator<Item = Result<Entry, StoreError>>) -> T,
+    ) -> Result<T, StoreError> {
+        let (sql, values) = selection.to_sql();
+        let mut statement = self.connection.prepare(&[ENTRY, &sql].concat())?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut decoder = Decoder::default();
+        let mut entries = std::iter::from_fn(|| match rows.next() {
+            Ok(row) => row.map(|row| decoder.entry(row)),
+            Err(error) => Some(Err(error.into())),
+        });
+        Ok(take(&mut entries))
+    }
+
+    /// All rules of these kinds on these targets, whatever their conditions: see [`super::columns::TargetColumns`].
+    /// O(log rules) each.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn on(
+        &self,
+        targets: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut statement = self.connection.prepare(&[ENTRY, ON].concat())?;
+        let (mut decoder, mut found) = (Decoder::default(), Vec::new());
+        for (kind, target) in targets {
+            let mut rows = statement.query((target, kind))?;
+            while let Some(row) = rows.next()? {
+                found.push(decoder.entry(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The names of all lists, the empty ones too.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn lists(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT name FROM lists ORDER BY id")?;
+        let names = statement.query_map([], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
+    /// The revision of the state directory that has all these rules; `None` before the first.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn revision(&self) -> Result<Option<u64>, StoreError> {
+        let revision =
+            self.connection.query_row("SELECT revision FROM publication", [], |row| row.get::<_, i64>(0));
+        Ok(revision.optional()?.map(i64::cast_unsigned))
+    }
+}

@@ -1,0 +1,262 @@
+//! `edge-manager block`, `allow`, `list` and so on, as they are run, without a HAProxy.
+
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use edge_journal::RulesWriter;
+use serde_json::{Value, json};
+
+struct Home(tempfile::TempDir);
+
+/// Exit status, standard output, standard error.
+type Said = (i32, String, String);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn state(&self) -> PathBuf {
+        self.0.path().join("state")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.path().join("edge.sock")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut manager = Command::new(env!("CARGO_BIN_EXE_edge-manager"));
+        manager
+            .args(args)
+            .env("EDGE_DATABASE", self.0.path().join("rules.db"))
+            .env("EDGE_STATE_DIR", self.state())
+            .env("EDGE_SOCKET", self.socket())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        manager
+    }
+
+    fn run(&self, args: &[&str]) -> Said {
+        self.run_with(args, "")
+    }
+
+    fn run_with(&self, args: &[&str], input: &str) -> Said {
+        let mut child = self.command(args).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // Whoever does not read it is no matter.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        said(child.wait_with_output().unwrap())
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let (_, out, error) = self.run(args);
+        serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{error}"))
+    }
+
+    /// A HAProxy that has every revision there will be.
+    fn answer(&self, line: &'static str) {
+        let listener = UnixListener::bind(self.socket()).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = std::io::Read::read(&mut stream, &mut [0; 64]);
+                let _ = stream.write_all(line.as_bytes());
+            }
+        });
+    }
+
+    fn not_enforced(&self) -> String {
+        let socket = self.socket();
+        format!("stored, not yet enforced: {}: No such file or directory (os error 2)\n", socket.display())
+    }
+}
+
+fn said(output: Output) -> Said {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn done(code: i32, out: impl Into<String>) -> Said {
+    (code, out.into(), String::new())
+}
+
+fn failed(code: i32, error: &str) -> Said {
+    (code, String::new(), format!("edge-manager: {error}\n"))
+}
+
+#[test]
+fn a_block_is_made_listed_explained_and_removed() {
+    let home = Home::new();
+    home.answer("revision 99\n");
+    let block = home.run(&["block", "192.0.2.0/24", "--reason", "scans", "--action", "deny 404"]);
+    let rule = "rule 1: block 192.0.2.0/24: deny 404, no end, manual, reason: scans\n";
+    assert_eq!(block, done(0, format!("{rule}in force at revision 1\n")));
+    assert_eq!(home.run(&["list"]), done(0, rule));
+    let explained = format!("192.0.2.7: deny 404\n  decides: {rule}");
+    assert_eq!(home.run(&["explain", "192.0.2.7"]), done(0, explained));
+    assert_eq!(home.run(&["unblock", "192.0.2.0/24"]), done(0, format!("{rule}in force at revision 2\n")));
+    assert_eq!(home.run(&["list"]), done(0, ""));
+    assert_eq!(home.run(&["explain", "192.0.2.7"]), done(0, "192.0.2.7: pass\n"));
+}
+
+#[test]
+fn without_haproxy_a_change_is_stored_and_not_yet_enforced() {
+    let home = Home::new();
+    let (code, out, error) = home.run(&["allow", "192.0.2.1"]);
+    assert_eq!((code, error.as_str()), (3, ""));
+    assert_eq!(out, format!("rule 1: allow 192.0.2.1: no end, manual\n{}", home.not_enforced()));
+    let (code, out, _) = home.run(&["disallow", "192.0.2.1"]);
+    assert_eq!((code, out.contains("rule 1: allow 192.0.2.1")), (3, true));
+}
+
+#[test]
+fn what_is_there_already_or_not_at_all_is_refused() {
+    let home = Home::new();
+    home.run(&["block", "192.0.2.1"]);
+    let present = failed(1, "block 192.0.2.1 is there already, as rule 1");
+    assert_eq!(home.run(&["block", "192.0.2.2", "192.0.2.1"]), present);
+    assert_eq!(home.run(&["unblock", "192.0.2.2"]), failed(1, "block 192.0.2.2: no such rule in the record"));
+    assert_eq!(
+        home.run(&["disallow", "192.0.2.1"]),
+        failed(1, "allow 192.0.2.1: no such rule in the record")
+    );
+    let (code, out, _) = home.run(&["block", "192.0.2.1", "--replace", "--action", "drop"]);
+    assert_eq!((code, out.lines().next()), (3, Some("rule 1: block 192.0.2.1: drop, no end, manual")));
+}
+
+#[test]
+fn bad_values_are_named() {
+    let home = Home::new();
+    let error = r#"target: "192.0.2.1/33": not an IPv4 or IPv6 address or CIDR"#;
+    assert_eq!(home.run(&["block", "192.0.2.1/33"]), failed(2, error));
+    let input = "# comment\n\n192.0.2.1 1\nnonsense\n";
+    let error = r#"standard input, line 4: target: "nonsense": not an IPv4 or IPv6 address or CIDR, nor /path or host/path"#;
+    assert_eq!(home.run_with(&["block", "-"], input), failed(2, error));
+    for args in [
+        &["block"][..],
+        &["block", "192.0.2.1", "--ttl", "soon"],
+        &["block", "192.0.2.1", "--ttl", "0s"],
+        &["block", "192.0.2.1", "--until", "2001-01-01T00:00:00Z"],
+        &["block", "192.0.2.1", "--until", "tomorrow"],
+        &["block", "192.0.2.1", "--ttl", "1m", "--until", "2100-01-01T00:00:00Z"],
+        &["list", "--kind", "blocked"],
+    ] {
+        let (code, out, error) = home.run(args);
+        assert_eq!((code, out.as_str(), error.is_empty()), (2, "", false), "{args:?}");
+    }
+    assert!(!home.0.path().join("rules.db").exists(), "nothing was made");
+}
+
+#[test]
+fn thousands_of_targets_are_one_change() {
+    let home = Home::new();
+    let input: String = (0..10_000).map(|n| format!("10.0.{}.{}\n", n / 250, n % 250)).collect();
+    let (code, out, _) = home.run_with(&["block", "-", "192.0.2.1", "--ttl", "1h"], &input);
+    assert_eq!((code, out), (3, format!("10001 rules\n{}", home.not_enforced())));
+    let (_, out, _) = home.run(&["list", "--after", "5000", "--limit", "100", "--kind", "block"]);
+    let ids: Vec<_> = out.lines().map(|line| line.split([' ', ':']).nth(1).unwrap().to_owned()).collect();
+    assert_eq!((ids.len(), ids[0].as_str(), ids[99].as_str()), (100, "5001", "5100"));
+    let twice = home.run_with(&["block", "-"], "192.0.2.2\n192.0.2.2\n");
+    assert_eq!(twice, failed(1, "block 192.0.2.2 is there already, as rule 10002"));
+    assert_eq!(home.run(&["list"]).1.lines().count(), 10_001, "nothing was made");
+}
+
+#[test]
+fn json_has_all_that_is_known() {
+    let home = Home::new();
+    home.answer("revision 1\n");
+    let args = [
+        "block",
+        "Shop.Example/adm/*",
+        "--if",
+        "method=POST anon",
+        "--until",
+        "2100-01-01T00:00:00Z",
+        "--by",
+        "me",
+    ];
+    let change = home.json(&[&args[..], &["--reason", "a\"b", "--list", "feed", "--json"]].concat());
+    let mut rule = json!({
+        "id": 1, "kind": "resource", "target": "shop.example/adm/*", "match": "prefix",
+        "conditions": "method=POST anon", "action": "deny 403", "expires_at_s": 4_102_444_800_u32, "list": "feed",
+        "reason": "a\"b", "created_at_s": change["rules"][0]["created_at_s"], "created_by": "me",
+    });
+    assert!(rule["created_at_s"].as_u64().unwrap() > 1_700_000_000);
+    assert_eq!(change, json!({"status": "in_force", "revision": 1, "rules": [rule]}));
+    assert_eq!(home.json(&["list", "--json", "--list", "feed", "--kind", "resource"]), rule);
+    assert_eq!(home.run(&["list", "--list", "manual"]), done(0, ""));
+    rule["part"] = "conditional".into();
+    let answer = json!({"subject": "shop.example/adm/x", "verdict": "depends on the request", "code": -1, "rules": [rule]});
+    assert_eq!(home.json(&["explain", "https://shop.example/adm/x", "--json"]), answer);
+    std::fs::remove_file(home.socket()).unwrap();
+    let change = home.json(&["unblock", "shop.example/adm/*", "--if", "anon method=POST", "--json"]);
+    assert_eq!((&change["status"], &change["revision"]), (&json!("stored_not_enforced"), &json!(2)));
+    assert!(change["reason"].as_str().unwrap().contains("No such file"), "{change}");
+}
+
+#[test]
+fn rules_end_and_are_cleared() {
+    let home = Home::new();
+    let (_, out, _) = home.run(&["block", "192.0.2.1", "--ttl", "1ms"]);
+    assert!(out.starts_with("rule 1: block 192.0.2.1: deny 403, "), "{out}");
+    // It ends within two seconds, by the wall clock.
+    let has_ended = |_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        home.run(&["list"]).1.is_empty()
+    };
+    assert!((0..600).any(has_ended));
+    assert_eq!(home.run(&["list", "--ended"]), done(0, "rule 1: block 192.0.2.1: deny 403, ended, manual\n"));
+    assert_eq!(home.run(&["clear-expired"]), done(0, "1 rules\n"));
+    assert_eq!(home.run(&["list", "--ended"]), done(0, ""));
+}
+
+#[test]
+fn commands_at_the_same_time_wait_for_each_other() {
+    let home = Home::new();
+    let children: Vec<_> = (0..4)
+        .map(|n| home.command(&["block", &format!("192.0.2.{n}")]).stdin(Stdio::null()).spawn().unwrap())
+        .collect();
+    for child in children {
+        let (code, out, error) = said(child.wait_with_output().unwrap());
+        assert_eq!(code, 3, "{out}{error}");
+    }
+    assert_eq!(home.run(&["list"]).1.lines().count(), 4);
+}
+
+#[test]
+fn what_was_done_counts_though_nobody_reads_of_it() {
+    let home = Home::new();
+    let mut child = home.command(&["block", "192.0.2.1"]).spawn().unwrap();
+    drop((child.stdin.take(), child.stdout.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(home.run(&["list"]).1.lines().count(), 1);
+}
+
+#[test]
+fn what_cannot_be_used_is_told() {
+    let home = Home::new();
+    let missing = home.0.path().join("rules.db");
+    assert_eq!(
+        home.run(&["list"]),
+        failed(4, &format!("{}: there is no record of rules", missing.display()))
+    );
+    std::fs::write(&missing, "something else, and longer than nothing").unwrap();
+    let foreign = failed(4, &format!("{}: not a record of Edge Filter", missing.display()));
+    assert_eq!(home.run(&["list"]), foreign);
+    assert_eq!(home.run(&["block", "192.0.2.1"]), foreign);
+}
+
+#[test]
+fn a_directory_that_another_process_writes_is_told() {
+    let home = Home::new();
+    home.run(&["block", "192.0.2.1"]);
+    let _writer = RulesWriter::open(&home.state(), 1).unwrap();
+    let error = "the state directory: rules.lock: another process writes the rules of this directory; `edge-manager serve` or \
+                 another command may be at work";
+    assert_eq!(home.run(&["block", "192.0.2.2"]), failed(4, error));
+    assert_eq!(home.run(&["list"]).1.lines().count(), 1, "reading needs no lock");
+}
