@@ -19,7 +19,7 @@ use crate::rules::{LIST, NOW_S, block_all};
 
 const PAUSE: Duration = Duration::from_millis(1);
 const DEADLINE: Duration = Duration::from_secs(60);
-const NOW_MS: u64 = NOW_S as u64 * 1000;
+const NOW_US: u64 = NOW_S as u64 * 1_000_000;
 
 /// An address of the network that documents are written with; no list has it.
 const UNLISTED: &str = "192.0.2.1";
@@ -97,8 +97,8 @@ impl Field {
         lines.flush()?;
         pairs.flush()?;
         let rules = block_all(&list.nets);
-        RulesWriter::open(&field.file("state"), NOW_MS)
-            .and_then(|mut writer| writer.rotate(rules, &[LIST.into()], 0, NOW_MS))
+        RulesWriter::open(&field.file("state"), NOW_US)
+            .and_then(|mut writer| writer.rotate(rules, &[LIST.into()], 0, NOW_US))
             .map_err(io::Error::other)?;
         Ok(field)
     }

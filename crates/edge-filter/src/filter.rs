@@ -98,7 +98,7 @@ impl Filter {
         self.published.load_full()
     }
 
-    /// Lookups for one thread. Each reader adds a few cache lines of counters that stay with the filter, so make
+    /// Lookups for one thread. Each reader adds some 8 KiB of counters that stay with the filter, so make
     /// one for each thread, not one for each request.
     pub fn reader(&self) -> Reader<'_> {
         let tally = Arc::new(Tally::new());

@@ -118,7 +118,9 @@ impl Tally {
         if slot_of(gathered) == slot && hits_of(gathered) < BULK {
             place.store(gathered + 1, Ordering::Relaxed);
         } else {
-            self.leave(gathered, cells);
+            if hits_of(gathered) > 0 {
+                self.leave(gathered, cells);
+            }
             place.store(u64::from(slot) << 32 | 1, Ordering::Relaxed);
         }
     }

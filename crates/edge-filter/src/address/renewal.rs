@@ -10,6 +10,10 @@ use crate::ClientNet;
 use crate::hash::{HashTable, Renewal};
 use crate::trie::{Entry, Key};
 
+/// Addresses that an empty table is given its shape for: one of more is brought to it by splitting, a bucket at a time, since
+/// the shape of a million is made in a millisecond.
+const MAX_RESERVED: usize = 1 << 18;
+
 /// What becomes of the single addresses of a table that is renewed.
 pub(crate) trait AddressRenewal {
     /// Whether an address stays if it does not come.
@@ -79,7 +83,7 @@ impl<K: Key> HostPass<K> {
             self.come = 0;
             return self.span.is_none();
         }
-        table.reserve(self.len);
+        table.reserve(self.len.min(MAX_RESERVED));
         for _ in 0..max {
             let Some(span) = self.span.take() else { break };
             let rest = self.coming.part().get(self.come..).unwrap_or_default();

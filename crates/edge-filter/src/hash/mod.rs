@@ -233,7 +233,10 @@ impl<E: Hashed> Iterator for Entries<E> {
         loop {
             if let Some(entry) = self.entries.get(self.next) {
                 self.next += 1;
-                return entry.clone();
+                if entry.is_some() {
+                    return entry.clone();
+                }
+                continue;
             }
             let (node, next, depth) = self.path.last_mut()?;
             match node {

@@ -22,7 +22,13 @@ impl<E> Default for Remains<E> {
 
 impl<E: Hashed> Remains<E> {
     pub(crate) fn add(&mut self, table: HashTable<E>) {
-        self.0.push(Piece::Node(table.root));
+        let is_shared = match &table.root {
+            Node::Leaf(buckets) => Arc::strong_count(buckets) > 1,
+            Node::Directory(nodes) => Arc::strong_count(nodes) > 1,
+        };
+        if !is_shared {
+            self.0.push(Piece::Node(table.root));
+        }
     }
 
     /// Free the entries of one bucket, or one node without what is below it; false if there is none. `keep` sees each

@@ -57,7 +57,7 @@ impl<E: Hashed> HashTable<E> {
             };
             // What is the same lies side by side and takes one place, however often it comes.
             let distinct = || coming.chunk_by(|one, next| one.0 == next.0);
-            let new = || distinct().filter(|same| same.iter().any(takes_place)).count();
+            let new = || distinct().filter(|same| same.iter().any(takes_place)).take(ROOM + 1).count();
             let has_room = |more: usize| staying + more <= ROOM || !bucket.can_split();
             if has_room(here) || has_room(new()) {
                 let before = bucket.entries().len();

@@ -12,7 +12,7 @@ const RULES_PER_PIECE: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Remains {
     resources: hash::Remains<Keyed>,
-    /// Of buckets that were freed. A bucket of 48 resources has up to 3072 rules.
+    /// Of buckets that were freed. A bucket of 47 resources has up to 3008 rules.
     rules: Vec<Arc<ResourceRules>>,
     prefix_hosts: hash::Remains<PrefixHost>,
 }

@@ -174,10 +174,15 @@ impl<'a> Candidates<'a> {
         Self { any: self.any.or(less.any), listed: self.listed.or(less.listed) }
     }
 
-    /// A backend must not open what the operator has closed.
+    /// A backend must not open what the operator has closed. A rule whose conditions are not known to hold may hide one
+    /// that refuses: then the whole request decides.
     #[inline]
     fn deciding(self) -> Option<Found<'a>> {
-        self.listed.filter(|found| found.rule().action.refuses()).or(self.any)
+        let may_refuse = |found: &Found<'_>| match found {
+            Found::Rule(_, rule) => rule.action.refuses(),
+            Found::Undecided(_) => true,
+        };
+        self.listed.filter(may_refuse).or(self.any)
     }
 }
 

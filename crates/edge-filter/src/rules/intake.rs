@@ -130,8 +130,10 @@ impl Rules {
         let AddressRule { list: which, net, action, expires_at_s } = *rule;
         let origin = Origin::List(list.clone());
         let target = Target::Client(which, net);
-        lessons.extend(self.next.has_lesson(&target).then(|| target.clone()));
+        let lesson = self.next.has_lesson(&target).then(|| target.clone());
         self.put(Rule { target, action, expires_at_s, origin, reason: reason.clone() }, context);
+        // A rule that found no place leaves the lesson in force.
+        lessons.extend(lesson.filter(|target| !self.next.has_lesson(target)));
     }
 }
 

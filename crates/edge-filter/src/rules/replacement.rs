@@ -135,8 +135,14 @@ impl Replacement {
             self.terms.push(Terms::new(list, reason, settings));
         }
         let mark = u32::try_from(self.terms.len() - 1).unwrap_or(u32::MAX);
-        let [(_, allow), (_, block)] = self.hosts.get_or_insert_with(|| rules.no_arrivals());
         self.coming += coming.len();
+        // Beyond the cap nothing is held: all are put in turn.
+        self.is_tight |= self.coming > settings.max_rules as usize;
+        if self.is_tight {
+            coming.iter().for_each(|rule| self.marks.keep(rules, std::iter::once(&rule.target())));
+            return;
+        }
+        let [(_, allow), (_, block)] = self.hosts.get_or_insert_with(|| rules.no_arrivals());
         for rule in coming {
             let arrivals = match rule.list {
                 List::Allow => &mut *allow,
@@ -214,7 +220,7 @@ impl Replacement {
     /// The passes over single addresses, those of the last list first.
     fn begin(&mut self, rules: &mut Rules, context: Context<'_>) -> Vec<(List, Pass)> {
         let hosts = self.hosts.take().unwrap_or_else(|| rules.no_arrivals());
-        self.is_tight = rules.len() + self.coming > context.settings.max_rules as usize;
+        self.is_tight |= rules.len() + self.coming > context.settings.max_rules as usize;
         // Before lists that are new get numbers: of these, nothing is there to be replaced.
         let concerns_any = self.marks.concern_any(rules);
         if self.is_tight {

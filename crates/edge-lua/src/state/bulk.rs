@@ -12,9 +12,10 @@ use super::merge::Merge;
 /// Rules that are kept or put between two looks at the time: some hundredths of a millisecond.
 pub(crate) const PIECE_RULES: usize = 32;
 
-/// Addresses that are gathered between two looks at the time, and parts of tables that are replaced: as long.
-const PIECE_GATHERED: usize = 1024;
-const PIECE_PARTS: usize = 16;
+/// Addresses that are gathered between two looks at the time, and parts of tables that are replaced: as long. A part is some
+/// dozens of rules, each of which may have an end and a text to be changed.
+const PIECE_GATHERED: usize = 256;
+const PIECE_PARTS: usize = 1;
 
 /// A file being taken over.
 pub(crate) struct Bulk {

@@ -60,6 +60,15 @@ struct Compaction {
     records: u64,
 }
 
+/// How far a copy has come.
+enum Progress {
+    Done,
+    /// The time is over.
+    Cut,
+    /// For a thread that is writing: the disk may keep it long, so this is for a later turn, not for the next moment.
+    Waits,
+}
+
 struct Copying {
     taken_back: vec::IntoIter<(u64, Arc<Taken>)>,
     rules: Box<dyn Iterator<Item = Option<Rule>> + Send>,
@@ -103,11 +112,12 @@ impl Compactor {
             return false;
         }
         match self.copy(site, budget) {
-            Ok(true) => {
+            Ok(Progress::Done) => {
                 self.finish(site);
                 false
             }
-            Ok(false) => true,
+            Ok(Progress::Cut) => true,
+            Ok(Progress::Waits) => false,
             Err(failure) => {
                 self.fail(site, failure);
                 false
@@ -161,25 +171,24 @@ impl Compactor {
         }
     }
 
-    /// Whether all is copied.
-    fn copy(&mut self, site: &mut Site<'_>, budget: Budget) -> Result<bool, String> {
-        let Some(running) = &mut self.running else { return Ok(true) };
+    fn copy(&mut self, site: &mut Site<'_>, budget: Budget) -> Result<Progress, String> {
+        let Some(running) = &mut self.running else { return Ok(Progress::Done) };
         let copying = match &mut running.copying {
             Some(copying) => copying,
             none => {
                 // See `OwnJournal`: threads that hold an old journal have submitted what they write to it.
                 if !self.replaced.iter_mut().all(|journal| Arc::get_mut(journal).is_some()) {
-                    return Ok(false);
+                    return Ok(Progress::Waits);
                 }
                 let now_s = u32::try_from(site.now_us / 1_000_000).unwrap_or(u32::MAX);
-                let Some(mut edit) = site.filter.edit(now_s) else { return Ok(false) };
+                let Some(mut edit) = site.filter.edit(now_s) else { return Ok(Progress::Waits) };
                 // What was submitted may wait for another thread still; and what they took back, to be remembered.
                 edit.settle();
                 let (max_ttl_s, now_us) = (site.filter.settings().max_ttl_s, site.now_us);
                 let (lessons, own, stamps) = (&mut *site.lessons, site.own, site.stamps);
                 let mut merge = Merge { edit, lessons, own, stamps, max_ttl_s, now_us };
                 if !merge.remember(site.to_remember, budget) {
-                    return Ok(false);
+                    return Ok(Progress::Cut);
                 }
                 none.insert(Copying {
                     // A lesson may be in the draft alone: readers still see what keeps it from them.
@@ -208,10 +217,10 @@ impl Compactor {
                     }
                 }
                 Some(None) => {}
-                None => return Ok(true),
+                None => return Ok(Progress::Done),
             }
         }
-        Ok(false)
+        Ok(Progress::Cut)
     }
 
     fn finish(&mut self, site: &mut Site<'_>) {

@@ -36,7 +36,7 @@ impl Taken {
     }
 }
 
-/// A stamp, and a number that tells those of one millisecond apart.
+/// A stamp, and a number that tells those of one microsecond apart.
 type Place = (u64, u64);
 
 /// The latest stamp of each thing that was taken back.

@@ -81,10 +81,14 @@ fn precedence((resource, conditions): &Key) -> impl Ord + use<> {
     (resource.matching == Match::Exact, segments, resource.host.is_some(), conditions.clone())
 }
 
-/// Of rules that match, in the order of precedence: the first, unless the first of a list refuses.
-fn deciding<'a>(live: &[(&'a Key, &'a Put)]) -> Option<(&'a Key, &'a Put)> {
+/// Of rules that match, in the order of precedence: the first, unless the first of a list refuses, or has conditions that
+/// may hide one that does.
+fn deciding<'a>(live: &[(&'a Key, &'a Put)], knows_conditions: bool) -> Option<(&'a Key, &'a Put)> {
     let listed = live.iter().find(|(_, put)| put.source != LEARNED);
-    listed.filter(|(_, put)| put.action.refuses()).or(live.first()).copied()
+    let may_refuse = |((_, conditions), put): &&(&Key, &Put)| {
+        put.action.refuses() || !knows_conditions && conditions.is_some()
+    };
+    listed.filter(may_refuse).or(live.first()).copied()
 }
 
 fn slot_of(found: Option<Found<'_>>) -> Option<Option<u32>> {
@@ -141,15 +145,18 @@ proptest! {
                 .collect();
             live.sort_by_key(|(key, _)| std::cmp::Reverse(precedence(key)));
             let slot = |((_, conditions), put): (&Key, &Put)| conditions.is_none().then_some(put.slot);
-            let found = table.decide(host_bytes, path_bytes, Known::Resource, now_s);
-            prop_assert_eq!(slot_of(found), deciding(&live).map(slot), "{}{}", host, path);
+            let known = slot_of(table.decide(host_bytes, path_bytes, Known::Resource, now_s));
+            prop_assert_eq!(known, deciding(&live, false).map(slot), "{}{}", host, path);
 
             let (mut parameters, query_keys) = (Vec::with_capacity(4), RandomState::new());
             let query = Query::new(b"", &mut [], &mut parameters, &query_keys);
             live.retain(|((_, own), _)| own.as_deref().is_none_or(|own| own.hold(&request, &query)));
             let found = table.decide(host_bytes, path_bytes, Known::Request(&request, query), now_s);
-            let expected = deciding(&live).map(|(_, put)| Some(put.slot));
+            let expected = deciding(&live, true).map(|(_, put)| Some(put.slot));
             prop_assert_eq!(slot_of(found), expected, "{}{}", host, path);
+            if let Some(Some(_)) = known {
+                prop_assert_eq!(slot_of(found), known, "what the resource alone decides, the request does too");
+            }
         }
     }
 }
