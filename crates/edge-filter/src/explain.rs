@@ -109,7 +109,7 @@ impl Reader<'_> {
                 rules.push(Explained { rule: snapshot.resource_rule(of, rule), hits, part });
             }
         }
-        if found.is_some_and(|found| found.rule().source != LEARNED && found.rule().action.refuses()) {
+        if found.is_some_and(|found| found.rule().source != LEARNED && found.may_refuse()) {
             // What lists refuse comes before what was learned.
             rules.sort_by_key(|explained| matches!(explained.rule.origin, Origin::Learned(_)));
         }

@@ -153,6 +153,15 @@ impl<'a> Found<'a> {
         let (Self::Rule(_, rule) | Self::Undecided(rule)) = self;
         rule
     }
+
+    /// Whether this rule refuses, or may stand before one that does.
+    #[inline]
+    pub(crate) fn may_refuse(self) -> bool {
+        match self {
+            Self::Rule(_, rule) => rule.action.refuses(),
+            Self::Undecided(_) => true,
+        }
+    }
 }
 
 /// The first rules, in the order of precedence, that may decide: of all, and of those of lists.
@@ -178,11 +187,7 @@ impl<'a> Candidates<'a> {
     /// that refuses: then the whole request decides.
     #[inline]
     fn deciding(self) -> Option<Found<'a>> {
-        let may_refuse = |found: &Found<'_>| match found {
-            Found::Rule(_, rule) => rule.action.refuses(),
-            Found::Undecided(_) => true,
-        };
-        self.listed.filter(may_refuse).or(self.any)
+        self.listed.filter(|found| found.may_refuse()).or(self.any)
     }
 }
 

@@ -85,14 +85,14 @@ impl Model {
     }
 
     pub(in crate::operations) fn resource(&mut self, host: &str, path: &str, now_s: u32) -> i16 {
-        let target = deciding(&self.live(host, path, now_s)).map(|rule| rule.target.clone());
-        if matches!(&target, Some(Target::Resource(_, conditions)) if *conditions != Conditions::default()) {
+        let rule = deciding_any_request(&self.live(host, path, now_s)).cloned();
+        if rule.as_ref().is_some_and(has_conditions) {
             let counts = &mut self.lookups[Table::Resource as usize];
             counts[0] += 1;
             counts[5] += 1;
             return -1;
         }
-        self.count(Table::Resource, target, now_s)
+        self.count(Table::Resource, rule.map(|rule| rule.target), now_s)
     }
 
     pub(in crate::operations) fn check(&mut self, asked: &Asked, now_s: u32) -> (i16, Option<Rule>) {
@@ -118,20 +118,19 @@ impl Model {
     /// The rules of an explanation in their order: where a list refuses, what it has comes first.
     pub(in crate::operations) fn explained(&self, base: &Base, now_s: u32) -> Vec<&Rule> {
         let mut rules = self.taking_in(base.host, base.path);
-        let decides = deciding(&self.live(base.host, base.path, now_s));
-        if decides.is_some_and(|rule| !is_learned(rule) && rule.action != Action::Observe) {
+        let decides = deciding_any_request(&self.live(base.host, base.path, now_s));
+        let may_refuse = |rule: &Rule| rule.action != Action::Observe || has_conditions(rule);
+        if decides.is_some_and(|rule| !is_learned(rule) && may_refuse(rule)) {
             rules.sort_by_key(|rule| is_learned(rule));
         }
         rules
     }
 
     pub(in crate::operations) fn explain_resource(&self, base: &Base, now_s: u32) -> i16 {
-        match deciding(&self.live(base.host, base.path, now_s)) {
+        match deciding_any_request(&self.live(base.host, base.path, now_s)) {
             None => 0,
-            Some(rule) => match &rule.target {
-                Target::Resource(_, conditions) if !conditions.is_empty() => -1,
-                _ => code_of(rule.action).0,
-            },
+            Some(rule) if has_conditions(rule) => -1,
+            Some(rule) => code_of(rule.action).0,
         }
     }
 
@@ -147,11 +146,21 @@ impl Model {
     }
 }
 
-/// Of rules in the order of precedence the one that decides: the first, but what the first of a list refuses stays
-/// refused.
+/// Of rules in the order of precedence, whose conditions hold, the one that decides: the first, but what the first of a
+/// list refuses stays refused.
 fn deciding<'a>(rules: &[&'a Rule]) -> Option<&'a Rule> {
     let listed = rules.iter().find(|rule| !is_learned(rule));
     listed.filter(|rule| rule.action != Action::Observe).or(rules.first()).copied()
+}
+
+/// The same where nobody knows whether conditions hold: the first of a list that has any may hide one that refuses.
+fn deciding_any_request<'a>(rules: &[&'a Rule]) -> Option<&'a Rule> {
+    let listed = rules.iter().find(|rule| !is_learned(rule));
+    listed.filter(|rule| has_conditions(rule)).copied().or_else(|| deciding(rules))
+}
+
+fn has_conditions(rule: &Rule) -> bool {
+    matches!(&rule.target, Target::Resource(_, conditions) if !conditions.is_empty())
 }
 
 /// The code of a verdict, and where it is counted.
