@@ -11,12 +11,17 @@ fn put(writer: &mut RulesWriter, net: &str) -> u64 {
     writer.append(&Operation::Put(listed(net)), START_US).unwrap()
 }
 
+/// A worker that has looked for a manager in vain, and the manager that comes then.
+fn worker_before_manager(dir: &Path) -> (Worker, RulesWriter) {
+    let mut worker = Worker::start(dir, START_US);
+    worker.turn();
+    (worker, RulesWriter::open(dir, START_US).unwrap())
+}
+
 #[test]
 fn a_manager_may_come_after_the_worker() {
     let (_home, dir) = home();
-    let mut one = Worker::start(&dir, START_US);
-    one.turn();
-    let mut writer = RulesWriter::open(&dir, START_US).unwrap();
+    let (one, mut writer) = worker_before_manager(&dir);
     let revision = put(&mut writer, "192.0.2.1");
     assert_eq!(one.state.sync(&one.filter, one.now_us, Budget::UNLIMITED), (revision, false));
     assert!(one.blocks("192.0.2.1"));
@@ -26,9 +31,7 @@ fn a_manager_may_come_after_the_worker() {
 #[test]
 fn a_turn_without_time_does_not_forget_to_look() {
     let (_home, dir) = home();
-    let mut one = Worker::start(&dir, START_US);
-    one.turn();
-    let mut writer = RulesWriter::open(&dir, START_US).unwrap();
+    let (mut one, mut writer) = worker_before_manager(&dir);
     put(&mut writer, "192.0.2.1");
     for _ in 0..5 {
         one.now_us += 1_000_000;
@@ -44,9 +47,7 @@ fn a_turn_without_time_does_not_forget_to_look() {
 #[test]
 fn a_manager_that_rotated_before_the_worker_looked_is_followed() {
     let (_home, dir) = home();
-    let mut one = Worker::start(&dir, START_US);
-    one.turn();
-    let mut writer = RulesWriter::open(&dir, START_US).unwrap();
+    let (mut one, mut writer) = worker_before_manager(&dir);
     for n in 0..3 {
         put(&mut writer, &format!("192.0.2.{n}"));
         let rules: Vec<Rule> = (0..=n).map(|n| listed(&format!("192.0.2.{n}"))).collect();
@@ -83,9 +84,7 @@ fn a_worker_that_was_left_behind_takes_the_snapshot() {
 #[test]
 fn a_large_batch_is_seen_as_one_change() {
     let (_home, dir) = home();
-    let mut one = Worker::start(&dir, START_US);
-    one.turn();
-    let mut writer = RulesWriter::open(&dir, START_US).unwrap();
+    let (one, mut writer) = worker_before_manager(&dir);
     let batch = (0..2000).map(|n| Operation::Put(listed(&format!("10.0.{}.{}", n / 256, n % 256))));
     let revision = writer.append(&Operation::Batch(batch.collect()), START_US).unwrap();
     // The first slice is over before all of it is applied.
