@@ -106,16 +106,31 @@ impl<E: Hashed> HashTable<E> {
     /// Add an entry; answers with the `same` one that it replaced.
     pub(crate) fn insert(&mut self, entry: E, same: impl Fn(&E) -> bool) -> Option<E> {
         let hash = entry.hash(&self.keys);
-        let replaced = insert(&mut self.root, 0, hash, entry, &same, &self.keys);
-        self.len += usize::from(replaced.is_none());
-        replaced
+        loop {
+            let (leaf, depth) = self.root.leaf_mut(hash)?;
+            let Node::Leaf(buckets) = &mut *leaf else { return None };
+            let len = buckets.len();
+            let at = place(hash, depth, len);
+            let bucket = buckets.get(at)?;
+            if bucket.has_room_for(1) || bucket.find(hash, &same).is_some() {
+                let places = places(at, depth, len, bucket.bits());
+                let replaced = change(buckets, places, |bucket| bucket.insert(hash, entry, &same))?;
+                self.len += usize::from(replaced.is_none());
+                return replaced;
+            }
+            leaf.grow(depth, hash, &self.keys);
+        }
     }
 
     /// Take the `same` entry out. Buckets are not joined again: a table keeps the shape of its largest time.
     pub(crate) fn remove(&mut self, hash: u64, same: impl Fn(&E) -> bool) -> Option<E> {
         // Look before copying: a miss must not copy the path.
         self.find(hash, &same)?;
-        let removed = remove(&mut self.root, 0, hash, &same);
+        let (Node::Leaf(buckets), depth) = self.root.leaf_mut(hash)? else { return None };
+        let len = buckets.len();
+        let at = place(hash, depth, len);
+        let places = places(at, depth, len, buckets.get(at)?.bits());
+        let removed = change(buckets, places, |bucket| bucket.remove(hash, &same))?;
         self.len -= usize::from(removed.is_some());
         removed
     }
@@ -141,6 +156,19 @@ fn change<E: Hashed, T>(
 }
 
 impl<E: Hashed> Node<E> {
+    /// The leaf that `hash` leads to, below directories that no other table shares any more, and how many bits are decided
+    /// above it.
+    fn leaf_mut(&mut self, hash: u64) -> Option<(&mut Self, u8)> {
+        let (mut node, mut depth) = (self, 0);
+        loop {
+            match node {
+                Self::Leaf(_) => return Some((node, depth)),
+                Self::Directory(nodes) => node = Arc::make_mut(nodes).get_mut(place(hash, depth, DEGREE))?,
+            }
+            depth += DEGREE_BITS;
+        }
+    }
+
     /// Make a step towards room for more in the bucket of `hash`, in a leaf below `depth` bits: the bucket is split if
     /// it stands in several places, or else the leaf has twice as many, or a directory of leaves takes its place.
     fn grow(&mut self, depth: u8, hash: u64, keys: &RandomState) {
@@ -163,49 +191,6 @@ impl<E: Hashed> Node<E> {
         } else {
             let leaf = |at| Self::Leaf(buckets.get(at).cloned().into_iter().collect());
             *self = Self::Directory(Arc::new(array::from_fn(leaf)));
-        }
-    }
-}
-
-fn insert<E: Hashed>(
-    node: &mut Node<E>,
-    depth: u8,
-    hash: u64,
-    entry: E,
-    same: &impl Fn(&E) -> bool,
-    keys: &RandomState,
-) -> Option<E> {
-    loop {
-        match node {
-            Node::Directory(nodes) => {
-                let below = Arc::make_mut(nodes).get_mut(place(hash, depth, DEGREE))?;
-                return insert(below, depth + DEGREE_BITS, hash, entry, same, keys);
-            }
-            Node::Leaf(buckets) => {
-                let len = buckets.len();
-                let at = place(hash, depth, len);
-                let bucket = buckets.get(at)?;
-                if bucket.has_room_for(1) || bucket.find(hash, same).is_some() {
-                    let places = places(at, depth, len, bucket.bits());
-                    return change(buckets, places, |bucket| bucket.insert(hash, entry, same))?;
-                }
-            }
-        }
-        node.grow(depth, hash, keys);
-    }
-}
-
-fn remove<E: Hashed>(node: &mut Node<E>, depth: u8, hash: u64, same: &impl Fn(&E) -> bool) -> Option<E> {
-    match node {
-        Node::Directory(nodes) => {
-            let below = Arc::make_mut(nodes).get_mut(place(hash, depth, DEGREE))?;
-            remove(below, depth + DEGREE_BITS, hash, same)
-        }
-        Node::Leaf(buckets) => {
-            let len = buckets.len();
-            let at = place(hash, depth, len);
-            let places = places(at, depth, len, buckets.get(at)?.bits());
-            change(buckets, places, |bucket| bucket.remove(hash, same))?
         }
     }
 }

@@ -3,11 +3,9 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ahash::RandomState;
-
 use super::bucket::{Bucket, ROOM};
 use super::many::{Coming, first};
-use super::{DEGREE, DEGREE_BITS, HashTable, Hashed, Node, place, places};
+use super::{HashTable, Hashed, Node, place, places};
 
 /// What becomes of the entries of a table that is renewed.
 pub(crate) trait Renewal<E> {
@@ -63,40 +61,21 @@ impl<E: Hashed> HashTable<E> {
                 let before = bucket.entries().len();
                 let renewed = bucket.renewed(coming, staying + here, renewal, |entry| !is_here(entry));
                 self.len = self.len - before + renewed.entries().len();
-                put(&mut self.root, 0, from, renewed);
+                self.put(from, renewed);
                 return (here, rest);
             }
-            widen(&mut self.root, 0, from, &self.keys);
+            let Some((leaf, depth)) = self.root.leaf_mut(from) else { return (0, None) };
+            leaf.grow(depth, from, &self.keys);
         }
     }
-}
 
-/// Put a bucket in the place of the one of this hash that decides the same bits.
-fn put<E: Hashed>(node: &mut Node<E>, depth: u8, hash: u64, bucket: Bucket<E>) {
-    match node {
-        Node::Directory(nodes) => {
-            if let Some(below) = Arc::make_mut(nodes).get_mut(place(hash, depth, DEGREE)) {
-                put(below, depth + DEGREE_BITS, hash, bucket);
-            }
+    /// Put a bucket in the place of the one of this hash that decides the same bits.
+    fn put(&mut self, hash: u64, bucket: Bucket<E>) {
+        let Some((Node::Leaf(buckets), depth)) = self.root.leaf_mut(hash) else { return };
+        let len = buckets.len();
+        let places = places(place(hash, depth, len), depth, len, bucket.bits());
+        if let Some(here) = Arc::make_mut(buckets).get_mut(places) {
+            here.fill(bucket);
         }
-        Node::Leaf(buckets) => {
-            let len = buckets.len();
-            let places = places(place(hash, depth, len), depth, len, bucket.bits());
-            if let Some(here) = Arc::make_mut(buckets).get_mut(places) {
-                here.fill(bucket);
-            }
-        }
-    }
-}
-
-/// Bring the bucket of this hash one step nearer to being two.
-fn widen<E: Hashed>(node: &mut Node<E>, depth: u8, hash: u64, keys: &RandomState) {
-    match node {
-        Node::Directory(nodes) => {
-            if let Some(below) = Arc::make_mut(nodes).get_mut(place(hash, depth, DEGREE)) {
-                widen(below, depth + DEGREE_BITS, hash, keys);
-            }
-        }
-        Node::Leaf(_) => node.grow(depth, hash, keys),
     }
 }
