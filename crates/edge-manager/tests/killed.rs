@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use edge_filter::{Filter, Kind, Operation, Origin, Rule, Settings};
@@ -23,7 +24,7 @@ type State = BTreeSet<(String, String)>;
 
 fn open(home: &Path) -> Rules {
     let publication = Publication::open(&home.join("state"), NOW_US, Duration::ZERO).unwrap();
-    Rules::open(Store::open(&home.join("rules.db")).unwrap(), publication, NOW_US).unwrap()
+    Rules::open(Arc::new(Store::open(&home.join("rules.db")).unwrap()), publication, NOW_US).unwrap()
 }
 
 /// The changes of a step. Each names its step in a reason, so that the rules tell which step was the last.

@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
@@ -53,7 +54,7 @@ impl Places {
     /// The lock on the directory comes first: whoever has it may change the record.
     fn open(&self) -> Result<Rules, RulesError> {
         let publication = Publication::open(&self.state_dir, now_us(), PATIENCE)?;
-        Rules::open(Store::open(&self.record.database)?, publication, now_us())
+        Rules::open(Arc::new(Store::open(&self.record.database)?), publication, now_us())
     }
 
     /// Makes the changes, gives the directory free, and waits until HAProxy obeys.

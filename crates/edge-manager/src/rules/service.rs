@@ -22,7 +22,7 @@ pub const MAX_CHANGES: usize = 100_000;
 /// agree again. So the directory needs no syncing to the disk.
 #[derive(Debug)]
 pub struct Rules {
-    store: Store,
+    store: Arc<Store>,
     /// Held over both, so that changes are appended in the order in which the record has them.
     publication: Mutex<Publication>,
 }
@@ -61,7 +61,7 @@ impl Rules {
     ///
     /// # Errors
     /// The directory has the rules of another record, or cannot be written.
-    pub fn open(store: Store, publication: Publication, now_us: u64) -> Result<Self, RulesError> {
+    pub fn open(store: Arc<Store>, publication: Publication, now_us: u64) -> Result<Self, RulesError> {
         let rules = Self { store, publication: Mutex::new(publication) };
         let mut publication = rules.publication.lock();
         let found = publication.revision();

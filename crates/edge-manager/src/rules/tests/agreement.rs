@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use edge_filter::{Operation, Origin, Rule, Target};
@@ -27,7 +28,7 @@ impl Home {
 
     fn try_open(&self, now_us: u64) -> Result<Rules, RulesError> {
         let publication = Publication::open(&self.state(), now_us, Duration::ZERO)?;
-        Rules::open(Store::open(&self.0.path().join("rules.db"))?, publication, now_us)
+        Rules::open(Arc::new(Store::open(&self.0.path().join("rules.db"))?), publication, now_us)
     }
 
     fn open(&self) -> Rules {

@@ -1,6 +1,7 @@
 use crate::publish::Publication;
 use crate::rules::{Change, IfPresent, Input, Question, Rules, RulesError, explain};
 use crate::store::Store;
+use std::sync::Arc;
 use std::time::Duration;
 
 const NOW_US: u64 = 1_000_000_000;
@@ -16,7 +17,9 @@ fn asked(rules: &Rules, subject: &str) -> Vec<String> {
 fn the_record_is_explained_by_the_matcher_of_the_data_path() {
     let dir = tempfile::tempdir().unwrap();
     let publication = Publication::open(dir.path(), NOW_US, Duration::ZERO).unwrap();
-    let rules = Rules::open(Store::open(&dir.path().join("rules.db")).unwrap(), publication, NOW_US).unwrap();
+    let rules =
+        Rules::open(Arc::new(Store::open(&dir.path().join("rules.db")).unwrap()), publication, NOW_US)
+            .unwrap();
     let block = |target, conditions, action| Input { target, conditions, action, ..Input::default() };
     let inputs = [
         block("192.0.2.0/24", "", "drop"),
