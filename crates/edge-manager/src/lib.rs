@@ -5,8 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod events;
 pub mod haproxy;
 pub mod journal;
+pub mod json;
+pub mod metrics;
 pub mod publish;
 pub mod render;
 pub mod rules;

@@ -1,20 +1,24 @@
 //! Commands that change rules.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use edge_filter::List;
+use edge_journal::WriteError;
+use serde::Deserialize;
 
+use super::control;
 use super::failure::Failure;
-use super::json::{ChangeJson, EntryJson};
 use super::now_us;
 use super::read::{Database, line, write_json};
 use super::targets::Targets;
 use crate::haproxy::{Enforcement, enforce};
+use crate::json::{Bulk, ChangeJson, Enforced};
 use crate::publish::Publication;
 use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input, Rules, RulesError};
 use crate::store::Store;
@@ -25,11 +29,26 @@ const MAX_LINES: usize = 20;
 /// How long one command waits for another to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it waits before it looks whether `serve` listens meanwhile.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Who changes the record.
+enum Hands {
+    /// `serve`, over its control socket.
+    Serve(UnixStream),
+    /// This process, which has the state directory.
+    Own(Rules),
+}
+
 /// Where everything is.
 #[derive(Debug, Args)]
 pub(super) struct Places {
     #[command(flatten)]
     record: Database,
+    /// Where `serve` listens for commands, which it then does itself, with its own settings; the path of the record and .sock, if
+    /// it is not said
+    #[arg(long, env = "EDGE_CONTROL", value_name = "PATH")]
+    control: Option<PathBuf>,
     /// The state directory, EDGE_STATE_DIR of haproxy.cfg
     #[arg(long, env = "EDGE_STATE_DIR", value_name = "DIR", default_value = "/var/lib/edge-filter")]
     state_dir: PathBuf,
@@ -51,42 +70,72 @@ pub(super) struct Places {
 }
 
 impl Places {
+    /// `serve` has the state directory while it runs, and is asked. Between the moments at which it takes the directory and
+    /// listens, and in which another command ends, it takes some patience.
+    fn hands(&self) -> Result<Hands, Failure> {
+        let control = self.control.clone().unwrap_or_else(|| default_control(&self.record.database));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(stream) = control::connect(&control)? {
+                return Ok(Hands::Serve(stream));
+            }
+            match self.open() {
+                Err(RulesError::Publication(WriteError::Locked)) if Instant::now() < deadline => {}
+                opened => return Ok(Hands::Own(opened?)),
+            }
+        }
+    }
+
     /// The lock on the directory comes first: whoever has it may change the record.
     fn open(&self) -> Result<Rules, RulesError> {
-        let publication = Publication::open(&self.state_dir, now_us(), PATIENCE)?;
+        let publication = Publication::open(&self.state_dir, now_us(), TURN)?;
         Rules::open(Arc::new(Store::open(&self.record.database)?), publication, now_us())
     }
 
     /// Makes the changes, gives the directory free, and waits until HAProxy obeys.
     fn apply(&self, changes: Vec<Change>) -> Result<ExitCode, Failure> {
-        let rules = self.open()?;
-        let Applied { entries, effect } = rules.apply(changes, now_us())?;
-        drop(rules);
-        let (revision, enforcement) = match effect {
-            Effect::Published(revision) => (Some(revision), enforce(&self.sockets, revision, self.wait)),
-            Effect::StoredOnly(error) => (None, Enforcement::StoredNotEnforced { reason: error.to_string() }),
+        let change = match self.hands()? {
+            Hands::Serve(stream) => {
+                let lines = Bulk::lines(&changes).map_err(io::Error::from)?;
+                control::post(stream, "/api/rules/bulk", "application/x-ndjson", lines)?
+            }
+            Hands::Own(rules) => {
+                let Applied { entries, effect } = rules.apply(changes, now_us())?;
+                drop(rules);
+                let (revision, enforcement) = match effect {
+                    Effect::Published(revision) => (Some(revision), enforce(&self.sockets, revision, self.wait)),
+                    Effect::StoredOnly(error) => {
+                        (None, Enforcement::StoredNotEnforced { reason: error.to_string() })
+                    }
+                };
+                ChangeJson::new(&entries, revision, &enforcement)
+            }
         };
-        let reason = match &enforcement {
-            Enforcement::InForce => None,
-            Enforcement::StoredNotEnforced { reason } => Some(reason.as_str()),
+        let code = match change.enforcement {
+            Enforced::InForce => ExitCode::SUCCESS,
+            Enforced::StoredNotEnforced => ExitCode::from(3),
         };
         // What was done counts, whether or not anybody reads of it.
-        let _ = self.tell(&entries, revision, reason);
-        Ok(if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+        let _ = self.tell(change);
+        Ok(code)
     }
 
     /// Prints what was changed, and why it may not be in force.
-    fn tell(&self, entries: &[Entry], revision: Option<u64>, reason: Option<&str>) -> io::Result<()> {
+    fn tell(&self, change: ChangeJson) -> io::Result<()> {
         let mut out = BufWriter::new(io::stdout().lock());
         if self.json {
-            let status = if reason.is_none() { "in_force" } else { "stored_not_enforced" };
-            let rules = entries.iter().map(EntryJson::of).collect();
-            write_json(&mut out, &ChangeJson { status, reason, revision, rules })?;
+            write_json(&mut out, &change)?;
             return out.flush();
         }
+        let ChangeJson { reason, revision, rules, .. } = change;
         let now_s = super::now_s();
-        match entries.len() {
-            0..=MAX_LINES => entries.iter().try_for_each(|entry| writeln!(out, "{}", line(entry, now_s)))?,
+        match rules.len() {
+            0..=MAX_LINES => {
+                for rule in rules {
+                    let entry = Entry::try_from(rule).map_err(io::Error::other)?;
+                    writeln!(out, "{}", line(&entry, now_s))?;
+                }
+            }
             many => writeln!(out, "{many} rules")?,
         }
         match reason {
@@ -104,7 +153,7 @@ struct Terms {
     #[arg(long, value_name = "TIME", value_parser = ttl_s, conflicts_with = "until")]
     ttl: Option<u64>,
     /// Until when, in UTC, such as 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = time_s)]
+    #[arg(long, value_name = "TIME", value_parser = rules::time_s)]
     until: Option<u64>,
     /// Why, for people
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -211,6 +260,12 @@ impl Disallow {
     }
 }
 
+/// What `serve` answers.
+#[derive(Deserialize)]
+struct Cleared {
+    cleared: usize,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct ClearExpired {
     #[command(flatten)]
@@ -219,7 +274,13 @@ pub(super) struct ClearExpired {
 
 impl ClearExpired {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let cleared = self.places.open()?.clear_expired(now_us())?;
+        let cleared = match self.places.hands()? {
+            Hands::Serve(stream) => {
+                let path = "/api/security/clear-expired";
+                control::post::<Cleared>(stream, path, "application/json", Vec::new())?.cleared
+            }
+            Hands::Own(rules) => rules.clear_expired(now_us())?,
+        };
         let mut out = io::stdout().lock();
         if self.places.json {
             writeln!(out, "{{\"cleared\":{cleared}}}")?;
@@ -236,9 +297,9 @@ fn ttl_s(text: &str) -> Result<u64, humantime::DurationError> {
     Ok(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0))
 }
 
-/// Seconds since the Unix epoch.
-fn time_s(text: &str) -> Result<u64, String> {
-    let time = humantime::parse_rfc3339_weak(text).map_err(|error| error.to_string())?;
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(since.as_secs())
+/// The control socket, where nobody says: beside the record.
+pub(super) fn default_control(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".sock");
+    path.into()
 }

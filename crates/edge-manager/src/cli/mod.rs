@@ -1,9 +1,9 @@
 //! The command line.
 
 mod change;
+mod control;
 mod failure;
 mod journal;
-mod json;
 mod read;
 mod targets;
 

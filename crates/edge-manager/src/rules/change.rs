@@ -27,4 +27,6 @@ pub enum Change {
     Put(NewRule, IfPresent),
     /// Remove the rule with this target, which must be there.
     Remove(Target),
+    /// Remove the rule of this number, which must be there.
+    RemoveNumber(i64),
 }

@@ -21,7 +21,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub use changes::Changes;
 pub use error::StoreError;
 pub use readers::Readers;
-pub use selection::{Kind, Selection};
+pub use selection::{About, Kind, Selection};
 pub use view::View;
 
 /// The record, to read and to change.
