@@ -1,11 +1,7 @@
 //! Commands that change rules.
 
 use std::io::{self, BufWriter, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 use edge_filter::List;
@@ -14,96 +10,42 @@ use serde::Deserialize;
 
 use super::control;
 use super::failure::Failure;
-use super::now_us;
-use super::read::{Database, line, write_json};
+use super::places::{Hands, Places};
+use super::read::{line, write_json};
 use super::targets::Targets;
+use crate::access::Caller;
+use crate::clock::{now_s, now_us};
 use crate::haproxy::{Enforcement, enforce};
 use crate::json::{Bulk, ChangeJson, Enforced};
-use crate::publish::Publication;
-use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input, Rules, RulesError};
-use crate::store::Store;
+use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input};
 
 /// Rules that are printed one by one.
 const MAX_LINES: usize = 20;
 
-/// How long one command waits for another to end.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long it waits before it looks whether `serve` listens meanwhile.
-const TURN: Duration = Duration::from_millis(100);
-
-/// Who changes the record.
-enum Hands {
-    /// `serve`, over its control socket.
-    Serve(UnixStream),
-    /// This process, which has the state directory.
-    Own(Rules),
-}
-
-/// Where everything is.
+/// What commands that change rules have in common.
 #[derive(Debug, Args)]
-pub(super) struct Places {
+pub(super) struct Changing {
     #[command(flatten)]
-    record: Database,
-    /// Where `serve` listens for commands, which it then does itself, with its own settings; the path of the record and .sock, if
-    /// it is not said
-    #[arg(long, env = "EDGE_CONTROL", value_name = "PATH")]
-    control: Option<PathBuf>,
-    /// The state directory, EDGE_STATE_DIR of haproxy.cfg
-    #[arg(long, env = "EDGE_STATE_DIR", value_name = "DIR", default_value = "/var/lib/edge-filter")]
-    state_dir: PathBuf,
-    /// A stats socket of HAProxy, which is asked until it says that the change is in force; more than one apart by commas
-    #[arg(
-        long = "socket",
-        env = "EDGE_SOCKET",
-        value_name = "PATH",
-        value_delimiter = ',',
-        default_value = "/run/haproxy/edge.sock"
-    )]
-    sockets: Vec<PathBuf>,
-    /// How long HAProxy is asked, such as 500ms
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
-    wait: Duration,
+    places: Places,
     /// As one line of JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Places {
-    /// `serve` has the state directory while it runs, and is asked. Between the moments at which it takes the directory and
-    /// listens, and in which another command ends, it takes some patience.
-    fn hands(&self) -> Result<Hands, Failure> {
-        let control = self.control.clone().unwrap_or_else(|| default_control(&self.record.database));
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(stream) = control::connect(&control)? {
-                return Ok(Hands::Serve(stream));
-            }
-            match self.open() {
-                Err(RulesError::Publication(WriteError::Locked)) if Instant::now() < deadline => {}
-                opened => return Ok(Hands::Own(opened?)),
-            }
-        }
-    }
-
-    /// The lock on the directory comes first: whoever has it may change the record.
-    fn open(&self) -> Result<Rules, RulesError> {
-        let publication = Publication::open(&self.state_dir, now_us(), TURN)?;
-        Rules::open(Arc::new(Store::open(&self.record.database)?), publication, now_us())
-    }
-
+impl Changing {
     /// Makes the changes, gives the directory free, and waits until HAProxy obeys.
     fn apply(&self, changes: Vec<Change>) -> Result<ExitCode, Failure> {
-        let change = match self.hands()? {
+        let change = match self.places.hands()? {
             Hands::Serve(stream) => {
                 let lines = Bulk::lines(&changes).map_err(io::Error::from)?;
                 control::post(stream, "/api/rules/bulk", "application/x-ndjson", lines)?
             }
             Hands::Own(rules) => {
-                let Applied { entries, effect } = rules.apply(changes, now_us())?;
+                let Applied { entries, effect } = rules.apply(&Caller::command_line(), changes, now_us())?;
                 drop(rules);
+                let Places { sockets, wait, .. } = &self.places;
                 let (revision, enforcement) = match effect {
-                    Effect::Published(revision) => (Some(revision), enforce(&self.sockets, revision, self.wait)),
+                    Effect::Published(revision) => (Some(revision), enforce(sockets, revision, *wait)),
                     Effect::StoredOnly(error) => {
                         (None, Enforcement::StoredNotEnforced { reason: error.to_string() })
                     }
@@ -128,7 +70,7 @@ impl Places {
             return out.flush();
         }
         let ChangeJson { reason, revision, rules, .. } = change;
-        let now_s = super::now_s();
+        let now_s = now_s();
         match rules.len() {
             0..=MAX_LINES => {
                 for rule in rules {
@@ -170,7 +112,7 @@ struct Terms {
 }
 
 impl Terms {
-    fn put(&self, targets: &Targets, places: &Places, input: Input<'_>) -> Result<ExitCode, Failure> {
+    fn put(&self, targets: &Targets, changing: &Changing, input: Input<'_>) -> Result<ExitCode, Failure> {
         let now_us = now_us();
         let end = match (self.ttl, self.until) {
             (Some(ttl_s), _) => End::Ttl(ttl_s),
@@ -183,7 +125,7 @@ impl Terms {
             let new = Input { target, end, reason, list, by, ..input }.parse(now_us)?;
             Ok(Change::Put(new, if_present))
         })?;
-        places.apply(changes)
+        changing.apply(changes)
     }
 }
 
@@ -200,14 +142,14 @@ pub(super) struct Block {
     #[command(flatten)]
     terms: Terms,
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl Block {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Self { action, conditions, .. } = &self;
         let input = Input { action, conditions, ..Input::default() };
-        self.terms.put(&self.targets, &self.places, input)
+        self.terms.put(&self.targets, &self.changing, input)
     }
 }
 
@@ -218,12 +160,12 @@ pub(super) struct Allow {
     #[command(flatten)]
     terms: Terms,
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl Allow {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        self.terms.put(&self.targets, &self.places, Input { allows: true, ..Input::default() })
+        self.terms.put(&self.targets, &self.changing, Input { allows: true, ..Input::default() })
     }
 }
 
@@ -235,13 +177,13 @@ pub(super) struct Unblock {
     #[arg(long = "if", value_name = "CONDITIONS", default_value = "")]
     conditions: String,
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl Unblock {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let target = |text: &str| rules::target(text, &self.conditions).map(Change::Remove);
-        self.places.apply(self.targets.map(target)?)
+        self.changing.apply(self.targets.map(target)?)
     }
 }
 
@@ -250,13 +192,13 @@ pub(super) struct Disallow {
     #[command(flatten)]
     targets: Targets,
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl Disallow {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let target = |text: &str| rules::client(List::Allow, text).map(Change::Remove);
-        self.places.apply(self.targets.map(target)?)
+        self.changing.apply(self.targets.map(target)?)
     }
 }
 
@@ -269,20 +211,20 @@ struct Cleared {
 #[derive(Debug, Args)]
 pub(super) struct ClearExpired {
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl ClearExpired {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let cleared = match self.places.hands()? {
+        let cleared = match self.changing.places.hands()? {
             Hands::Serve(stream) => {
                 let path = "/api/security/clear-expired";
                 control::post::<Cleared>(stream, path, "application/json", Vec::new())?.cleared
             }
-            Hands::Own(rules) => rules.clear_expired(now_us())?,
+            Hands::Own(rules) => rules.clear_expired(&Caller::command_line(), now_us())?,
         };
         let mut out = io::stdout().lock();
-        if self.places.json {
+        if self.changing.json {
             writeln!(out, "{{\"cleared\":{cleared}}}")?;
         } else {
             writeln!(out, "{cleared} rules")?;
@@ -295,11 +237,4 @@ impl ClearExpired {
 fn ttl_s(text: &str) -> Result<u64, humantime::DurationError> {
     let ttl = humantime::parse_duration(text)?;
     Ok(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0))
-}
-
-/// The control socket, where nobody says: beside the record.
-pub(super) fn default_control(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".sock");
-    path.into()
 }

@@ -44,21 +44,21 @@ pub(super) fn post<T: DeserializeOwned>(
     kind: &str,
     body: Vec<u8>,
 ) -> Result<T, Failure> {
-    let (status, body) = exchange(stream, path, kind, body).map_err(Failure::Serve)?;
+    let (status, body) = exchange(stream, path, kind, body).map_err(Failure::NoAnswer)?;
     if status == StatusCode::OK {
-        return serde_json::from_slice(&body).map_err(|error| Failure::Serve(error.into()));
+        return serde_json::from_slice(&body).map_err(|error| Failure::NoAnswer(error.into()));
     }
     #[derive(Deserialize)]
     struct Told {
         message: String,
     }
-    let told: Told = serde_json::from_slice(&body).map_err(|error| Failure::Serve(error.into()))?;
+    let told: Told = serde_json::from_slice(&body).map_err(|error| Failure::NoAnswer(error.into()))?;
     Err(match status {
         StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::PAYLOAD_TOO_LARGE => {
             Failure::RefusedByServe(without_place(&told.message).to_owned())
         }
         StatusCode::BAD_REQUEST => Failure::InvalidByServe(told.message),
-        _ => Failure::Serve(io::Error::other(told.message)),
+        _ => Failure::NoAnswer(io::Error::other(told.message)),
     })
 }
 

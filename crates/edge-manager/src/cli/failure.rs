@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use edge_journal::WriteError;
 
+use crate::access::AccessError;
 use crate::rules::{Invalid, RulesError};
+use crate::serve::{LogError, ServeError};
 use crate::store::StoreError;
 
 /// Why a command did not do what was asked for. [`super::EXIT_CODES`] lists how it ends.
@@ -35,9 +37,16 @@ pub(super) enum Failure {
     /// The control socket cannot be opened.
     #[error("{0}: `edge-manager serve` cannot be asked: {1}")]
     Control(PathBuf, io::Error),
-    /// It could not do what was asked for, or did not answer.
+    /// `serve` could not do what was asked for, or did not answer.
     #[error("`edge-manager serve`: {0}")]
-    Serve(io::Error),
+    NoAnswer(io::Error),
+    /// A key that is there, or is not, or has no name.
+    #[error("{0}")]
+    Key(AccessError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Serve(ServeError),
     /// Nobody takes the answer.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -63,15 +72,36 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<AccessError> for Failure {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Record(error) => error.into(),
+            other => Self::Key(other),
+        }
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Rules(error) => error.into(),
+            other => Self::Serve(other),
+        }
+    }
+}
+
 impl Failure {
     /// One line on standard error, and how the program ends.
     pub(super) fn tell(self) -> ExitCode {
         let code = match &self {
             // Whoever read this has seen enough, as head(1) does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Self::Refused(_) | Self::RefusedByServe(_) => 1,
-            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) => 2,
-            Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::Serve(_) | Self::Output(_) => 4,
+            Self::Key(AccessError::Name(_)) => 2,
+            Self::Refused(_) | Self::RefusedByServe(_) | Self::Key(_) => 1,
+            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) | Self::Log(_) => 2,
+            Self::Serve(ServeError::OpenToAll(_)) => 2,
+            Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::NoAnswer(_) => 4,
+            Self::Output(_) | Self::Serve(_) => 4,
         };
         // Nothing is left to do if this fails too.
         let _ = writeln!(io::stderr(), "edge-manager: {self}");

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::failure::Failure;
-use super::now_s;
+use crate::clock::now_s;
 use crate::json::{ExplanationJson, PartName, RuleJson};
 use crate::rules::{Entry, Question, explain};
 use crate::store::{Kind, Readers, Selection};

@@ -1,6 +1,8 @@
 //! Talking to HAProxy.
 
+mod liveness;
 mod socket;
 mod sync;
 
+pub use liveness::is_running;
 pub use sync::{Enforcement, enforce};

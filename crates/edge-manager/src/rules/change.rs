@@ -18,6 +18,8 @@ pub enum IfPresent {
     Refuse,
     /// The rule gets the action, end, list and reason of the new one, and stays the rule that it was.
     Replace,
+    /// The same if the new one ends later; else it is refused.
+    Prolong,
 }
 
 /// One change of the rules.
@@ -29,4 +31,15 @@ pub enum Change {
     Remove(Target),
     /// Remove the rule of this number, which must be there.
     RemoveNumber(i64),
+}
+
+impl Change {
+    /// What it is about, in a few words.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Put(NewRule { rule, .. }, _) => rule.target.to_string(),
+            Self::Remove(target) => target.to_string(),
+            Self::RemoveNumber(id) => format!("rule {id}"),
+        }
+    }
 }
