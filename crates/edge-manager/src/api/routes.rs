@@ -106,11 +106,22 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
 
 /// Says of an endpoint what is the same for all of its kind.
 fn describe(operation: &mut Operation, role: Option<Role>) {
-    let mut answers = vec![("500", "Something is wrong with the manager or its record")];
+    let mut answers = vec![
+        ("500", "Something is wrong with the manager or its record"),
+        ("503", "There is no answer in time, or no room for one more"),
+    ];
+    if operation.request_body.is_some() {
+        answers.extend([
+            ("408", "The body does not arrive in time"),
+            ("413", "The body is too long"),
+            ("415", "The body is of another type"),
+        ]);
+    }
     if let Some(role) = role {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(SCHEME, [])]);
         let role = format!("Needs a key of the role {role}.");
-        let description = operation.description.take().map_or(role.clone(), |text| format!("{text}\n\n{role}"));
+        let description =
+            operation.description.take().map_or(role.clone(), |text| format!("{text}\n\n{role}"));
         operation.description = Some(description);
         answers.extend([("401", "No key, or none that is known"), ("403", "The key's role is too low")]);
     }
