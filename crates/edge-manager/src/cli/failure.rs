@@ -83,9 +83,9 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Key(AccessError::Name(_)) => 2,
             Self::Refused(_) | Self::Key(_) => 1,
-            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::Log(_) => 2,
+            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::Log(LogError::Filter(..)) => 2,
             Self::Serve(ServeError::OpenToAll(_)) => 2,
-            Self::Unusable(_) | Self::Locked(_) | Self::Output(_) | Self::Serve(_) => 4,
+            Self::Unusable(_) | Self::Locked(_) | Self::Output(_) | Self::Serve(_) | Self::Log(_) => 4,
         };
         // Nothing is left to do if this fails too.
         let _ = writeln!(io::stderr(), "edge-manager: {self}");
