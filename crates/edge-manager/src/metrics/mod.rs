@@ -91,7 +91,8 @@ impl Metrics {
         // Whoever asks must not make series.
         let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
         let method = if known.contains(&method) { method } else { "other" };
-        let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
+        let labels =
+            [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
     }
 
