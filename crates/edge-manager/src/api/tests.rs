@@ -107,3 +107,37 @@ async fn who_waits_for_the_end_is_told() {
     waiting.await.unwrap();
     app.stopped().await;
 }
+
+#[tokio::test]
+async fn who_only_reads_does_not_wait_behind_changes() {
+    let (_dir, app) = app();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let ended = std::sync::Mutex::new(ended);
+    let shared = Arc::new(ended);
+    let (begun, mut count) = tokio::sync::mpsc::unbounded_channel();
+    let changes: Vec<_> = (0..64)
+        .map(|_| {
+            let (app, shared, begun) = (app.clone(), shared.clone(), begun.clone());
+            tokio::spawn(async move {
+                app.blocking(move |_| {
+                    let _ = begun.send(());
+                    // Until the other end is gone.
+                    let _ = shared.lock().unwrap().recv();
+                    Ok(())
+                })
+                .await
+            })
+        })
+        .collect();
+    for _ in 0..64 {
+        count.recv().await.unwrap();
+    }
+    let from = Peer::Network("127.0.0.1:1".parse().unwrap());
+    let request = Request::get("/api/blocked-ips").extension(from).body(Body::empty()).unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(60), router(app).oneshot(request)).await;
+    drop(end);
+    assert_eq!(text(answer.unwrap().unwrap()).await, (StatusCode::OK, "[]".to_owned()));
+    for change in changes {
+        change.await.unwrap().unwrap();
+    }
+}
