@@ -252,7 +252,8 @@ fn make(
                 Some(entry)
                     if if_present == IfPresent::Prolong && entry.rule.expires_at_s >= rule.expires_at_s =>
                 {
-                    return Err(refused(Refusal::Present(Box::new(entry))));
+                    let operation = Operation::Put(entry.rule.clone());
+                    return Ok((entry, operation));
                 }
                 Some(entry) => record.update(entry, rule)?,
                 None => record.insert(rule, &by, now_s)?,
