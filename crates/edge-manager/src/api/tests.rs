@@ -88,6 +88,21 @@ fn the_description_has_every_route_and_what_it_needs() {
 }
 
 #[test]
+fn every_operation_has_a_name_of_its_own_and_says_what_it_refuses() {
+    let described = serde_json::to_value(openapi()).unwrap();
+    let mut names = std::collections::HashSet::new();
+    for Route { method, path, .. } in list() {
+        let operation = &described["paths"][&path][method.as_str().to_ascii_lowercase()];
+        assert!(names.insert(operation["operationId"].as_str().unwrap().to_owned()), "{method} {path}");
+        let takes = operation["parameters"].is_array() || operation["requestBody"].is_object();
+        assert!(!takes || operation["responses"]["400"].is_object(), "{method} {path}");
+    }
+    assert!(names.contains("get_api_blocked_ips") && names.contains("get"), "{names:?}");
+    let health = &described["paths"]["/health"]["get"]["responses"]["500"]["content"]["application/json"];
+    assert_eq!(health["schema"]["$ref"], "#/components/schemas/Health");
+}
+
+#[test]
 fn only_what_shows_nothing_is_for_everybody() {
     let public: Vec<_> =
         list().into_iter().filter(|route| route.role.is_none()).map(|route| route.path).collect();
