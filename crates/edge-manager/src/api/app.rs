@@ -21,6 +21,9 @@ const MAX_AT_WORK: usize = 64;
 /// Requests that only read the record at the same time, beside the others.
 const MAX_READING: usize = 16;
 
+/// Checks of health at the same time: everybody may ask for them, and each may wait for a HAProxy that does not answer.
+const MAX_CHECKING: usize = 4;
+
 /// How long the start waits for another process to end that has the state directory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -58,6 +61,7 @@ pub struct App {
     pub counts: Counts,
     at_work: Arc<Semaphore>,
     reading: Arc<Semaphore>,
+    checking: Arc<Semaphore>,
     is_stopping: watch::Sender<bool>,
 }
 
@@ -92,6 +96,7 @@ impl App {
             counts: Counts::default(),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
             reading: Arc::new(Semaphore::new(MAX_READING)),
+            checking: Arc::new(Semaphore::new(MAX_CHECKING)),
             is_stopping: watch::Sender::new(false),
         })
     }
@@ -118,6 +123,17 @@ impl App {
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         self.on_a_thread(&self.reading, work).await
+    }
+
+    /// [`App::blocking`] for what needs no key: it takes no place from those who have one.
+    ///
+    /// # Errors
+    /// That of `work`, or it panicked.
+    pub async fn checking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.on_a_thread(&self.checking, work).await
     }
 
     async fn on_a_thread<T: Send + 'static>(

@@ -124,7 +124,7 @@ async fn who_waits_for_the_end_is_told() {
 }
 
 #[tokio::test]
-async fn who_only_reads_does_not_wait_behind_changes() {
+async fn who_changes_nothing_does_not_wait_behind_changes() {
     let (_dir, app) = app();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let ended = std::sync::Mutex::new(ended);
@@ -147,11 +147,17 @@ async fn who_only_reads_does_not_wait_behind_changes() {
     for _ in 0..64 {
         count.recv().await.unwrap();
     }
-    let from = Peer::Network("127.0.0.1:1".parse().unwrap());
-    let request = Request::get("/api/blocked-ips").extension(from).body(Body::empty()).unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(60), router(app).oneshot(request)).await;
+    let mut answers = Vec::new();
+    for path in ["/api/blocked-ips", "/health"] {
+        let from = Peer::Network("127.0.0.1:1".parse().unwrap());
+        let request = Request::get(path).extension(from).body(Body::empty()).unwrap();
+        let answer = router(app.clone()).oneshot(request);
+        answers.push(tokio::time::timeout(Duration::from_secs(60), answer).await);
+    }
     drop(end);
-    assert_eq!(text(answer.unwrap().unwrap()).await, (StatusCode::OK, "[]".to_owned()));
+    let [listed, health] = answers.try_into().unwrap();
+    assert_eq!(text(listed.unwrap().unwrap()).await, (StatusCode::OK, "[]".to_owned()));
+    assert_eq!(text(health.unwrap().unwrap()).await.0, StatusCode::INTERNAL_SERVER_ERROR);
     for change in changes {
         change.await.unwrap().unwrap();
     }
