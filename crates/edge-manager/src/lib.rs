@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod configuration;
 pub mod haproxy;
 pub mod journal;
 pub mod publish;

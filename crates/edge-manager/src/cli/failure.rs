@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use edge_journal::WriteError;
 
+use crate::configuration::PublishError;
 use crate::rules::{Invalid, RulesError};
+use crate::site::FieldError;
 use crate::store::StoreError;
 
 /// Why a command did not do what was asked for. [`super::EXIT_CODES`] lists how it ends.
@@ -21,6 +23,13 @@ pub(super) enum Failure {
     Line { line: usize, error: Invalid },
     #[error("standard input: {0}")]
     Input(io::Error),
+    /// The file of a site.
+    #[error("{path}: {why}")]
+    SiteFile { path: String, why: String },
+    #[error(transparent)]
+    Site(#[from] FieldError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     #[error("{0}")]
     Unusable(RulesError),
     #[error("{0}; `edge-manager serve` or another command may be at work")]
@@ -55,7 +64,21 @@ impl Failure {
             // Whoever read this has seen enough, as head(1) does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Refused(_) => 1,
-            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) => 2,
+            Self::Publish(error) => match error {
+                PublishError::Template(_)
+                | PublishError::Refused(_)
+                | PublishError::Unsuitable(_)
+                | PublishError::NotRunning { .. }
+                | PublishError::Nothing
+                | PublishError::NoSuchSet(_) => 1,
+                PublishError::Busy
+                | PublishError::Program(_)
+                | PublishError::Files(_)
+                | PublishError::Damaged { .. } => 4,
+            },
+            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::SiteFile { .. } | Self::Site(_) => {
+                2
+            }
             Self::Unusable(_) | Self::Locked(_) | Self::Output(_) => 4,
         };
         // Nothing is left to do if this fails too.
