@@ -94,6 +94,6 @@ fn joined(said: &[String]) -> String {
     if said.is_empty() { "it does not say why".to_owned() } else { said.join("; ") }
 }
 
-fn after_colon(said: &[String]) -> String {
+pub(super) fn after_colon(said: &[String]) -> String {
     if said.is_empty() { String::new() } else { format!(": {}", said.join("; ")) }
 }

@@ -14,7 +14,7 @@ use crate::site::Site;
 
 use super::complaints::complaints;
 use super::directives::Directives;
-use super::error::{PublishError, Serving};
+use super::error::{PublishError, Serving, after_colon};
 use super::manifest::Manifest;
 use super::preflight;
 use super::sets::{CURRENT, GOOD, MAX_SETS, Set, Sets, at};
@@ -329,7 +329,7 @@ impl Configuration {
                 cause = match self.run(set, &files) {
                     Ok(Enforcement::InForce) => return Ok(Serving::LastGood(set)),
                     Ok(Enforcement::StoredNotEnforced { reason }) => reason,
-                    Err((cause, _)) => cause,
+                    Err((cause, said)) => format!("{cause}{}", after_colon(&said)),
                 };
             }
             Ok::<_, PublishError>(Serving::Lost { set, cause })
@@ -351,9 +351,9 @@ impl Configuration {
     fn collect(&self) {
         let collect = || {
             let kept = [self.sets.linked(CURRENT)?, self.sets.linked(GOOD)?];
-            let old =
+            let mut old =
                 self.sets.numbers()?.into_iter().skip(MAX_SETS).filter(|set| !kept.contains(&Some(*set)));
-            old.map(|set| self.sets.remove(set)).collect::<io::Result<()>>()
+            old.try_for_each(|set| self.sets.remove(set))
         };
         if let Err(error) = collect() {
             tracing::warn!("old configurations cannot be removed: {error}");

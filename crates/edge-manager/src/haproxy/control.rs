@@ -18,6 +18,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// How long a worker may answer that it runs something else: it will not change.
 const MISFIT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a worker that does not answer may be loading: then it is to be replaced.
+const LOAD_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Who has a say in HAProxy.
 #[derive(Clone, Debug)]
 pub enum Control {
@@ -89,18 +92,19 @@ impl Control {
             }
             Self::Supervised(supervisor) => {
                 let (mark, master) = (supervisor.mark(), supervisor.master());
-                // One that starts may have read the configuration already, and may not.
-                while supervisor.status().state == State::Starting
-                    && master.processes().is_err()
-                    && Instant::now() < deadline
-                {
-                    thread::sleep(PAUSE);
-                }
-                let exits = supervisor.status().exits;
-                let has_ended = || {
-                    let status = supervisor.status();
-                    status.last_exit.filter(|_| status.exits > exits).map(|exit| format!("HAProxy {exit}"))
+                let has_ended_since = |exits: u64| {
+                    move || {
+                        let status = supervisor.status();
+                        let exit = status.last_exit.filter(|_| status.exits > exits);
+                        exit.map(|exit| format!("HAProxy {exit}"))
+                    }
                 };
+                // One that is starting may have read this configuration, or the one before, and end of it.
+                let first = supervisor.status();
+                if first.state == State::Starting {
+                    until_answers(master, deadline, has_ended_since(first.exits));
+                }
+                let has_ended = has_ended_since(supervisor.status().exits);
                 let told = match master.processes() {
                     Ok(_) => reload(master, deadline, has_ended),
                     Err(_) => {
@@ -137,7 +141,19 @@ fn failed(cause: String) -> Trouble {
     Trouble::Failed { cause, words: String::new() }
 }
 
-fn reload(master: &Master, deadline: Instant, has_ended: impl Fn() -> Option<String>) -> Result<(), Trouble> {
+/// From 3.1 on a master listens while its first worker loads, and fails in a reload until that is done.
+fn until_answers(master: &Master, deadline: Instant, has_ended: impl Fn() -> Option<String>) {
+    while master.worker_set().is_err() && has_ended().is_none() && Instant::now() < deadline {
+        thread::sleep(PAUSE);
+    }
+}
+
+fn reload(
+    master: &Master,
+    deadline: Instant,
+    has_ended: impl Fn() -> Option<String> + Copy,
+) -> Result<(), Trouble> {
+    until_answers(master, deadline.min(Instant::now() + LOAD_PATIENCE), has_ended);
     match master.reload(deadline, || has_ended().is_some()) {
         Ok(Reloaded::Loaded) => Ok(()),
         Ok(Reloaded::Failed(words)) => {

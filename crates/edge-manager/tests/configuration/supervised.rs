@@ -1,14 +1,19 @@
 //! HAProxy, started and watched by us.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
-use edge_manager::haproxy::{Enforcement, Launch, Program, State, Supervisor};
+use edge_manager::haproxy::{Control, Enforcement, Launch, Pace, Program, State, Supervisor};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
-use crate::client::{Steady, eventually};
-use crate::home::{Home, listens, stand_in};
+use crate::client::{Steady, eventually, get};
+use crate::home::{Home, listens, site, stand_in};
 use crate::programs;
 
 fn kill(pid: u32) {
@@ -69,9 +74,9 @@ fn a_publication_does_not_wait_for_the_next_start() {
     let home = Home::new();
     let launch = home.launch(programs::installed().program());
     let hour = Duration::from_secs(3600);
-    let pace = edge_manager::haproxy::Pace { first: hour, longest: hour, stable: hour };
-    let supervisor = std::sync::Arc::new(Supervisor::start(Launch { pace, ..launch }).unwrap());
-    let control = edge_manager::haproxy::Control::Supervised(std::sync::Arc::clone(&supervisor));
+    let pace = Pace { first: hour, longest: hour, stable: hour };
+    let supervisor = Arc::new(Supervisor::start(Launch { pace, ..launch }).unwrap());
+    let control = Control::Supervised(Arc::clone(&supervisor));
     let configuration = home.open(programs::installed().program(), control).unwrap();
     configuration.publish(&home.site("a"), "test").unwrap();
     let State::Running { master_pid, is_adopted: false } =
@@ -127,6 +132,38 @@ fn two_do_not_supervise_one_haproxy() {
     assert_eq!(error, format!("{}: another process supervises HAProxy here", lock.display()));
     drop(edge);
     Supervisor::start(home.launch(programs::installed().program())).unwrap();
+}
+
+/// Sends a command to the worker.
+fn tell(home: &Home, command: &str) -> String {
+    let mut stream = UnixStream::connect(home.master().socket()).unwrap();
+    stream.write_all(format!("@1 {command}\n").as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn what_a_worker_knows_of_its_servers_outlives_it() {
+    for series in programs::all() {
+        let home = Home::new();
+        let edge = home.supervised(series);
+        let with_state = |title: &str| {
+            let mut json = home.json(title);
+            json["global"]["server_state_file"] = json!(home.path("servers.state"));
+            site(json)
+        };
+        edge.configuration.publish(&with_state("a"), "test").unwrap();
+        let status = || get(home.web(), "www.example.com").unwrap().split(' ').nth(1).unwrap().to_owned();
+        assert_eq!(status(), "200");
+        assert_eq!(tell(&home, "set server web/one state maint").trim(), "");
+        edge.configuration.publish(&with_state("b"), "test").unwrap();
+        assert_eq!((home.title().unwrap().as_str(), status().as_str()), ("b", "503"), "{series:?}");
+        tell(&home, "set server web/one state ready");
+        edge.configuration.publish(&with_state("c"), "test").unwrap();
+        assert_eq!(status(), "200", "{series:?}");
+    }
 }
 
 #[test]
