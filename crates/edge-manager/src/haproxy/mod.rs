@@ -2,6 +2,7 @@
 
 mod backoff;
 mod control;
+mod liveness;
 mod master;
 mod output;
 mod process;
@@ -12,6 +13,7 @@ mod sync;
 
 pub use backoff::Pace;
 pub use control::{Control, Trouble};
+pub use liveness::is_running;
 pub(crate) use master::SET_VARIABLE;
 pub use master::{Master, Processes, Reloaded};
 pub use program::{Checked, Program, ProgramError};
