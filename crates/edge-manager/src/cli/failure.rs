@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use edge_journal::WriteError;
 
 use crate::access::AccessError;
+use crate::configuration::PublishError;
 use crate::rules::{Invalid, RulesError};
 use crate::serve::{LogError, ServeError};
+use crate::site::FieldError;
 use crate::store::StoreError;
 
 /// Why a command did not do what was asked for. [`super::EXIT_CODES`] lists how it ends.
@@ -23,6 +25,13 @@ pub(super) enum Failure {
     Line { line: usize, error: Invalid },
     #[error("standard input: {0}")]
     Input(io::Error),
+    /// The file of a site.
+    #[error("{path}: {why}")]
+    SiteFile { path: String, why: String },
+    #[error(transparent)]
+    Site(#[from] FieldError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     #[error("{0}")]
     Unusable(RulesError),
     #[error("{0}; `edge-manager serve` or another command may be at work")]
@@ -81,10 +90,22 @@ impl Failure {
         let code = match &self {
             // Whoever read this has seen enough, as head(1) does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Publish(error) => match error {
+                PublishError::Template(_)
+                | PublishError::Refused(_)
+                | PublishError::Unsuitable(_)
+                | PublishError::NotRunning { .. }
+                | PublishError::Nothing
+                | PublishError::NoSuchSet(_) => 1,
+                PublishError::Busy
+                | PublishError::Program(_)
+                | PublishError::Files(_)
+                | PublishError::Damaged { .. } => 4,
+            },
             Self::Key(AccessError::Name(_)) => 2,
             Self::Refused(_) | Self::Key(_) => 1,
             Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::Log(LogError::Filter(..)) => 2,
-            Self::Serve(ServeError::OpenToAll(_)) => 2,
+            Self::Serve(ServeError::OpenToAll(_)) | Self::SiteFile { .. } | Self::Site(_) => 2,
             Self::Unusable(_) | Self::Locked(_) | Self::Output(_) | Self::Serve(_) | Self::Log(_) => 4,
         };
         // Nothing is left to do if this fails too.
