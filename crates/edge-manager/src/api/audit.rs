@@ -146,7 +146,7 @@ async fn list(
 }
 
 async fn read(app: &Arc<App>, selection: AuditSelection, limit: u32) -> Result<Vec<AuditedChange>, ApiError> {
-    app.blocking(move |app| {
+    app.reading(move |app| {
         let entries = app.store.read::<_, StoreError>(|view| view.audit(&selection, limit))?;
         Ok(entries.into_iter().map(AuditedChange::from).collect())
     })
