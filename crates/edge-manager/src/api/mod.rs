@@ -6,13 +6,17 @@
 mod app;
 mod authentication;
 mod blocked_ips;
+mod configuration;
+mod domains;
 mod error;
 mod extract;
 mod health;
+mod import;
 mod page;
 mod requests;
 mod routes;
 mod security;
+mod sites;
 
 use std::sync::Arc;
 
@@ -22,9 +26,10 @@ use axum::{Extension, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
-pub use app::{App, Counts, Services};
+pub use app::{App, Counts, OpenError, Services};
 pub use authentication::Peer;
 pub use error::ApiError;
+pub use import::{ImportJson, ImportedJson};
 pub use routes::Route;
 
 use routes::Routes;
@@ -39,6 +44,10 @@ fn routes() -> Routes {
         .merge(health::routes())
         .merge(blocked_ips::routes())
         .merge(security::routes())
+        .merge(domains::routes())
+        .merge(configuration::routes())
+        .merge(sites::routes())
+        .merge(import::routes())
 }
 
 /// Every endpoint, and the role that it needs.

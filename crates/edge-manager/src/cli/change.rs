@@ -34,7 +34,7 @@ impl Changing {
     /// Makes the changes, gives the directory free, and waits until HAProxy obeys.
     fn apply(&self, changes: Vec<Change>) -> Result<ExitCode, Failure> {
         let rules = self.places.open()?;
-        let Applied { entries, effect } = rules.apply(&Caller::command_line(), changes, now_us())?;
+        let Applied { entries, effect, .. } = rules.apply(&Caller::command_line(), changes, now_us())?;
         drop(rules);
         let (revision, enforcement) = match effect {
             Effect::Published(revision) => (Some(revision), enforce(&self.places.sockets, revision, self.places.wait)),

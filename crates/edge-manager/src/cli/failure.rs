@@ -1,13 +1,17 @@
 //! Why a command did not do what was asked for.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use edge_journal::WriteError;
 
 use crate::access::AccessError;
+use crate::configuration::PublishError;
+use crate::import::{ImportError, Problem};
 use crate::rules::{Invalid, RulesError};
 use crate::serve::{LogError, ServeError};
+use crate::sites::SitesError;
 use crate::store::StoreError;
 
 /// Why a command did not do what was asked for. [`super::EXIT_CODES`] lists how it ends.
@@ -30,6 +34,16 @@ pub(super) enum Failure {
     /// A key that is there, or is not, or has no name.
     #[error("{0}")]
     Key(AccessError),
+    /// A file that was named.
+    #[error("{}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// What could be taken at first, and cannot any more.
+    #[error("{0}: this has changed meanwhile; what was taken before it stays")]
+    Changed(Problem),
+    #[error(transparent)]
+    Site(#[from] SitesError),
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
@@ -54,6 +68,12 @@ impl From<RulesError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         RulesError::from(error).into()
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        SitesError::from(error).into()
     }
 }
 
@@ -84,7 +104,13 @@ impl Failure {
             Self::Key(AccessError::Name(_)) => 2,
             Self::Refused(_) | Self::Key(_) => 1,
             Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::Log(_) => 2,
-            Self::Serve(ServeError::OpenToAll(_)) => 2,
+            Self::Serve(ServeError::OpenToAll(_)) | Self::File { .. } => 2,
+            Self::Site(error) => match error {
+                SitesError::Field(_) => 2,
+                SitesError::Record(_) => 4,
+                _ => 1,
+            },
+            Self::Import(_) | Self::Changed(_) => 4,
             Self::Unusable(_) | Self::Locked(_) | Self::Output(_) | Self::Serve(_) => 4,
         };
         // Nothing is left to do if this fails too.

@@ -40,7 +40,13 @@ pub(super) struct Places {
 impl Places {
     /// The lock on the directory comes first: whoever has it may change the record.
     pub(super) fn open(&self) -> Result<Rules, RulesError> {
+        Ok(self.open_all()?.1)
+    }
+
+    /// The record with the rules in it.
+    pub(super) fn open_all(&self) -> Result<(Arc<Store>, Rules), RulesError> {
         let publication = Publication::open(&self.state_dir, now_us(), PATIENCE)?;
-        Rules::open(Arc::new(Store::open(&self.record.database)?), publication, now_us())
+        let store = Arc::new(Store::open(&self.record.database)?);
+        Ok((store.clone(), Rules::open(store, publication, now_us())?))
     }
 }

@@ -27,6 +27,13 @@ pub enum IfPresent {
 pub enum Change {
     /// Make a rule.
     Put(NewRule, IfPresent),
+    /// Make a rule that was made elsewhere. Where there is one with its target that has not ended, that stays as it is.
+    Adopt {
+        /// The rule.
+        new: NewRule,
+        /// When it was made there, seconds since the Unix epoch; `None` for now.
+        created_at_s: Option<u32>,
+    },
     /// Remove the rule with this target, which must be there.
     Remove(Target),
 }
@@ -35,7 +42,7 @@ impl Change {
     /// What it is about.
     pub fn target(&self) -> &Target {
         match self {
-            Self::Put(NewRule { rule, .. }, _) => &rule.target,
+            Self::Put(NewRule { rule, .. }, _) | Self::Adopt { new: NewRule { rule, .. }, .. } => &rule.target,
             Self::Remove(target) => target,
         }
     }
