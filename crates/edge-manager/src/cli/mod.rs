@@ -1,11 +1,11 @@
 //! The command line.
 
 mod change;
+mod control;
 mod export;
 mod failure;
 mod import;
 mod journal;
-mod json;
 mod key;
 mod places;
 mod publishing;

@@ -25,9 +25,6 @@ pub(super) struct Serve {
     /// The address of the API; port 0 for any that is free. Without keys, a loopback address
     #[arg(long, env = "EDGE_MANAGER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// The Unix socket for the command line; by default the path of the record with .sock behind it
-    #[arg(long, env = "EDGE_CONTROL", value_name = "PATH")]
-    control: Option<PathBuf>,
     #[command(flatten)]
     publishing: Publishing,
     /// JSON of what holds for all backends, as PUT /api/global takes it: the record gets it at the first start
@@ -49,17 +46,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self { places, listen, control, publishing, global, ready_file, log_format, log_dir, log } = self;
+        let Self { places, listen, publishing, global, ready_file, log_format, log_dir, log } = self;
         let (configuration, defaults) = (publishing.settings(), publishing.defaults(&places));
         let global = global.map(read_json).transpose()?;
-        let Places { record, state_dir, sockets, wait } = places;
+        let control = places.control();
+        let Places { record, state_dir, sockets, wait, .. } = places;
         Logs { format: log_format, dir: log_dir, filter: log }.start()?;
         let database = record.database;
-        let control = control.unwrap_or_else(|| {
-            let mut path = database.clone().into_os_string();
-            path.push(".sock");
-            path.into()
-        });
         let key = env::var_os(KEY).filter(|key| !key.is_empty());
         let environment_key = key.map(|key| KeyHash::of(key.as_bytes()));
         let settings = Settings {

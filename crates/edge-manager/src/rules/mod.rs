@@ -8,10 +8,12 @@ mod input;
 mod service;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use change::{Change, IfPresent, NewRule};
 pub use entry::Entry;
 pub use error::{Refusal, RulesError};
 pub use explain::{Answer, Question, explain};
-pub use input::{Defect, End, Input, Invalid, client, target};
+pub use input::{Defect, End, Input, Invalid, client, target, time_s};
 pub use service::{Applied, Effect, MAX_CHANGES, Rules};
+pub(crate) use text::{TargetText, behind_scheme, covering, target_of};

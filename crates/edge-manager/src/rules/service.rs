@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use edge_filter::{Operation, Rule};
 use parking_lot::Mutex;
 
-use super::entry::has_ended;
 use super::{Change, Entry, IfPresent, NewRule, Refusal, RulesError};
 use crate::access::Caller;
 use crate::publish::{Publication, batches};
@@ -203,7 +202,7 @@ struct Summary {
 impl Summary {
     /// None for no changes.
     fn of(changes: &[Change]) -> Option<Self> {
-        let is_put = |change: &Change| !matches!(change, Change::Remove(_));
+        let is_put = |change: &Change| !matches!(change, Change::Remove(_) | Change::RemoveNumber(_));
         let operation = match changes.iter().filter(|change| is_put(change)).count() {
             0 => "rules.remove",
             puts if puts == changes.len() => "rules.put",
@@ -211,8 +210,8 @@ impl Summary {
         };
         let target = match changes {
             [] => return None,
-            [one] => one.target().to_string(),
-            [first, ..] => format!("{}, the first: {}", rules(changes.len()), first.target()),
+            [one] => one.subject(),
+            [first, ..] => format!("{}, the first: {}", rules(changes.len()), first.subject()),
         };
         Some(Self { operation, target })
     }
@@ -261,12 +260,26 @@ fn make(
             Ok((record.insert(rule, &by, created_at_s.unwrap_or(now_s))?, Some(operation)))
         }
         Change::Remove(target) => {
-            let found = record.find(&target)?.filter(|entry| !has_ended(&entry.rule, now_s));
-            let Some(entry) = found else { return Err(refused(Refusal::Absent(Box::new(target)))) };
-            record.remove(entry.id)?;
-            Ok((entry, Some(Operation::Remove(target))))
+            let found = record.find(&target)?;
+            remove(record, found, now_s)?.ok_or_else(|| refused(Refusal::Absent(Box::new(target))))
+        }
+        Change::RemoveNumber(id) => {
+            let found = record.entry(id)?;
+            remove(record, found, now_s)?.ok_or_else(|| refused(Refusal::NoSuchNumber(id)))
         }
     }
+}
+
+/// One that has ended counts as absent.
+fn remove(
+    record: &mut Changes<'_>,
+    found: Option<Entry>,
+    now_s: u32,
+) -> Result<Option<(Entry, Option<Operation>)>, RulesError> {
+    let Some(entry) = found.filter(|entry| !entry.has_ended(now_s)) else { return Ok(None) };
+    record.remove(entry.id)?;
+    let operation = Operation::Remove(entry.rule.target.clone());
+    Ok(Some((entry, Some(operation))))
 }
 
 fn seconds(now_us: u64) -> u32 {

@@ -26,7 +26,7 @@ pub use changes::Changes;
 pub use error::StoreError;
 pub use keys::KeyRow;
 pub use readers::Readers;
-pub use selection::{Kind, Selection};
+pub use selection::{About, Kind, Selection};
 pub use site::RecordedDomain;
 pub use view::View;
 
