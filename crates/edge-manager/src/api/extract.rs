@@ -82,7 +82,7 @@ impl From<PathRejection> for ApiError {
 }
 
 /// What is at the bottom of an error: the rest says where it was found.
-fn root(error: &(dyn Error + 'static)) -> &(dyn Error + 'static) {
+fn root<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     let mut root = error;
     while let Some(source) = root.source() {
         root = source;

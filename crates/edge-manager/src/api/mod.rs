@@ -17,6 +17,8 @@ mod requests;
 mod routes;
 mod security;
 mod sites;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -65,7 +65,7 @@ impl Changes<'_> {
         let from = caller.from.map(|address| address.to_string());
         let sql = "INSERT INTO audit (at_us, caller, role, caller_address, operation, target, result, duration_us) \
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        let mut insert = connection.prepare_cached(sql)?;
+        let mut insert = connection.prepare(sql)?;
         let id = insert.insert((
             at_us.cast_signed(),
             &*caller.name,
@@ -76,7 +76,7 @@ impl Changes<'_> {
             shown(result),
             i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
         ))?;
-        connection.prepare_cached("DELETE FROM audit WHERE id <= ?")?.execute([id - MAX_AUDIT_ROWS])?;
+        connection.prepare("DELETE FROM audit WHERE id <= ?")?.execute([id - MAX_AUDIT_ROWS])?;
         Ok(())
     }
 }
@@ -90,7 +90,7 @@ impl View<'_> {
     pub fn audit(&self, after: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let sql = "SELECT id, at_us, caller, role, caller_address, operation, target, result, duration_us FROM audit \
                    WHERE id < ? ORDER BY id DESC LIMIT ?";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepare(sql)?;
         let rows = statement.query_map((after.unwrap_or(i64::MAX), limit), |row| {
             Ok(AuditEntry {
                 id: row.get(0)?,

@@ -23,7 +23,7 @@ impl View<'_> {
     /// They cannot be read.
     pub fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
         let mut statement =
-            self.connection.prepare_cached("SELECT id, name, role, hash, created_at_s FROM keys ORDER BY id")?;
+            self.connection.prepare("SELECT id, name, role, hash, created_at_s FROM keys ORDER BY id")?;
         let mut rows = statement.query([])?;
         let mut keys = Vec::new();
         while let Some(row) = rows.next()? {
