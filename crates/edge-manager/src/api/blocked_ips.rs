@@ -252,7 +252,7 @@ pub(super) async fn put(
     now_us: u64,
 ) -> Result<(Entry, String), ApiError> {
     app.blocking(move |app| {
-        let Applied { entries, effect } =
+        let Applied { entries, effect, .. } =
             app.rules.apply(&caller, [change], now_us).map_err(|error| match error {
                 RulesError::Refused { why: Refusal::Present(entry), .. } => present(&entry),
                 RulesError::Refused { why: Refusal::Absent(target), .. } => {

@@ -9,16 +9,21 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::extract::JsonBody;
-use super::sites::{Done, stored};
+use super::sites::{Done, PublishedJson, stored};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
 use crate::site::{ServerInput, Text};
-use crate::sites::NewDomain;
+use crate::sites::{Changed, NewDomain};
 use crate::store::RecordedDomain;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().reader(routes!(list)).admin(routes!(put)).admin(routes!(remove))
+    Routes::new()
+        .reader(routes!(list))
+        .admin(routes!(put))
+        .admin(routes!(remove))
+        .admin(routes!(put_and_tell))
+        .admin(routes!(remove_and_tell))
 }
 
 /// A domain.
@@ -128,6 +133,11 @@ async fn put(
     caller: Caller,
     JsonBody(body): JsonBody<NewDomainJson>,
 ) -> Result<Json<DomainAdded>, ApiError> {
+    let put = put_now(&app, caller, body).await?;
+    Ok(Json(DomainAdded { status: "success", domain_id: put.value }))
+}
+
+async fn put_now(app: &Arc<App>, caller: Caller, body: NewDomainJson) -> Result<Changed<i64>, ApiError> {
     let given = |text: Option<Text>| text.filter(|text| !text.is_empty());
     let (Some(domain), Some(backend_name)) = (given(body.domain), given(body.backend_name)) else {
         return Err(ApiError::bad_request("Domain and backend_name are required"));
@@ -139,8 +149,7 @@ async fn put(
         template_override: given(body.template_override),
         servers: body.servers.map(|servers| servers.into_iter().map(ServerInput::from).collect()),
     };
-    let put = app.blocking(move |app| Ok(app.sites.put_domain(&caller, new, now_us())?)).await?;
-    Ok(Json(DomainAdded { status: "success", domain_id: put.value }))
+    app.blocking(move |app| Ok(app.sites.put_domain(&caller, new, now_us())?)).await
 }
 
 /// Serve a domain no longer
@@ -156,11 +165,53 @@ async fn remove(
     caller: Caller,
     JsonBody(body): JsonBody<RemovedDomain>,
 ) -> Result<Json<Done>, ApiError> {
+    let removed = remove_now(&app, caller, body).await?;
+    let message = stored("Domain configuration removed", &removed.published.enforcement);
+    Ok(Json(Done { status: "success", message }))
+}
+
+async fn remove_now(app: &Arc<App>, caller: Caller, body: RemovedDomain) -> Result<Changed<()>, ApiError> {
     let Some(domain) = body.domain.filter(|domain| !domain.is_empty()) else {
         return Err(ApiError::bad_request("Domain is required"));
     };
-    let removed =
-        app.blocking(move |app| Ok(app.sites.remove_domain(&caller, &domain, now_us())?)).await?;
-    let message = stored("Domain configuration removed", &removed.published.enforcement);
-    Ok(Json(Done { status: "success", message }))
+    app.blocking(move |app| Ok(app.sites.remove_domain(&caller, &domain, now_us())?)).await
+}
+
+/// A domain that is served, and whether HAProxy does so.
+#[derive(Serialize, ToSchema)]
+struct DomainPublished {
+    #[serde(flatten)]
+    published: PublishedJson,
+    /// Never given twice.
+    domain_id: i64,
+}
+
+/// Serve a domain, and say whether HAProxy does so
+///
+/// As `POST /api/domain`, whose answer has no place for it.
+#[utoipa::path(put, path = "/api/domains", tag = "domains", request_body = NewDomainJson, responses(
+    (status = 200, description = "Published", body = DomainPublished),
+    (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed")
+))]
+async fn put_and_tell(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    JsonBody(body): JsonBody<NewDomainJson>,
+) -> Result<Json<DomainPublished>, ApiError> {
+    let Changed { value, published } = put_now(&app, caller, body).await?;
+    Ok(Json(DomainPublished { published: published.into(), domain_id: value }))
+}
+
+/// Serve a domain no longer, and say whether HAProxy obeys
+#[utoipa::path(delete, path = "/api/domains", tag = "domains", request_body = RemovedDomain, responses(
+    (status = 200, description = "Published", body = PublishedJson),
+    (status = 400, description = "The name is missing or is none"),
+    (status = 404, description = "There is no such domain")
+))]
+async fn remove_and_tell(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    JsonBody(body): JsonBody<RemovedDomain>,
+) -> Result<Json<PublishedJson>, ApiError> {
+    Ok(Json(remove_now(&app, caller, body).await?.published.into()))
 }

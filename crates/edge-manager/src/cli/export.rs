@@ -8,9 +8,9 @@ use edge_filter::{Action, Conditions, List, Target};
 
 use super::failure::Failure;
 use crate::clock::now_s;
-use super::read::{Database, write_json};
-use crate::import::ForeignJson;
-use crate::rules::Entry;
+use super::read::Database;
+use crate::json::Bulk;
+use crate::rules::{Change, Entry, IfPresent, NewRule};
 use crate::store::{Kind, Readers, Selection};
 
 /// How rules are written.
@@ -72,7 +72,11 @@ impl Format {
     fn write(self, out: &mut impl Write, entry: Entry) -> io::Result<bool> {
         let rule = &entry.rule;
         match (self, &rule.target) {
-            (Self::Ndjson, _) => write_json(out, &ForeignJson::of(&entry.into()))?,
+            (Self::Ndjson, _) => {
+                let Entry { rule, created_by: by, .. } = entry;
+                let put = Change::Put(NewRule { rule, by }, IfPresent::Refuse);
+                out.write_all(&Bulk::lines(&[put]).map_err(io::Error::from)?)?;
+            }
             (Self::Acl, Target::Client(_, net)) => writeln!(out, "{net}")?,
             (Self::Map, target) => match (target, rule.action) {
                 (Target::Client(List::Block, net), Action::Deny(status)) => writeln!(out, "{net} {}", status.code())?,

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use hyper::Method;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
 use super::read::{Database, write_json};
-use super::taker::Takes;
+use super::taker::{Takes, Taking, send};
 use crate::access::Caller;
 use crate::clock::now_us;
 use crate::configuration::Published;
@@ -75,12 +77,29 @@ impl Domain {
                     servers: (!servers.is_empty()).then_some(servers),
                     ..NewDomain::default()
                 };
-                let changed = takes.open()?.1.put_domain(&caller, new, now_us())?;
-                told(&format!("domain {}", changed.value), &changed.published)
+                match takes.open()? {
+                    Taking::Serve(stream) => {
+                        let answer: AnswerJson = send(stream, Method::PUT, "/api/domains", &new)?;
+                        Ok(answer.tell(&format!("domain {}", answer.domain_id)))
+                    }
+                    Taking::Own(own) => {
+                        let changed = own.1.put_domain(&caller, new, now_us())?;
+                        Ok(told(&format!("domain {}", changed.value), &changed.published))
+                    }
+                }
             }
             Self::Remove { domain, takes } => {
-                let changed = takes.open()?.1.remove_domain(&caller, &domain.into(), now_us())?;
-                told("removed", &changed.published)
+                match takes.open()? {
+                    Taking::Serve(stream) => {
+                        let body = serde_json::json!({"domain": domain});
+                        let answer: AnswerJson = send(stream, Method::DELETE, "/api/domains", &body)?;
+                        Ok(answer.tell("removed"))
+                    }
+                    Taking::Own(own) => {
+                        let changed = own.1.remove_domain(&caller, &domain.into(), now_us())?;
+                        Ok(told("removed", &changed.published))
+                    }
+                }
             }
             Self::List { at } => {
                 let domains = Readers::open(&at.database)?.read::<_, StoreError>(|view| view.domains())?;
@@ -128,32 +147,61 @@ impl Site {
             }
             Self::Apply { file, dry_run, takes } => {
                 let input: SiteInput = read_json(file)?;
-                let (_rules, sites) = takes.open()?;
-                if dry_run {
-                    let diff = sites.configuration().check(&sites.parse(&input)?)?.diff;
-                    io::stdout().lock().write_all(diff.as_bytes())?;
-                    return Ok(ExitCode::SUCCESS);
-                }
-                let changed = sites.put_site(&Caller::command_line(), input, now_us())?;
-                told("replaced", &changed.published)
+                let diff = match takes.open()? {
+                    Taking::Serve(stream) => {
+                        let path = if dry_run { "/api/site?dry_run=true" } else { "/api/site" };
+                        let answer: AnswerJson = send(stream, Method::PUT, path, &input)?;
+                        if !dry_run {
+                            return Ok(answer.tell("replaced"));
+                        }
+                        answer.diff
+                    }
+                    Taking::Own(own) if dry_run => own.1.configuration().check(&own.1.parse(&input)?)?.diff,
+                    Taking::Own(own) => {
+                        let changed = own.1.put_site(&Caller::command_line(), input, now_us())?;
+                        return Ok(told("replaced", &changed.published));
+                    }
+                };
+                io::stdout().lock().write_all(diff.as_bytes())?;
+                Ok(ExitCode::SUCCESS)
             }
         }
     }
 }
 
 /// What was done counts, whether or not anybody reads of it.
-fn told(what: &str, published: &Published) -> Result<ExitCode, Failure> {
-    let Published { set, enforcement, .. } = published;
-    let mut out = io::stdout().lock();
-    let (code, line) = match enforcement {
-        Enforcement::InForce => (ExitCode::SUCCESS, format!("{what}: in force as set {set}")),
-        Enforcement::StoredNotEnforced { reason } => {
-            (ExitCode::from(3), format!("{what}: set {set} is stored, not yet enforced: {reason}"))
-        }
-    };
-    let _ = writeln!(out, "{line}");
-    Ok(code)
+fn told(what: &str, published: &Published) -> ExitCode {
+    match &published.enforcement {
+        Enforcement::InForce => tell(what, published.set, None),
+        Enforcement::StoredNotEnforced { reason } => tell(what, published.set, Some(reason)),
+    }
 }
+
+/// What `serve` answers to a change of the site.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AnswerJson {
+    domain_id: i64,
+    set: u64,
+    reason: Option<String>,
+    diff: String,
+}
+
+impl AnswerJson {
+    fn tell(&self, what: &str) -> ExitCode {
+        tell(what, self.set, self.reason.as_deref())
+    }
+}
+
+fn tell(what: &str, set: u64, reason: Option<&str>) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let _ = match reason {
+        None => writeln!(out, "{what}: in force as set {set}"),
+        Some(reason) => writeln!(out, "{what}: stored, not yet enforced: {reason}"),
+    };
+    if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+}
+
 
 /// A file of JSON.
 pub(super) fn read_json<T: DeserializeOwned>(path: PathBuf) -> Result<T, Failure> {

@@ -69,7 +69,8 @@ pub(super) fn send<T: DeserializeOwned>(
 /// Takes what was found elsewhere.
 pub(super) struct Taker<'t> {
     takes: &'t Takes,
-    taking: Taking,
+    /// None where `serve` does it.
+    own: Option<Box<(Rules, Sites)>>,
     /// Of the rules that this process has taken.
     revision: Option<u64>,
     lacks: Vec<String>,
@@ -77,7 +78,11 @@ pub(super) struct Taker<'t> {
 
 impl<'t> Taker<'t> {
     pub(super) fn open(takes: &'t Takes) -> Result<Self, Failure> {
-        Ok(Self { takes, taking: takes.open()?, revision: None, lacks: Vec::new() })
+        let own = match takes.open()? {
+            Taking::Serve(_) => None,
+            Taking::Own(own) => Some(own),
+        };
+        Ok(Self { takes, own, revision: None, lacks: Vec::new() })
     }
 
     /// Domains and backends, as one change.
@@ -86,7 +91,7 @@ impl<'t> Taker<'t> {
         domains: Vec<DomainInput>,
         backends: Vec<BackendInput>,
     ) -> Result<MergedSite, Failure> {
-        let Taking::Own(own) = &self.taking else {
+        let Some(own) = &self.own else {
             return Ok(self.request(ImportJson { domains, backends, rules: Vec::new() })?.site);
         };
         let changed = own.1.merge(&Caller::command_line(), domains, backends, now_us())?;
@@ -96,7 +101,7 @@ impl<'t> Taker<'t> {
 
     /// Rules, as one change where this process makes it.
     pub(super) fn adopt(&mut self, rules: Vec<Foreign>) -> Result<Merged, Failure> {
-        let Taking::Own(own) = &self.taking else {
+        let Some(own) = &self.own else {
             let mut merged = Merged::default();
             for rules in rules.chunks(MAX_RULES_OF_REQUEST) {
                 let rules = rules.iter().map(ForeignJson::of).collect();
@@ -115,7 +120,7 @@ impl<'t> Taker<'t> {
 
     /// Gives everything free, and waits until HAProxy obeys.
     pub(super) fn finish(mut self) -> Enforcement {
-        drop(self.taking);
+        drop(self.own.take());
         if let Some(revision) = self.revision {
             let Places { sockets, wait, .. } = &self.takes.places;
             if let Enforcement::StoredNotEnforced { reason } = enforce(sockets, revision, *wait) {
@@ -129,9 +134,8 @@ impl<'t> Taker<'t> {
         }
     }
 
-    /// A connection has one request.
     fn request(&mut self, import: ImportJson) -> Result<ImportedJson, Failure> {
-        let stream = match std::mem::replace(&mut self.taking, self.takes.open()?) {
+        let stream = match self.takes.open()? {
             Taking::Serve(stream) => stream,
             Taking::Own(_) => return Err(Failure::NoAnswer(io::ErrorKind::ConnectionReset.into())),
         };

@@ -4,7 +4,7 @@ use edge_filter::{List, NEVER, Origin, Target};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::rules::{Change, End, Entry, Input, Invalid, NewRule};
+use crate::rules::{Change, End, Input, Invalid, NewRule};
 
 /// A rule from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,11 +108,5 @@ impl ForeignJson {
         let allows = kind == "allow";
         let input = Input { allows, target, conditions, action, end, reason, list, by: created_by };
         Ok(Foreign { new: input.parse(now_us)?, created_at_s: *created_at_s })
-    }
-}
-
-impl From<Entry> for Foreign {
-    fn from(Entry { rule, created_at_s, created_by, .. }: Entry) -> Self {
-        Self { new: NewRule { rule, by: created_by }, created_at_s: Some(created_at_s) }
     }
 }

@@ -1,11 +1,13 @@
 //! The changes that can be asked for.
 
+use serde::Serialize;
+
 use crate::site::{BackendInput, DomainInput, FieldError, ServerInput, Text};
 
 use super::{SiteRecord, SitesError};
 
 /// A domain that is to be served, with the backend that serves it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NewDomain {
     /// `shop.example`, or `*.shop.example` for every name below it.
     pub domain: Text,

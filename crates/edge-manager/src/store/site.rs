@@ -110,7 +110,7 @@ impl Changes<'_> {
         self.set_domains(&site.input.domains, &ids)?;
         // Last: a domain may just have left them.
         for row in gone.values() {
-            connection.prepare_cached("DELETE FROM backends WHERE id = ?")?.execute([row.id])?;
+            connection.execute("DELETE FROM backends WHERE id = ?", [row.id])?;
         }
         Ok(())
     }
@@ -133,18 +133,18 @@ impl Changes<'_> {
                     let sql = "UPDATE domains SET backend = ?, ssl_enabled = ?, ssl_cert_path = ?, \
                                template_override = ? WHERE id = ?";
                     let values = (backend, domain.ssl_enabled, certificate, template, old.id);
-                    connection.prepare_cached(sql)?.execute(values)?;
+                    connection.execute(sql, values)?;
                 }
                 None => {
                     let sql = "INSERT INTO domains (domain, backend, ssl_enabled, ssl_cert_path, \
                                template_override) VALUES (?, ?, ?, ?, ?)";
                     let values = (name, backend, domain.ssl_enabled, certificate, template);
-                    connection.prepare_cached(sql)?.execute(values)?;
+                    connection.execute(sql, values)?;
                 }
             }
         }
         for recorded in gone.values() {
-            connection.prepare_cached("DELETE FROM domains WHERE id = ?")?.execute([recorded.id])?;
+            connection.execute("DELETE FROM domains WHERE id = ?", [recorded.id])?;
         }
         Ok(())
     }
@@ -195,13 +195,14 @@ fn set_backend(
         Some(row) if row.settings == settings && row.is_implied == is_implied => Ok(row.id),
         Some(row) => {
             let sql = "UPDATE backends SET settings = ?, is_implied = ? WHERE id = ?";
-            connection.prepare_cached(sql)?.execute((settings, is_implied, row.id))?;
+            connection.execute(sql, (settings, is_implied, row.id))?;
             Ok(row.id)
         }
         None => {
             let sql = "INSERT INTO backends (name, settings, is_implied) VALUES (?, ?, ?)";
             let values = (backend.name.as_str(), settings, is_implied);
-            Ok(connection.prepare_cached(sql)?.insert(values)?)
+            connection.execute(sql, values)?;
+            Ok(connection.last_insert_rowid())
         }
     }
 }
@@ -218,13 +219,13 @@ fn set_servers(
     let names: BTreeSet<&str> = servers.iter().map(|server| server.name.as_str()).collect();
     for gone in old.iter().filter(|server| !names.contains(server.name.as_str())) {
         let sql = "DELETE FROM servers WHERE backend = ? AND name = ?";
-        connection.prepare_cached(sql)?.execute((backend, gone.name.as_str()))?;
+        connection.execute(sql, (backend, gone.name.as_str()))?;
     }
     let sql = "INSERT INTO servers (backend, position, name, address, port, options) VALUES (?, ?, ?, ?, ?, ?) \
                ON CONFLICT (backend, name) DO UPDATE SET position = excluded.position, address = excluded.address, \
                port = excluded.port, options = excluded.options";
-    let mut put = connection.prepare_cached(sql)?;
-    for (position, server) in servers.iter().enumerate() {
+    let mut put = connection.prepare(sql)?;
+    for (position, server) in (0i64..).zip(servers) {
         let ServerInput { name, address, port, options } = server;
         let options = options.as_ref().map(Text::as_str);
         put.execute((backend, position, name.as_str(), address.as_str(), port.as_str(), options))?;

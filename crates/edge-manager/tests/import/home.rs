@@ -32,6 +32,7 @@ impl Home {
     /// A database made by these statements.
     pub(crate) fn database(&self, name: &str, sql: &str) -> String {
         let connection = rusqlite::Connection::open(self.path(name)).unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         connection.execute_batch(sql).unwrap();
         self.text(name)
     }
