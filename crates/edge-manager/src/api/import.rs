@@ -89,10 +89,10 @@ fn take(app: &App, caller: &Caller, body: ImportJson) -> Result<ImportedJson, Ap
         lacks(changed.published.enforcement);
     }
     if !changes.is_empty() {
-        let applied = app.rules.apply(caller, changes, now_us)?;
-        made.present = applied.present as u64;
-        made.added = (applied.entries.len() - applied.present) as u64;
-        lacks(app.enforce(&applied.effect));
+        let changed = app.change_rules(caller, changes, now_us)?;
+        made.present = changed.present as u64;
+        made.added = (changed.entries.len() - changed.present) as u64;
+        lacks(changed.enforcement);
     }
     let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     let enforcement = if reason.is_none() { "in_force" } else { "stored_not_enforced" };

@@ -4,17 +4,25 @@
 //! in [`routes`]. To add a service: a field of [`App`].
 
 mod app;
+mod audit;
 mod authentication;
 mod blocked_ips;
 mod configuration;
 mod domains;
+mod bulk;
+mod change;
 mod error;
+mod events;
+mod explain;
 mod extract;
 mod health;
 mod import;
+mod metrics;
+mod openapi;
 mod page;
 mod requests;
 mod routes;
+mod rules;
 mod security;
 mod sites;
 #[cfg(test)]
@@ -28,8 +36,9 @@ use axum::{Extension, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
-pub use app::{App, Counts, OpenError, Services};
+pub use app::{App, OpenError, Services};
 pub use authentication::Peer;
+pub use change::Changed;
 pub use error::ApiError;
 pub use import::{ImportJson, ImportedJson};
 pub use routes::Route;
@@ -50,6 +59,13 @@ fn routes() -> Routes {
         .merge(configuration::routes())
         .merge(sites::routes())
         .merge(import::routes())
+        .merge(rules::routes())
+        .merge(bulk::routes())
+        .merge(explain::routes())
+        .merge(events::routes())
+        .merge(audit::routes())
+        .merge(metrics::routes())
+        .merge(openapi::routes())
 }
 
 /// Every endpoint, and the role that it needs.

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use edge_filter::List;
-use edge_journal::WriteError;
 use serde::Deserialize;
 
 use super::control;

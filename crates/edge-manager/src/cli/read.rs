@@ -58,6 +58,7 @@ impl ListRules {
             in_force_at_s: (!self.ended).then_some(now_s),
             after: self.after,
             limit: self.limit,
+            ..Selection::default()
         };
         let mut out = BufWriter::new(io::stdout().lock());
         Readers::open(&self.at.database)?.read(|view| {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::fields::{Fields, Text, object, told, value};
 use super::{NewRuleJson, RemovalJson};
-use crate::rules::{Change, MAX_CHANGES};
+use crate::rules::{Change, IfPresent, MAX_CHANGES};
 
 /// Many changes that are made as one. First the rules of `remove` are removed, then those of `rules` are made.
 #[derive(Serialize, ToSchema)]
@@ -21,6 +21,16 @@ pub struct BulkJson<'a> {
     /// To be made.
     #[schema(required = false, max_items = 100_000)]
     rules: Vec<NewRuleJson<'a>>,
+}
+
+/// Many changes as JSON.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum BulkBody<'a> {
+    /// Rules that are to be made.
+    Rules(Vec<NewRuleJson<'a>>),
+    /// And some that are to be removed before.
+    Changes(BulkJson<'a>),
 }
 
 /// How changes are written down.
@@ -80,6 +90,9 @@ impl Bulk {
             match change {
                 Change::Put(new, if_present) => {
                     serde_json::to_writer(&mut lines, &NewRuleJson::of(new, *if_present))?;
+                }
+                Change::Adopt { new, .. } => {
+                    serde_json::to_writer(&mut lines, &NewRuleJson::of(new, IfPresent::Refuse))?;
                 }
                 Change::Remove(target) => write_removal(&mut lines, RemovalJson::of(target))?,
                 Change::RemoveNumber(id) => write_removal(&mut lines, RemovalJson::of_number(*id))?,

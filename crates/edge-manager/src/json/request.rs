@@ -102,7 +102,9 @@ impl<'a> NewRuleJson<'a> {
     /// # Errors
     /// One line that names the field and its value.
     pub fn change(&self, by: &str, now_us: u64) -> Result<Change, String> {
-        let text = |text: &'a Option<Text<'_>>| text.as_ref().map_or("", |Text(text)| &**text);
+        fn text<'t>(text: &'t Option<Text<'_>>) -> &'t str {
+            text.as_ref().map_or("", |Text(text)| text)
+        }
         let subject = Subject { kind: self.kind, target: &self.target, ip: &self.ip, url: &self.url };
         let (field, target) = subject.text()?;
         let allows = self.kind == Some(Kind::Allow);

@@ -48,7 +48,7 @@ impl<'c> View<'c> {
     /// # Errors
     /// It cannot be read.
     pub fn entry(&self, id: i64) -> Result<Option<Entry>, StoreError> {
-        let mut statement = self.connection.prepare_cached(&[ENTRY, " WHERE rules.id = ?"].concat())?;
+        let mut statement = self.connection.prepare(&[ENTRY, " WHERE rules.id = ?"].concat())?;
         let mut rows = statement.query([id])?;
         let row = rows.next()?;
         row.map(|row| Decoder::default().entry(row)).transpose()
