@@ -6,6 +6,7 @@ mod cli;
 mod conditions;
 mod configs;
 mod crash;
+mod large_pages;
 mod learning;
 mod life;
 mod linkage;

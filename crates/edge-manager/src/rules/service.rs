@@ -107,12 +107,12 @@ impl Rules {
             return Err(RulesError::TooMany);
         }
         let now_s = seconds(now_us);
+        let summary = Summary::of(&changes);
         let mut publication = self.publication.lock();
         let found = publication.revision();
         let is_damaged = publication.is_damaged();
         let (entries, present, way) = self.store.write(|record| {
             let known = record.revision()?.unwrap_or_default();
-            let summary = Summary::of(&changes);
             let agrees = known == found && !is_damaged;
             let (mut entries, mut operations) = (Vec::new(), Vec::new());
             for (at, change) in changes.into_iter().enumerate() {
@@ -133,6 +133,9 @@ impl Rules {
             Ok(()) => Effect::Published(publication.revision()),
             Err(error) => Effect::StoredOnly(error),
         };
+        if let Some(Summary { operation, target }) = summary {
+            log(caller, operation, &target, &effect, began.elapsed());
+        }
         Ok(Applied { entries, present, effect })
     }
 
@@ -219,6 +222,18 @@ impl Summary {
 
 fn rules(count: usize) -> String {
     if count == 1 { "1 rule".to_owned() } else { format!("{count} rules") }
+}
+
+fn log(caller: &Caller, operation: &str, target: &str, effect: &Effect, took: Duration) {
+    let (caller, duration_us) = (&*caller.name, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    match effect {
+        Effect::Published(revision) => {
+            tracing::info!(caller, operation, target, revision, duration_us, "change");
+        }
+        Effect::StoredOnly(error) => {
+            tracing::error!(caller, operation, target, %error, duration_us, "change stored, not published");
+        }
+    }
 }
 
 /// Makes one change of the record; what became of it, and what the filter is told, if anything.
