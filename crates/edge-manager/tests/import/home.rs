@@ -38,17 +38,22 @@ impl Home {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Said {
+        let output = self.command(args).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_edge-manager"));
         command
             .args(args)
+            .env_remove("HAPROXY_API_KEY")
             .env("EDGE_DATABASE", self.path("rules.db"))
             .env("EDGE_STATE_DIR", self.path("state"))
             .env("EDGE_SOCKET", self.path("edge.sock"))
             .env("EDGE_CONFIG_DIR", self.path("haproxy"))
             .stdin(Stdio::null());
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+        command
     }
 
     /// The lines of JSON that a command prints.
