@@ -11,6 +11,7 @@ use crate::configuration::PublishError;
 use crate::import::{ImportError, Problem};
 use crate::rules::{Invalid, RulesError};
 use crate::serve::{LogError, ServeError};
+use crate::site::FieldError;
 use crate::sites::SitesError;
 use crate::store::StoreError;
 
@@ -85,6 +86,12 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<FieldError> for Failure {
+    fn from(error: FieldError) -> Self {
+        SitesError::from(error).into()
+    }
+}
+
 impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
         SitesError::from(error).into()
@@ -122,8 +129,20 @@ impl Failure {
             Self::Serve(ServeError::OpenToAll(_)) | Self::File { .. } => 2,
             Self::Site(error) => match error {
                 SitesError::Field(_) => 2,
+                SitesError::UnknownDomain(_) | SitesError::UnknownBackend(_) | SitesError::InUse { .. } => 1,
+                SitesError::Publication(error) => match error {
+                    PublishError::Template(_)
+                    | PublishError::Refused(_)
+                    | PublishError::Unsuitable(_)
+                    | PublishError::NotRunning { .. }
+                    | PublishError::Nothing
+                    | PublishError::NoSuchSet(_) => 1,
+                    PublishError::Busy
+                    | PublishError::Program(_)
+                    | PublishError::Files(_)
+                    | PublishError::Damaged { .. } => 4,
+                },
                 SitesError::Record(_) => 4,
-                _ => 1,
             },
             Self::Import(_) | Self::Changed(_) => 4,
             Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::NoAnswer(_) => 4,

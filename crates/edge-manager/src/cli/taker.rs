@@ -15,7 +15,6 @@ use super::publishing::Publishing;
 use crate::access::Caller;
 use crate::api::{ImportJson, ImportedJson};
 use crate::clock::now_us;
-use crate::configuration::Configuration;
 use crate::haproxy::{Enforcement, enforce};
 use crate::import::{Foreign, ForeignJson};
 use crate::rules::{Applied, Change, Effect, Rules};
@@ -47,8 +46,7 @@ impl Takes {
         match self.places.hands()? {
             Hands::Serve(stream) => Ok(Taking::Serve(stream)),
             Hands::Own(store, rules) => {
-                let configuration = Configuration::open(self.publishing.settings())?;
-                let sites = Sites::new(store, configuration, self.publishing.defaults(&self.places));
+                let sites = Sites::new(store, self.publishing.open()?, self.publishing.defaults(&self.places));
                 Ok(Taking::Own(Box::new((rules, sites))))
             }
         }

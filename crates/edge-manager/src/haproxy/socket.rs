@@ -1,21 +1,42 @@
 //! A command on a stats socket.
 
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
 
-/// Longest answer that is read, bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 10;
+/// Longest answer that is read where nothing long is asked for, bytes.
+pub(super) const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// Sends one command and reads the answer, all of it before the deadline.
+/// Sends one command to a stats socket and reads the answer, all of it before the deadline.
 ///
 /// # Errors
 /// Nobody listens, the deadline has come, or the answer is too long or no text.
 pub(super) fn ask(socket: &Path, command: &str, deadline: Instant) -> io::Result<String> {
+    answer(send(socket, command, deadline)?, MAX_ANSWER_BYTES, deadline)
+}
+
+/// [`ask`], of a master: it would wait for the next command, and keeps the connection until it is told that none comes.
+pub(super) fn ask_master(
+    socket: &Path,
+    command: &str,
+    max_bytes: usize,
+    deadline: Instant,
+) -> io::Result<String> {
+    let stream = send(socket, command, deadline)?;
+    stream.shutdown(Shutdown::Write)?;
+    answer(stream, max_bytes, deadline)
+}
+
+fn send(socket: &Path, command: &str, deadline: Instant) -> io::Result<UnixStream> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
     stream.write_all(format!("{command}\n").as_bytes())?;
+    Ok(stream)
+}
+
+fn answer(mut stream: UnixStream, max_bytes: usize, deadline: Instant) -> io::Result<String> {
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -29,7 +50,7 @@ pub(super) fn ask(socket: &Path, command: &str, deadline: Instant) -> io::Result
             Err(error) => return Err(error),
         };
         answer.extend_from_slice(&piece[..bytes]);
-        if answer.len() > MAX_ANSWER_BYTES {
+        if answer.len() > max_bytes {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
         }
         if bytes == 0 {
