@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::clock::now_s;
 use crate::haproxy::{Control, Enforcement, Program, Trouble};
 use crate::render::{Rendered, Templates, diff};
 use crate::site::Site;
@@ -387,9 +388,4 @@ fn write_state(path: &Path, state: &str) -> io::Result<()> {
         fs::rename(&new, path)
     };
     write().map_err(|error| at(path, &error))
-}
-
-fn now_s() -> u32 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
 }
