@@ -15,6 +15,7 @@ use edge_manager::access::{Caller, KeyHash, Role, add_key};
 use edge_manager::api::{App, Services};
 use edge_manager::clock::now_us;
 use edge_manager::serve::Server;
+use edge_manager::store::{AuditEntry, AuditSelection};
 use tokio::sync::oneshot;
 
 /// Nothing here takes that long.
@@ -94,6 +95,11 @@ impl Manager {
         key.reveal().to_owned()
     }
 
+    /// The newest changes.
+    pub(crate) fn audit(&self, limit: u32) -> Vec<AuditEntry> {
+        self.app.store.read(|view| view.audit(&AuditSelection::default(), limit)).unwrap()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], b"")
     }
@@ -163,13 +169,27 @@ impl Answer {
 /// One request on this connection, which the server closes.
 pub(crate) fn ask(mut stream: impl Read + Write, request: &[u8]) -> Answer {
     stream.write_all(request).unwrap();
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let count = stream.read(&mut piece).unwrap();
+        bytes.extend_from_slice(&piece[..count]);
+        // Of events there is no end.
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]);
+        if count == 0 || start.contains("text/event-stream") && start.contains("\r\n\r\n") {
+            break;
+        }
+    }
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
     let head = head.to_ascii_lowercase();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = if head.contains("transfer-encoding: chunked") { whole(body) } else { body.to_owned() };
+    let body = if head.contains("text/event-stream") {
+        String::new()
+    } else if head.contains("transfer-encoding: chunked") {
+        whole(body)
+    } else {
+        body.to_owned()
+    };
     Answer { status, head, body }
 }
 
