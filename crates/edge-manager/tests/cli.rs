@@ -64,6 +64,7 @@ impl Home {
             .args(args)
             .env("EDGE_DATABASE", self.0.path().join("rules.db"))
             .env("EDGE_STATE_DIR", self.state())
+            .env("EDGE_CONFIG_DIR", self.0.path().join("haproxy"))
             .env("EDGE_SOCKET", self.socket())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -59,6 +59,7 @@ fn apply(state: &mut State, step: u64) {
                 state.insert((target, new.rule.reason.to_string()));
             }
             Change::RemoveNumber(id) => panic!("no step removes rule {id}"),
+            Change::Adopt { .. } => panic!("no step adopts a rule"),
             Change::Remove(target) => state.retain(|(other, _)| *other != target.to_string()),
         }
     }

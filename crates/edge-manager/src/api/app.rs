@@ -9,11 +9,13 @@ use tracing::Span;
 
 use super::ApiError;
 use crate::access::{KeyHash, Keys};
+use crate::configuration::{self, Configuration, PublishError};
 use crate::events::Events;
 use crate::haproxy::{Enforcement, enforce};
 use crate::metrics::Metrics;
 use crate::publish::Publication;
 use crate::rules::{Effect, Rules, RulesError};
+use crate::sites::{Defaults, Sites};
 use crate::store::Store;
 
 /// Requests that use the record, the state directory or HAProxy at the same time; others wait. Each has a thread.
@@ -21,6 +23,7 @@ const MAX_AT_WORK: usize = 64;
 
 /// Bulk changes at the same time: each may need some 200 MB.
 const MAX_BULKS: usize = 2;
+
 /// Requests that only read the record at the same time, beside the others.
 const MAX_READING: usize = 16;
 
@@ -45,6 +48,21 @@ pub struct Services {
     pub environment_key: Option<KeyHash>,
     /// Whether only this machine can ask, so that everybody may do everything while there are no keys.
     pub is_local: bool,
+    /// Where the configuration of HAProxy is, and who checks and runs it.
+    pub configuration: configuration::Settings,
+    /// What the configuration says where the record does not.
+    pub defaults: Defaults,
+}
+
+/// Why the services cannot be opened. One line.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The record or the state directory.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// The directory of the configuration.
+    #[error("the configuration of HAProxy: {0}")]
+    Configuration(#[from] PublishError),
 }
 
 /// What all handlers have. Services are synchronous: handlers call them by [`App::blocking`].
@@ -54,6 +72,8 @@ pub struct App {
     pub store: Arc<Store>,
     /// Rules, in the record and the state directory.
     pub rules: Rules,
+    /// What haproxy.cfg is made of, and its publication.
+    pub sites: Sites,
     /// Who may ask.
     pub keys: Keys,
     /// The stats sockets of the workers.
@@ -76,12 +96,22 @@ impl App {
     ///
     /// # Errors
     /// One of them cannot be used, or another process has the directory.
-    pub fn open(services: Services, now_us: u64) -> Result<Self, RulesError> {
-        let Services { database, state_dir, sockets, wait, environment_key, is_local } = services;
-        let publication = Publication::open(&state_dir, now_us, PATIENCE)?;
-        let store = Arc::new(Store::open(&database)?);
+    pub fn open(services: Services, now_us: u64) -> Result<Self, OpenError> {
+        let Services {
+            database,
+            state_dir,
+            sockets,
+            wait,
+            environment_key,
+            is_local,
+            configuration,
+            defaults,
+        } = services;
+        let publication = Publication::open(&state_dir, now_us, PATIENCE).map_err(RulesError::from)?;
+        let store = Arc::new(Store::open(&database).map_err(RulesError::from)?);
         Ok(Self {
             rules: Rules::open(store.clone(), publication, now_us)?,
+            sites: Sites::new(store.clone(), Configuration::open(configuration)?, defaults),
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             sockets,

@@ -17,8 +17,10 @@ const MAX_TOLD: usize = 20;
 /// What became of changes of the rules.
 #[derive(Debug)]
 pub struct Changed {
-    /// What became of each, in their order: the rule that was made, or the one that was removed.
+    /// What became of each, in their order: the rule that was made, that was removed, or that was there and stays.
     pub entries: Vec<Entry>,
+    /// How many were there and stay.
+    pub present: usize,
     /// Of the state directory; none where it does not have them.
     pub revision: Option<u64>,
     /// Whether they are obeyed.
@@ -38,25 +40,28 @@ impl App {
     ) -> Result<Changed, RulesError> {
         let began = Instant::now();
         let count = changes.len();
-        let made = changes.iter().filter(|change| matches!(change, Change::Put(..))).count();
+        let removed = changes.iter().filter(|change| matches!(Word::of(change), Some(Word::Removed))).count();
         let words: Vec<_> = changes.iter().take(MAX_TOLD).map(Word::of).collect();
-        let Applied { entries, effect } = self.rules.apply(caller, changes, now_us)?;
+        let Applied { entries, present, effect } = self.rules.apply(caller, changes, now_us)?;
+        let made = count - removed - present;
         let enforcement = self.enforce(&effect);
         let revision = match effect {
             Effect::Published(revision) => Some(revision),
             Effect::StoredOnly(_) => None,
         };
-        let changed = Changed { entries, revision, enforcement };
-        if count > 0 {
-            self.metrics.count_change(made, count - made, &changed.enforcement, began.elapsed());
+        let changed = Changed { entries, present, revision, enforcement };
+        if made + removed > 0 {
+            self.metrics.count_change(made, removed, &changed.enforcement, began.elapsed());
             let rules = words.into_iter().zip(&changed.entries);
             let told = RulesChanged {
                 by: &caller.name,
                 made,
-                removed: count - made,
+                removed,
                 enforcement: (&changed.enforcement).into(),
                 revision,
-                rules: rules.map(|(change, entry)| ChangedRule { change, rule: entry.into() }).collect(),
+                rules: rules
+                    .filter_map(|(word, entry)| Some(ChangedRule { change: word?, rule: entry.into() }))
+                    .collect(),
             };
             self.events.tell(Topic::Rules, &told, now_us);
         }
@@ -97,10 +102,12 @@ enum Word {
 }
 
 impl Word {
-    fn of(change: &Change) -> Self {
+    /// None where nobody knows before whether there is one already.
+    fn of(change: &Change) -> Option<Self> {
         match change {
-            Change::Put(..) => Self::Made,
-            Change::Remove(_) | Change::RemoveNumber(_) => Self::Removed,
+            Change::Put(..) => Some(Self::Made),
+            Change::Adopt { .. } => None,
+            Change::Remove(_) | Change::RemoveNumber(_) => Some(Self::Removed),
         }
     }
 }

@@ -9,11 +9,14 @@ mod authentication;
 mod blocked_ips;
 mod bulk;
 mod change;
+mod configuration;
+mod domains;
 mod error;
 mod events;
 mod explain;
 mod extract;
 mod health;
+mod import;
 mod metrics;
 mod openapi;
 mod page;
@@ -21,6 +24,7 @@ mod requests;
 mod routes;
 mod rules;
 mod security;
+mod sites;
 #[cfg(test)]
 mod tests;
 
@@ -32,10 +36,11 @@ use axum::{Extension, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
-pub use app::{App, Services};
+pub use app::{App, OpenError, Services};
 pub use authentication::Peer;
 pub use change::Changed;
 pub use error::ApiError;
+pub use import::{ImportJson, ImportedJson};
 pub use routes::Route;
 
 use routes::Routes;
@@ -50,6 +55,10 @@ fn routes() -> Routes {
         .merge(health::routes())
         .merge(blocked_ips::routes())
         .merge(security::routes())
+        .merge(domains::routes())
+        .merge(configuration::routes())
+        .merge(sites::routes())
+        .merge(import::routes())
         .merge(rules::routes())
         .merge(bulk::routes())
         .merge(explain::routes())

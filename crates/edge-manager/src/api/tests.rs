@@ -22,6 +22,14 @@ fn app() -> (tempfile::TempDir, Arc<App>) {
         wait: Duration::ZERO,
         environment_key: None,
         is_local: true,
+        configuration: crate::configuration::Settings {
+            dir: dir.path().join("haproxy"),
+            templates: None,
+            program: crate::haproxy::Program::new("haproxy"),
+            control: crate::haproxy::Control::Nobody,
+            patience: crate::configuration::Patience::default(),
+        },
+        defaults: crate::sites::Defaults::default(),
     };
     let app = Arc::new(App::open(services, 1_000_000_000).unwrap());
     (dir, app)

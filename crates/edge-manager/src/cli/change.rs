@@ -39,8 +39,9 @@ impl Changing {
                 let lines = Bulk::lines(&changes).map_err(io::Error::from)?;
                 control::post(stream, "/api/rules/bulk", "application/x-ndjson", lines)?
             }
-            Hands::Own(rules) => {
-                let Applied { entries, effect } = rules.apply(&Caller::command_line(), changes, now_us())?;
+            Hands::Own(_, rules) => {
+                let Applied { entries, effect, .. } =
+                    rules.apply(&Caller::command_line(), changes, now_us())?;
                 drop(rules);
                 let Places { sockets, wait, .. } = &self.places;
                 let (revision, enforcement) = match effect {
@@ -220,7 +221,7 @@ impl ClearExpired {
                 let path = "/api/security/clear-expired";
                 control::post::<Cleared>(stream, path, "application/json", Vec::new())?.cleared
             }
-            Hands::Own(rules) => rules.clear_expired(&Caller::command_line(), now_us())?,
+            Hands::Own(_, rules) => rules.clear_expired(&Caller::command_line(), now_us())?,
         };
         let mut out = io::stdout().lock();
         if self.changing.json {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::read::write_json;
+use super::site::read_json;
 use crate::configuration::{Configuration, Manifest, Past, Patience, Published, Settings};
 use crate::haproxy::{Control, Enforcement, Master, Program};
 use crate::site::{Site, SiteInput};
 
 /// Where HAProxy's files are, and who checks and runs them.
 #[derive(Debug, Args)]
-struct Places {
+#[group(id = "configuration")]
+pub(super) struct Places {
     /// The directory of the configurations; HAProxy is started with -f DIR/current/haproxy.cfg
     #[arg(
         long,
@@ -38,15 +40,25 @@ struct Places {
 }
 
 impl Places {
-    fn open(&self) -> Result<Configuration, Failure> {
+    pub(super) fn open(&self) -> Result<Configuration, Failure> {
         let socket = self.master_socket.clone().unwrap_or_else(|| self.config_dir.join("master.sock"));
-        Ok(Configuration::open(Settings {
+        Ok(Configuration::open(self.settings(Control::Attached(Master::at(socket))))?)
+    }
+
+    /// With this one to have a say in HAProxy.
+    pub(super) fn settings(&self, control: Control) -> Settings {
+        Settings {
             dir: self.config_dir.clone(),
             templates: self.templates.clone(),
             program: Program::new(&self.haproxy),
-            control: Control::Attached(Master::at(socket)),
+            control,
             patience: Patience::default(),
-        })?)
+        }
+    }
+
+    /// The HAProxy that somebody else runs, if one is named.
+    pub(super) fn attached(&self) -> Option<Control> {
+        self.master_socket.as_ref().map(|socket| Control::Attached(Master::at(socket)))
     }
 }
 
@@ -64,10 +76,8 @@ impl SiteFile {
     }
 }
 
-fn read_site(path: &PathBuf) -> Result<Site, Failure> {
-    let failure = |why: String| Failure::SiteFile { path: path.display().to_string(), why };
-    let text = fs::read_to_string(path).map_err(|error| failure(error.to_string()))?;
-    let input: SiteInput = serde_json::from_str(&text).map_err(|error| failure(error.to_string()))?;
+fn read_site(path: &Path) -> Result<Site, Failure> {
+    let input: SiteInput = read_json(path.to_owned())?;
     Ok(Site::parse(&input)?)
 }
 
@@ -97,8 +107,7 @@ impl Render {
             out.flush()?;
             return Ok(ExitCode::SUCCESS);
         };
-        let failure =
-            |error: io::Error| Failure::SiteFile { path: to.display().to_string(), why: error.to_string() };
+        let failure = |error: io::Error| Failure::File { path: to.clone(), why: error.to_string() };
         fs::create_dir(&to).map_err(failure)?;
         for (path, contents) in files.files() {
             let path = to.join(path);
@@ -138,7 +147,7 @@ pub(super) struct Reload {
 
 impl Reload {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let site = self.site.as_ref().map(read_site).transpose()?;
+        let site = self.site.as_deref().map(read_site).transpose()?;
         let configuration = self.places.open()?;
         let published = match &site {
             Some(site) => configuration.publish(site, &self.outcome.by)?,

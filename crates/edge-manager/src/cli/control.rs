@@ -8,7 +8,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +49,21 @@ pub(super) fn post<T: DeserializeOwned>(
     kind: &str,
     body: Vec<u8>,
 ) -> Result<T, Failure> {
-    let (status, body) = exchange(stream, path, kind, body).map_err(Failure::NoAnswer)?;
+    send(stream, Method::POST, path, kind, body)
+}
+
+/// Sends a body to `serve`, and reads what it answers.
+///
+/// # Errors
+/// As where the command does it itself.
+pub(super) fn send<T: DeserializeOwned>(
+    stream: UnixStream,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: Vec<u8>,
+) -> Result<T, Failure> {
+    let (status, body) = exchange(stream, method, path, kind, body).map_err(Failure::NoAnswer)?;
     if status == StatusCode::OK {
         return serde_json::from_slice(&body).map_err(|error| Failure::NoAnswer(error.into()));
     }
@@ -67,7 +81,13 @@ pub(super) fn post<T: DeserializeOwned>(
     })
 }
 
-fn exchange(stream: UnixStream, path: &str, kind: &str, body: Vec<u8>) -> io::Result<(StatusCode, Bytes)> {
+fn exchange(
+    stream: UnixStream,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: Vec<u8>,
+) -> io::Result<(StatusCode, Bytes)> {
     stream.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -75,7 +95,9 @@ fn exchange(stream: UnixStream, path: &str, kind: &str, body: Vec<u8>) -> io::Re
             let stream = tokio::net::UnixStream::from_std(stream)?;
             let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
             tokio::spawn(connection);
-            let request = Request::post(path)
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
                 .header("host", "localhost")
                 .header("content-type", kind)
                 .body(Full::new(Bytes::from(body)))

@@ -8,9 +8,11 @@ use edge_journal::WriteError;
 
 use crate::access::AccessError;
 use crate::configuration::PublishError;
+use crate::import::{ImportError, Problem};
 use crate::rules::{Invalid, RulesError};
 use crate::serve::{LogError, ServeError};
 use crate::site::FieldError;
+use crate::sites::SitesError;
 use crate::store::StoreError;
 
 /// Why a command did not do what was asked for. [`super::EXIT_CODES`] lists how it ends.
@@ -32,13 +34,6 @@ pub(super) enum Failure {
     /// A value that can be taken no more, such as an end that has come meanwhile.
     #[error("{0}")]
     InvalidByServe(String),
-    /// The file of a site.
-    #[error("{path}: {why}")]
-    SiteFile { path: String, why: String },
-    #[error(transparent)]
-    Site(#[from] FieldError),
-    #[error(transparent)]
-    Publish(#[from] PublishError),
     #[error("{0}")]
     Unusable(RulesError),
     #[error("{0}; `edge-manager serve` or another command may be at work")]
@@ -52,6 +47,16 @@ pub(super) enum Failure {
     /// A key that is there, or is not, or has no name.
     #[error("{0}")]
     Key(AccessError),
+    /// A file that was named.
+    #[error("{}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// What could be taken at first, and cannot any more.
+    #[error("{0}: this has changed meanwhile; what was taken before it stays")]
+    Changed(Problem),
+    #[error(transparent)]
+    Site(#[from] SitesError),
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
@@ -81,6 +86,18 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<FieldError> for Failure {
+    fn from(error: FieldError) -> Self {
+        SitesError::from(error).into()
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        SitesError::from(error).into()
+    }
+}
+
 impl From<AccessError> for Failure {
     fn from(error: AccessError) -> Self {
         match error {
@@ -105,23 +122,29 @@ impl Failure {
         let code = match &self {
             // Whoever read this has seen enough, as head(1) does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Self::Publish(error) => match error {
-                PublishError::Template(_)
-                | PublishError::Refused(_)
-                | PublishError::Unsuitable(_)
-                | PublishError::NotRunning { .. }
-                | PublishError::Nothing
-                | PublishError::NoSuchSet(_) => 1,
-                PublishError::Busy
-                | PublishError::Program(_)
-                | PublishError::Files(_)
-                | PublishError::Damaged { .. } => 4,
-            },
             Self::Key(AccessError::Name(_)) => 2,
             Self::Refused(_) | Self::RefusedByServe(_) | Self::Key(_) => 1,
             Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) => 2,
-            Self::Serve(ServeError::OpenToAll(_)) | Self::Log(LogError::Filter(..)) => 2,
-            Self::SiteFile { .. } | Self::Site(_) => 2,
+            Self::Log(LogError::Filter(..)) => 2,
+            Self::Serve(ServeError::OpenToAll(_)) | Self::File { .. } => 2,
+            Self::Site(error) => match error {
+                SitesError::Field(_) => 2,
+                SitesError::UnknownDomain(_) | SitesError::UnknownBackend(_) | SitesError::InUse { .. } => 1,
+                SitesError::Publication(error) => match error {
+                    PublishError::Template(_)
+                    | PublishError::Refused(_)
+                    | PublishError::Unsuitable(_)
+                    | PublishError::NotRunning { .. }
+                    | PublishError::Nothing
+                    | PublishError::NoSuchSet(_) => 1,
+                    PublishError::Busy
+                    | PublishError::Program(_)
+                    | PublishError::Files(_)
+                    | PublishError::Damaged { .. } => 4,
+                },
+                SitesError::Record(_) => 4,
+            },
+            Self::Import(_) | Self::Changed(_) => 4,
             Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::NoAnswer(_) => 4,
             Self::Output(_) | Self::Serve(_) | Self::Log(_) => 4,
         };

@@ -3,12 +3,17 @@
 mod change;
 mod configuration;
 mod control;
+mod export;
 mod failure;
+mod import;
 mod journal;
 mod key;
 mod places;
+mod publishing;
 mod read;
 mod serve;
+mod site;
+mod taker;
 mod targets;
 
 use std::process::ExitCode;
@@ -17,10 +22,13 @@ use clap::{Parser, Subcommand};
 
 use change::{Allow, Block, ClearExpired, Disallow, Unblock};
 use configuration::{Check, Configurations, Reload, Render};
+use export::Export;
+use import::Import;
 use journal::Journal;
 use key::Key;
 use read::{Explain, ListRules};
 use serve::Serve;
+use site::{Domain, Site};
 
 /// The companion of Edge Filter for HAProxy.
 #[derive(Debug, Parser)]
@@ -64,6 +72,23 @@ enum Command {
     /// Remove rules that have ended from the record, where nobody obeys them any more
     #[command(after_help = EXIT_CODES)]
     ClearExpired(ClearExpired),
+    /// Serve and list domains
+    #[command(subcommand)]
+    Domain(Domain),
+    /// Show and replace everything that haproxy.cfg is made of
+    #[command(subcommand)]
+    Site(Site),
+    /// Take over what another manager or files of HAProxy have; what is here already stays, and is counted
+    #[command(subcommand)]
+    Import(Import),
+    /// Print the rules of the record that have not ended, for another manager or for HAProxy
+    Export(Export),
+    /// Serve the API, and keep HAProxy up to date, until it is told to stop
+    #[command(after_help = EXIT_CODES)]
+    Serve(Serve),
+    /// Make, list and remove the keys of the API
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Key(Key),
     /// Print haproxy.cfg and the files beside it, or write them to a directory; nothing of HAProxy's is touched
     #[command(after_help = EXIT_CODES)]
     Render(Render),
@@ -76,12 +101,6 @@ enum Command {
     /// List, compare and bring back the configurations that were published
     #[command(subcommand, after_help = EXIT_CODES)]
     Configurations(Configurations),
-    /// Serve the API, and keep HAProxy up to date, until it is told to stop
-    #[command(after_help = EXIT_CODES)]
-    Serve(Serve),
-    /// Make, list and remove the keys of the API
-    #[command(subcommand, after_help = EXIT_CODES)]
-    Key(Key),
     /// Inspect a state directory; nothing in it is changed
     #[command(subcommand)]
     Journal(Journal),
@@ -93,6 +112,10 @@ impl Cli {
         let done = match self.command {
             Command::Journal(journal) => return journal.run(),
             Command::Serve(serve) => serve.run(),
+            Command::Domain(domain) => domain.run(),
+            Command::Site(site) => site.run(),
+            Command::Import(import) => import.run(),
+            Command::Export(export) => export.run(),
             Command::Key(key) => key.run(),
             Command::Block(block) => block.run(),
             Command::Allow(allow) => allow.run(),

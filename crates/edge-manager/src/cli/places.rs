@@ -52,8 +52,8 @@ pub(super) struct Places {
 pub(super) enum Hands {
     /// `serve`, over its control socket.
     Serve(UnixStream),
-    /// This process, which has the state directory.
-    Own(Rules),
+    /// This process, which has the state directory: the record, and the rules in it.
+    Own(Arc<Store>, Rules),
 }
 
 impl Places {
@@ -76,14 +76,18 @@ impl Places {
             }
             match self.open() {
                 Err(RulesError::Publication(WriteError::Locked)) if Instant::now() < deadline => {}
-                opened => return Ok(Hands::Own(opened?)),
+                opened => {
+                    let (store, rules) = opened?;
+                    return Ok(Hands::Own(store, rules));
+                }
             }
         }
     }
 
     /// The lock on the directory comes first: whoever has it may change the record.
-    fn open(&self) -> Result<Rules, RulesError> {
+    fn open(&self) -> Result<(Arc<Store>, Rules), RulesError> {
         let publication = Publication::open(&self.state_dir, now_us(), TURN)?;
-        Rules::open(Arc::new(Store::open(&self.record.database)?), publication, now_us())
+        let store = Arc::new(Store::open(&self.record.database)?);
+        Ok((store.clone(), Rules::open(store, publication, now_us())?))
     }
 }

@@ -10,6 +10,8 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::places::Places;
+use super::publishing::Publishing;
+use super::site::read_json;
 use crate::access::KeyHash;
 use crate::serve::{self, Format, Logs, Settings};
 
@@ -23,6 +25,11 @@ pub(super) struct Serve {
     /// The address of the API; port 0 for any that is free. Without keys, a loopback address
     #[arg(long, env = "EDGE_MANAGER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    #[command(flatten)]
+    publishing: Publishing,
+    /// JSON of what holds for all backends, as PUT /api/global takes it: the record gets it at the first start
+    #[arg(long, env = "EDGE_GLOBAL_FILE", value_name = "FILE")]
+    global: Option<PathBuf>,
     /// A file that gets the address as soon as it answers
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -39,15 +46,28 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self { places, listen, ready_file, log_format, log_dir, log } = self;
+        let Self { places, listen, publishing, global, ready_file, log_format, log_dir, log } = self;
+        let (configuration, defaults) = (publishing.settings(), publishing.defaults(&places));
+        let global = global.map(read_json).transpose()?;
         let control = places.control();
         let Places { record, state_dir, sockets, wait, .. } = places;
         Logs { format: log_format, dir: log_dir, filter: log }.start()?;
         let database = record.database;
         let key = env::var_os(KEY).filter(|key| !key.is_empty());
         let environment_key = key.map(|key| KeyHash::of(key.as_bytes()));
-        let settings =
-            Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file };
+        let settings = Settings {
+            listen,
+            control,
+            database,
+            state_dir,
+            sockets,
+            wait,
+            environment_key,
+            configuration,
+            defaults,
+            global,
+            ready_file,
+        };
         serve::run(settings)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::fields::{Fields, Text, object, told, value};
 use super::{NewRuleJson, RemovalJson};
-use crate::rules::{Change, MAX_CHANGES};
+use crate::rules::{Change, IfPresent, MAX_CHANGES};
 
 /// Many changes that are made as one. First the rules of `remove` are removed, then those of `rules` are made.
 #[derive(Serialize, ToSchema)]
@@ -90,6 +90,9 @@ impl Bulk {
             match change {
                 Change::Put(new, if_present) => {
                     serde_json::to_writer(&mut lines, &NewRuleJson::of(new, *if_present))?;
+                }
+                Change::Adopt { new, .. } => {
+                    serde_json::to_writer(&mut lines, &NewRuleJson::of(new, IfPresent::Refuse))?;
                 }
                 Change::Remove(target) => write_removal(&mut lines, RemovalJson::of(target))?,
                 Change::RemoveNumber(id) => write_removal(&mut lines, RemovalJson::of_number(*id))?,

@@ -27,6 +27,13 @@ pub enum IfPresent {
 pub enum Change {
     /// Make a rule.
     Put(NewRule, IfPresent),
+    /// Make a rule that was made elsewhere. Where there is one with its target that has not ended, that stays as it is.
+    Adopt {
+        /// The rule.
+        new: NewRule,
+        /// When it was made there, seconds since the Unix epoch; `None` for now.
+        created_at_s: Option<u32>,
+    },
     /// Remove the rule with this target, which must be there.
     Remove(Target),
     /// Remove the rule of this number, which must be there.
@@ -37,7 +44,9 @@ impl Change {
     /// What it is about, in a few words.
     pub fn subject(&self) -> String {
         match self {
-            Self::Put(NewRule { rule, .. }, _) => rule.target.to_string(),
+            Self::Put(NewRule { rule, .. }, _) | Self::Adopt { new: NewRule { rule, .. }, .. } => {
+                rule.target.to_string()
+            }
             Self::Remove(target) => target.to_string(),
             Self::RemoveNumber(id) => format!("rule {id}"),
         }

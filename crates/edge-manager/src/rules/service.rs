@@ -30,8 +30,10 @@ pub struct Rules {
 /// What was changed.
 #[derive(Debug)]
 pub struct Applied {
-    /// What became of each change, in their order: the rule that was made, or the one that was removed.
+    /// What became of each change, in their order: the rule that was made, that was removed, or that was there and stays.
     pub entries: Vec<Entry>,
+    /// How many were there and stay.
+    pub present: usize,
     /// Whether HAProxy can find it.
     pub effect: Effect,
 }
@@ -109,22 +111,23 @@ impl Rules {
         let mut publication = self.publication.lock();
         let found = publication.revision();
         let is_damaged = publication.is_damaged();
-        let (entries, way) = self.store.write(|record| {
+        let (entries, present, way) = self.store.write(|record| {
             let known = record.revision()?.unwrap_or_default();
             let agrees = known == found && !is_damaged;
             let (mut entries, mut operations) = (Vec::new(), Vec::new());
             for (at, change) in changes.into_iter().enumerate() {
                 let (entry, operation) = make(record, change, at, now_s)?;
                 entries.push(entry);
-                operations.push(operation);
+                operations.extend(operation);
             }
+            let present = entries.len() - operations.len();
             let way = if agrees { Way::Append(batches(operations)) } else { Way::All { known } };
             record.set_revision(way.revision(found))?;
             if let Some(Summary { operation, target }) = &summary {
                 let took = began.elapsed();
                 record.note(&Deed { caller, operation, target, result: DONE, at_us: now_us, took })?;
             }
-            Ok::<_, RulesError>((entries, way))
+            Ok::<_, RulesError>((entries, present, way))
         })?;
         let effect = match self.publish(&mut publication, way, now_us) {
             Ok(()) => Effect::Published(publication.revision()),
@@ -133,7 +136,7 @@ impl Rules {
         if let Some(Summary { operation, target }) = summary {
             log(caller, operation, &target, &effect, began.elapsed());
         }
-        Ok(Applied { entries, effect })
+        Ok(Applied { entries, present, effect })
     }
 
     /// Removes the rules that have ended from the record, and says how many there were: HAProxy does not need to be told.
@@ -202,7 +205,7 @@ struct Summary {
 impl Summary {
     /// None for no changes.
     fn of(changes: &[Change]) -> Option<Self> {
-        let is_put = |change: &Change| matches!(change, Change::Put(..));
+        let is_put = |change: &Change| !matches!(change, Change::Remove(_) | Change::RemoveNumber(_));
         let operation = match changes.iter().filter(|change| is_put(change)).count() {
             0 => "rules.remove",
             puts if puts == changes.len() => "rules.put",
@@ -229,13 +232,13 @@ fn log(caller: &Caller, operation: &str, target: &str, effect: &Effect, took: Du
     }
 }
 
-/// Makes one change of the record; what became of it, and what the filter is told.
+/// Makes one change of the record; what became of it, and what the filter is told, if anything.
 fn make(
     record: &mut Changes<'_>,
     change: Change,
     at: usize,
     now_s: u32,
-) -> Result<(Entry, Operation), RulesError> {
+) -> Result<(Entry, Option<Operation>), RulesError> {
     let refused = |why| RulesError::Refused { at, why };
     match change {
         Change::Put(NewRule { rule, by }, if_present) => {
@@ -252,12 +255,21 @@ fn make(
                     if if_present == IfPresent::Prolong && entry.rule.expires_at_s >= rule.expires_at_s =>
                 {
                     let operation = Operation::Put(entry.rule.clone());
-                    return Ok((entry, operation));
+                    return Ok((entry, Some(operation)));
                 }
                 Some(entry) => record.update(entry, rule)?,
                 None => record.insert(rule, &by, now_s)?,
             };
-            Ok((entry, operation))
+            Ok((entry, Some(operation)))
+        }
+        Change::Adopt { new: NewRule { rule, by }, created_at_s } => {
+            match record.find(&rule.target)? {
+                Some(entry) if !entry.has_ended(now_s) => return Ok((entry, None)),
+                Some(entry) => record.remove(entry.id)?,
+                None => {}
+            }
+            let operation = Operation::Put(rule.clone());
+            Ok((record.insert(rule, &by, created_at_s.unwrap_or(now_s))?, Some(operation)))
         }
         Change::Remove(target) => {
             let found = record.find(&target)?;
@@ -275,11 +287,11 @@ fn remove(
     record: &mut Changes<'_>,
     found: Option<Entry>,
     now_s: u32,
-) -> Result<Option<(Entry, Operation)>, RulesError> {
+) -> Result<Option<(Entry, Option<Operation>)>, RulesError> {
     let Some(entry) = found.filter(|entry| !entry.has_ended(now_s)) else { return Ok(None) };
     record.remove(entry.id)?;
     let operation = Operation::Remove(entry.rule.target.clone());
-    Ok(Some((entry, operation)))
+    Ok(Some((entry, Some(operation))))
 }
 
 fn seconds(now_us: u64) -> u32 {

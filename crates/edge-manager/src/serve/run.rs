@@ -10,9 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Server, ready};
 use crate::access::KeyHash;
-use crate::api::{App, Services};
+use crate::api::{App, OpenError, Services};
 use crate::clock::now_us;
+use crate::configuration::{self, Published};
+use crate::haproxy::Enforcement;
 use crate::rules::RulesError;
+use crate::site::GlobalInput;
+use crate::sites::Defaults;
 use crate::store::StoreError;
 
 /// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 84.
@@ -38,6 +42,12 @@ pub struct Settings {
     pub wait: Duration,
     /// `HAPROXY_API_KEY`.
     pub environment_key: Option<KeyHash>,
+    /// Where the configuration of HAProxy is, and who checks and runs it.
+    pub configuration: configuration::Settings,
+    /// What the configuration says where the record does not.
+    pub defaults: Defaults,
+    /// What the record says of all backends at the first start.
+    pub global: Option<GlobalInput>,
     /// A file that gets the address as soon as it answers.
     pub ready_file: Option<PathBuf>,
 }
@@ -48,6 +58,12 @@ pub enum ServeError {
     /// The record or the state directory.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// The directory of the configuration.
+    #[error(transparent)]
+    Configuration(OpenError),
+    /// The file of the first start.
+    #[error("{0}: {1}")]
+    Global(PathBuf, String),
     /// Everybody could change everything.
     #[error(
         "--listen {0}: without a key, only a loopback address such as 127.0.0.1:8000 is taken; make a key with `edge-manager \
@@ -68,6 +84,15 @@ pub enum ServeError {
     Runtime(io::Error),
 }
 
+impl From<OpenError> for ServeError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Rules(error) => Self::Rules(error),
+            other => Self::Configuration(other),
+        }
+    }
+}
+
 impl From<StoreError> for ServeError {
     fn from(error: StoreError) -> Self {
         Self::Rules(error.into())
@@ -79,14 +104,17 @@ impl From<StoreError> for ServeError {
 /// # Errors
 /// It cannot start: nothing was served.
 pub fn run(settings: Settings) -> Result<(), ServeError> {
-    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file } =
+    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file, .. } =
         settings;
+    let Settings { configuration, defaults, global, .. } = settings;
     let is_local = listen.ip().is_loopback();
-    let services = Services { database, state_dir, sockets, wait, environment_key, is_local };
+    let services =
+        Services { database, state_dir, sockets, wait, environment_key, is_local, configuration, defaults };
     let app = Arc::new(App::open(services, now_us())?);
     if !is_local && app.keys.is_empty()? {
         return Err(ServeError::OpenToAll(listen));
     }
+    start(&app, global);
     let server = Server::bind(listen, &control)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(MAX_BLOCKING_THREADS)
@@ -106,6 +134,19 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
     runtime.shutdown_timeout(LAST_WORK);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Whatever is wrong with the configuration, its last good one serves on, and it takes the API to mend it.
+fn start(app: &App, global: Option<GlobalInput>) {
+    match app.sites.start(global, now_us()) {
+        Ok(Published { set, enforcement: Enforcement::InForce, .. }) => {
+            tracing::info!(set, "HAProxy runs it")
+        }
+        Ok(Published { set, enforcement: Enforcement::StoredNotEnforced { reason }, .. }) => {
+            tracing::warn!(set, %reason, "HAProxy does not run it yet");
+        }
+        Err(error) => tracing::error!(%error, "the configuration of the record is not in force"),
+    }
 }
 
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {

@@ -19,7 +19,7 @@ pub struct DomainName {
 }
 
 impl DomainName {
-    fn parse(text: &str, is_wildcard: bool) -> Result<Self, Refusal> {
+    pub(super) fn parse(text: &str, is_wildcard: bool) -> Result<Self, Refusal> {
         let parent = text.strip_prefix("*.");
         let host = parent.unwrap_or(text).parse()?;
         Ok(Self { host, is_wildcard: is_wildcard || parent.is_some() })
@@ -53,7 +53,7 @@ pub struct Domain {
 
 impl Domain {
     pub(super) fn parse(input: &DomainInput, place: &Place) -> Result<Self, FieldError> {
-        let name = place.with("domain", &input.domain, |text| DomainName::parse(text, input.is_wildcard))?;
+        let name = place.with("domain", &input.domain, |_| input.name())?;
         let certificate: Option<FilePath> = place.optional("ssl_cert_path", &input.ssl_cert_path)?;
         if input.ssl_enabled && certificate.is_none() {
             return Err(place.refuse("ssl_cert_path", "", "is missing, and ssl_enabled is set"));

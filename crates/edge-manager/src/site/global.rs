@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use edge_filter::ClientNet;
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::address::{Bind, Endpoint, LogTarget, ServerAddress, port};
 use super::fields::Place;
@@ -63,7 +64,7 @@ pub struct Global {
 }
 
 /// What one client may do before it is slowed down or refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Requests in 10 s; above it requests are answered late (tarpit).

@@ -3,13 +3,32 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{OneOfBuilder, Schema, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
+use super::domain::DomainName;
 use super::global::Limits;
+use super::refusal::Refusal;
 
 /// A text, or a number that stands for one: clients send ports in both forms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "TextOrNumber")]
 pub struct Text(String);
+
+impl PartialSchema for Text {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        OneOfBuilder::new()
+            .item(text)
+            .item(number)
+            .description(Some("A text, or a number that stands for one."))
+            .into()
+    }
+}
+
+impl ToSchema for Text {}
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a text or a whole number")]
@@ -34,8 +53,14 @@ impl<T: Into<String>> From<T> for Text {
 }
 
 impl Text {
-    pub(super) fn as_str(&self) -> &str {
+    /// The text, a number as it was written.
+    pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether there is none, which is how clients say that they leave a field out.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -46,7 +71,7 @@ impl fmt::Display for Text {
 }
 
 /// Everything that haproxy.cfg is made of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SiteInput {
     /// What holds for all backends.
@@ -58,7 +83,7 @@ pub struct SiteInput {
 }
 
 /// A domain; the names are those of the API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DomainInput {
     /// `shop.example`, or `*.shop.example` for every name below it.
@@ -75,8 +100,18 @@ pub struct DomainInput {
     pub backend_name: Text,
 }
 
+impl DomainInput {
+    /// Its name in canonical form.
+    ///
+    /// # Errors
+    /// It is no host name, nor one behind `*.`.
+    pub fn name(&self) -> Result<DomainName, Refusal> {
+        DomainName::parse(self.domain.as_str(), self.is_wildcard)
+    }
+}
+
 /// A backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackendInput {
     /// Its name, unique.
@@ -114,7 +149,7 @@ pub struct BackendInput {
 }
 
 /// A health check by HTTP.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthCheckInput {
     /// `GET` (default), `HEAD` or `OPTIONS`.
@@ -128,7 +163,7 @@ pub struct HealthCheckInput {
 }
 
 /// `Strict-Transport-Security` (RFC 6797).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HstsInput {
     /// Seconds; a year if none are named.
@@ -140,7 +175,7 @@ pub struct HstsInput {
 }
 
 /// A server; the names are those of the API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerInput {
     /// Its name, unique in the backend.
@@ -154,7 +189,7 @@ pub struct ServerInput {
 }
 
 /// What holds for all backends.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GlobalInput {
     /// Where to listen for HTTP; `:80`.
@@ -198,7 +233,7 @@ pub struct GlobalInput {
 }
 
 /// HAProxy processes that share the counts of clients.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PeersInput {
     /// Which of the members this one is.
@@ -208,7 +243,7 @@ pub struct PeersInput {
 }
 
 /// A peer or a mail server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemberInput {
     /// Its name.
@@ -220,7 +255,7 @@ pub struct MemberInput {
 }
 
 /// Who gets mail on the state of servers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MailersInput {
     /// The mail servers.
@@ -232,7 +267,7 @@ pub struct MailersInput {
 }
 
 /// The page for unknown domains.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PageInput {
     /// Title.
@@ -257,7 +292,7 @@ impl PageInput {
 }
 
 /// The filter inside HAProxy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FilterInput {
     /// Directory of `edge_filter.so` and `edge_filter.lua`.
@@ -269,7 +304,7 @@ pub struct FilterInput {
 }
 
 /// A setting of the filter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettingInput {
     /// `EDGE_...`

@@ -36,7 +36,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    pub(super) fn new(field: String, value: &str, reason: impl Into<Refusal>) -> Self {
+    pub(crate) fn new(field: String, value: &str, reason: impl Into<Refusal>) -> Self {
         let mut shown: String = value.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
         if value.chars().nth(SHOWN_CHARS).is_some() {
             shown.push_str("...");

@@ -17,6 +17,7 @@ const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Edge");
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/1.sql")),
     M::up(include_str!("migrations/2_access.sql")),
+    M::up(include_str!("migrations/3_site.sql")),
     M::up(include_str!("migrations/5_rules.sql")),
 ];
 

@@ -36,6 +36,14 @@ pub enum StoreError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A part of the site that this program does not write.
+    #[error("{part} of the record cannot be read: {reason}")]
+    Part {
+        /// Which one, such as `backend shop`.
+        part: String,
+        /// What is wrong.
+        reason: serde_json::Error,
+    },
     /// A rule of no list.
     #[error("the record holds rules of lists, no learned ones")]
     Learned,

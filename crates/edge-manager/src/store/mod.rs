@@ -11,6 +11,7 @@ mod error;
 mod keys;
 mod readers;
 mod selection;
+mod site;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -26,6 +27,7 @@ pub use error::StoreError;
 pub use keys::KeyRow;
 pub use readers::Readers;
 pub use selection::{About, Kind, Selection};
+pub use site::RecordedDomain;
 pub use view::View;
 
 /// The record, to read and to change.

@@ -11,7 +11,10 @@ use std::time::Duration;
 use edge_manager::access::{Caller, KeyHash, Role, add_key};
 use edge_manager::api::{App, Services};
 use edge_manager::clock::now_us;
+use edge_manager::configuration::{Patience, Settings};
+use edge_manager::haproxy::{Control, Program};
 use edge_manager::serve::Server;
+use edge_manager::sites::Defaults;
 use edge_manager::store::{AuditEntry, AuditSelection};
 use tokio::sync::oneshot;
 
@@ -43,6 +46,14 @@ impl Manager {
             wait: PATIENCE,
             environment_key: key.map(|key| KeyHash::of(key.as_bytes())),
             is_local: true,
+            configuration: Settings {
+                dir: dir.path().join("haproxy"),
+                templates: None,
+                program: Program::new("haproxy"),
+                control: Control::Nobody,
+                patience: Patience::default(),
+            },
+            defaults: Defaults::default(),
         };
         let app = Arc::new(App::open(services, now_us()).unwrap());
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), &dir.path().join("control.sock")).unwrap();

@@ -32,6 +32,7 @@ impl Home {
             .env("EDGE_DATABASE", self.path("rules.db"))
             .env("EDGE_STATE_DIR", self.path("state"))
             .env("EDGE_SOCKET", self.path("edge.sock"))
+            .env("EDGE_CONFIG_DIR", self.path("haproxy"))
             .env("EDGE_MANAGER_LISTEN", "127.0.0.1:0")
             .env("EDGE_LOG", "trace")
             .stdin(Stdio::null())

@@ -1,0 +1,111 @@
+//! What `edge-manager import` found, taken over while `edge-manager serve` runs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+use super::error::ErrorBody;
+use super::extract::JsonBody;
+use super::sites::large;
+use super::{ApiError, App, Routes};
+use crate::access::Caller;
+use crate::clock::now_us;
+use crate::haproxy::Enforcement;
+use crate::import::ForeignJson;
+use crate::rules::{Change, MAX_CHANGES, RulesError};
+use crate::site::{BackendInput, DomainInput};
+use crate::sites::{Merged, MergedSite};
+
+pub(super) fn routes() -> Routes {
+    Routes::new().admin(large(routes!(import)))
+}
+
+/// What another program had. What is here already stays as it is.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = Import)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportJson {
+    /// Domains.
+    pub domains: Vec<DomainInput>,
+    /// Backends, which go with their last domain.
+    pub backends: Vec<BackendInput>,
+    /// Rules, at most 100,000.
+    pub rules: Vec<ForeignJson>,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Imported)]
+pub struct ImportedJson {
+    /// Always `success`.
+    pub status: String,
+    /// `in_force`, or `stored_not_enforced`.
+    pub enforcement: String,
+    /// Why it may not be in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Rules that were made, and that were there.
+    pub rules: Merged,
+    /// Domains and backends that were made, and that were there.
+    #[serde(flatten)]
+    pub site: MergedSite,
+}
+
+/// Take over what another program had
+///
+/// Domains and backends are one change, rules another; each is made as a whole or not at all.
+#[utoipa::path(post, path = "/api/import", tag = "manager", request_body = ImportJson, responses(
+    (status = 200, description = "It is here", body = ImportedJson),
+    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing of its kind has changed", body = ErrorBody)
+))]
+async fn import(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    JsonBody(body): JsonBody<ImportJson>,
+) -> Result<Json<ImportedJson>, ApiError> {
+    Ok(Json(app.blocking(move |app| take(app, &caller, body)).await?))
+}
+
+fn take(app: &App, caller: &Caller, body: ImportJson) -> Result<ImportedJson, ApiError> {
+    let ImportJson { domains, backends, rules } = body;
+    let now_us = now_us();
+    let change = |(at, rule): (usize, &ForeignJson)| match rule.parse(now_us) {
+        Ok(foreign) => Ok(Change::from(foreign)),
+        Err(invalid) => Err(ApiError::bad_request(format_args!("rules[{at}]: {invalid}"))),
+    };
+    let changes: Vec<_> = rules.iter().enumerate().map(change).collect::<Result<_, _>>()?;
+    drop(rules);
+    // Before anything is changed.
+    if changes.len() > MAX_CHANGES {
+        return Err(RulesError::TooMany.into());
+    }
+    let (mut merged, mut made, mut reasons) = (MergedSite::default(), Merged::default(), Vec::new());
+    let mut lacks = |enforcement| match enforcement {
+        Enforcement::InForce => {}
+        Enforcement::StoredNotEnforced { reason } => reasons.push(reason),
+    };
+    if !domains.is_empty() || !backends.is_empty() {
+        let changed = app.sites.merge(caller, domains, backends, now_us)?;
+        merged = changed.value;
+        lacks(changed.published.enforcement);
+    }
+    if !changes.is_empty() {
+        let changed = app.change_rules(caller, changes, now_us)?;
+        made.present = changed.present as u64;
+        made.added = (changed.entries.len() - changed.present) as u64;
+        lacks(changed.enforcement);
+    }
+    let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+    let enforcement = if reason.is_none() { "in_force" } else { "stored_not_enforced" };
+    Ok(ImportedJson {
+        status: "success".to_owned(),
+        enforcement: enforcement.to_owned(),
+        reason,
+        rules: made,
+        site: merged,
+    })
+}

@@ -1,0 +1,49 @@
+//! How the configuration of HAProxy is published.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::configuration;
+use super::failure::Failure;
+use super::places::Places;
+use crate::configuration::{Configuration, Settings};
+use crate::haproxy::Control;
+use crate::site::{FilterInput, PageInput, Text};
+use crate::sites::Defaults;
+
+#[derive(Debug, Args)]
+pub(super) struct Publishing {
+    #[command(flatten)]
+    configuration: configuration::Places,
+    /// The directory of edge_filter.so and edge_filter.lua, where the record does not name one
+    #[arg(long, env = "EDGE_MODULE_DIR", value_name = "DIR")]
+    module_dir: Option<PathBuf>,
+}
+
+impl Publishing {
+    pub(super) fn open(&self) -> Result<Configuration, Failure> {
+        self.configuration.open()
+    }
+
+    /// For `serve`, which has a say in the HAProxy that was named and in no other.
+    pub(super) fn settings(&self) -> Settings {
+        self.configuration.settings(self.configuration.attached().unwrap_or(Control::Nobody))
+    }
+
+    /// What the configuration says where the record does not.
+    pub(super) fn defaults(&self, places: &Places) -> Defaults {
+        let text = |path: &PathBuf| Text::from(path.display().to_string());
+        let filter = self.module_dir.as_ref().map(|dir| FilterInput {
+            module_dir: text(dir),
+            state_dir: Some(text(&places.state_dir)),
+            settings: Vec::new(),
+        });
+        Defaults {
+            page: PageInput::from_environment(|name| env::var(name).ok().filter(|text| !text.is_empty())),
+            filter,
+            stats_socket: places.sockets.first().map(text),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Who takes what was found elsewhere, and changes the site.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use clap::Args;
+use hyper::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::control;
+use super::failure::Failure;
+use super::places::{Hands, Places};
+use super::publishing::Publishing;
+use crate::access::Caller;
+use crate::api::{ImportJson, ImportedJson};
+use crate::clock::now_us;
+use crate::haproxy::{Enforcement, enforce};
+use crate::import::{Foreign, ForeignJson};
+use crate::rules::{Applied, Change, Effect, Rules};
+use crate::site::{BackendInput, DomainInput};
+use crate::sites::{Merged, MergedSite, Sites};
+
+/// Rules in one request to `serve`, which takes no more than 32 MiB: each is at most some 4 KiB as JSON.
+const MAX_RULES_OF_REQUEST: usize = 5000;
+
+/// Where everything is.
+#[derive(Debug, Args)]
+pub(super) struct Takes {
+    #[command(flatten)]
+    pub(super) places: Places,
+    #[command(flatten)]
+    publishing: Publishing,
+}
+
+/// Who changes the record.
+pub(super) enum Taking {
+    /// `serve`, over its control socket.
+    Serve(UnixStream),
+    /// This process, which has the record and the state directory.
+    Own(Box<(Rules, Sites)>),
+}
+
+impl Takes {
+    pub(super) fn open(&self) -> Result<Taking, Failure> {
+        match self.places.hands()? {
+            Hands::Serve(stream) => Ok(Taking::Serve(stream)),
+            Hands::Own(store, rules) => {
+                let sites =
+                    Sites::new(store, self.publishing.open()?, self.publishing.defaults(&self.places));
+                Ok(Taking::Own(Box::new((rules, sites))))
+            }
+        }
+    }
+}
+
+/// Sends JSON to `serve`, and reads what it answers.
+pub(super) fn send<T: DeserializeOwned>(
+    stream: UnixStream,
+    method: Method,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, Failure> {
+    let body = serde_json::to_vec(body).map_err(io::Error::from)?;
+    control::send(stream, method, path, "application/json", body)
+}
+
+/// Takes what was found elsewhere.
+pub(super) struct Taker<'t> {
+    takes: &'t Takes,
+    /// None where `serve` does it.
+    own: Option<Box<(Rules, Sites)>>,
+    /// Of the rules that this process has taken.
+    revision: Option<u64>,
+    lacks: Vec<String>,
+}
+
+impl<'t> Taker<'t> {
+    pub(super) fn open(takes: &'t Takes) -> Result<Self, Failure> {
+        let own = match takes.open()? {
+            Taking::Serve(_) => None,
+            Taking::Own(own) => Some(own),
+        };
+        Ok(Self { takes, own, revision: None, lacks: Vec::new() })
+    }
+
+    /// Domains and backends, as one change.
+    pub(super) fn merge(
+        &mut self,
+        domains: Vec<DomainInput>,
+        backends: Vec<BackendInput>,
+    ) -> Result<MergedSite, Failure> {
+        let Some(own) = &self.own else {
+            return Ok(self.request(ImportJson { domains, backends, rules: Vec::new() })?.site);
+        };
+        let changed = own.1.merge(&Caller::command_line(), domains, backends, now_us())?;
+        self.lack(changed.published.enforcement);
+        Ok(changed.value)
+    }
+
+    /// Rules, as one change where this process makes it.
+    pub(super) fn adopt(&mut self, rules: Vec<Foreign>) -> Result<Merged, Failure> {
+        let Some(own) = &self.own else {
+            let mut merged = Merged::default();
+            for rules in rules.chunks(MAX_RULES_OF_REQUEST) {
+                let rules = rules.iter().map(ForeignJson::of).collect();
+                merged += self.request(ImportJson { rules, ..ImportJson::default() })?.rules;
+            }
+            return Ok(merged);
+        };
+        let changes = rules.into_iter().map(Change::from);
+        let Applied { entries, present, effect } = own.0.apply(&Caller::command_line(), changes, now_us())?;
+        match effect {
+            Effect::Published(revision) => self.revision = Some(revision),
+            Effect::StoredOnly(error) => self.lacks.push(error.to_string()),
+        }
+        Ok(Merged { added: (entries.len() - present) as u64, present: present as u64 })
+    }
+
+    /// Gives everything free, and waits until HAProxy obeys.
+    pub(super) fn finish(mut self) -> Enforcement {
+        drop(self.own.take());
+        if let Some(revision) = self.revision {
+            let Places { sockets, wait, .. } = &self.takes.places;
+            if let Enforcement::StoredNotEnforced { reason } = enforce(sockets, revision, *wait) {
+                self.lacks.push(reason);
+            }
+        }
+        self.lacks.dedup();
+        match self.lacks.is_empty() {
+            true => Enforcement::InForce,
+            false => Enforcement::StoredNotEnforced { reason: self.lacks.join("; ") },
+        }
+    }
+
+    fn request(&mut self, import: ImportJson) -> Result<ImportedJson, Failure> {
+        let stream = match self.takes.open()? {
+            Taking::Serve(stream) => stream,
+            Taking::Own(_) => return Err(Failure::NoAnswer(io::ErrorKind::ConnectionReset.into())),
+        };
+        let imported: ImportedJson = send(stream, Method::POST, "/api/import", &import)?;
+        self.lacks.extend(imported.reason.clone());
+        Ok(imported)
+    }
+
+    fn lack(&mut self, enforcement: Enforcement) {
+        if let Enforcement::StoredNotEnforced { reason } = enforcement {
+            self.lacks.push(reason);
+        }
+    }
+}

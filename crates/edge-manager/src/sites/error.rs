@@ -1,0 +1,40 @@
+//! Why the site was not changed.
+
+use crate::configuration::PublishError;
+use crate::site::FieldError;
+use crate::store::StoreError;
+
+/// Why the site was not changed. Nothing of it was, and HAProxy serves what it served.
+#[derive(Debug, thiserror::Error)]
+pub enum SitesError {
+    /// A value that cannot be taken.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// There is no such domain.
+    #[error("{0}: no such domain")]
+    UnknownDomain(String),
+    /// There is no such backend.
+    #[error("{0}: no such backend")]
+    UnknownBackend(String),
+    /// A backend that cannot go.
+    #[error("{backend}: the domain {domain} needs it")]
+    InUse {
+        /// The backend.
+        backend: String,
+        /// One of its domains.
+        domain: String,
+    },
+    /// It could not be put in force.
+    #[error("{0}")]
+    Publication(#[from] PublishError),
+    /// The record.
+    #[error(transparent)]
+    Record(#[from] StoreError),
+}
+
+impl SitesError {
+    /// Of a name that may be anything.
+    pub(crate) fn unknown_backend(name: &str) -> Self {
+        Self::UnknownBackend(name.chars().take(64).flat_map(char::escape_debug).collect())
+    }
+}

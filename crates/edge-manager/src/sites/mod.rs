@@ -1,0 +1,13 @@
+//! The record of what haproxy.cfg is made of, and its changes: each is published, and only then recorded.
+
+mod change;
+mod error;
+mod merge;
+mod record;
+mod service;
+
+pub use change::NewDomain;
+pub use error::SitesError;
+pub use merge::{Merged, MergedSite};
+pub use record::{Defaults, SiteRecord};
+pub use service::{Changed, Sites};

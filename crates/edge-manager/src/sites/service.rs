@@ -1,0 +1,315 @@
+//! One change at a time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::{Defaults, MergedSite, NewDomain, SiteRecord, SitesError};
+use crate::access::Caller;
+use crate::configuration::{Configuration, PublishError, Published};
+use crate::site::{BackendInput, DomainInput, GlobalInput, Site, SiteInput, Text};
+use crate::store::{Changes, DONE, Deed, Store, StoreError};
+
+/// What haproxy.cfg is made of, and how it is changed.
+///
+/// A change is published, which HAProxy may refuse, and only then recorded. A process that is killed in between, or a record
+/// that cannot be written, leaves HAProxy with more than the record has: the next start, or this one at once, publishes what
+/// the record says. So nothing that was acknowledged is lost, and nothing that was refused stays.
+#[derive(Debug)]
+pub struct Sites {
+    store: Arc<Store>,
+    configuration: Configuration,
+    defaults: Defaults,
+    /// Held from reading the record to writing it.
+    changing: Mutex<()>,
+}
+
+/// A change that was made.
+#[derive(Debug)]
+pub struct Changed<T> {
+    /// What it came to.
+    pub value: T,
+    /// How it was published.
+    pub published: Published,
+}
+
+/// Who wants what, for the audit.
+#[derive(Clone, Copy, Debug)]
+struct Wish<'a> {
+    caller: &'a Caller,
+    operation: &'static str,
+    target: &'a str,
+    now_us: u64,
+    began: Instant,
+}
+
+impl<'a> Wish<'a> {
+    fn new(caller: &'a Caller, operation: &'static str, target: &'a str, now_us: u64) -> Self {
+        Self { caller, operation, target, now_us, began: Instant::now() }
+    }
+
+    /// What became of it, for the audit.
+    fn deed(&self, result: &'a str) -> Deed<'a> {
+        let Self { caller, operation, target, now_us, began } = *self;
+        Deed { caller, operation, target, result, at_us: now_us, took: began.elapsed() }
+    }
+}
+
+impl Sites {
+    /// Of this record, published by this configuration.
+    pub fn new(store: Arc<Store>, configuration: Configuration, defaults: Defaults) -> Self {
+        Self { store, configuration, defaults, changing: Mutex::default() }
+    }
+
+    /// The record, to read.
+    pub fn record(&self) -> &Store {
+        &self.store
+    }
+
+    /// How it is published.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// What operators said.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn input(&self) -> Result<SiteInput, StoreError> {
+        Ok(self.recorded()?.input)
+    }
+
+    /// What is published: what operators said, and where they did not, what this program was started with.
+    ///
+    /// # Errors
+    /// The record cannot be read, or has what an earlier version took.
+    pub fn site(&self) -> Result<Site, SitesError> {
+        self.parse(&self.recorded()?.input)
+    }
+
+    /// Publishes what the record says. At the first start, that is `global`, which is recorded then.
+    ///
+    /// # Errors
+    /// As those of every change.
+    pub fn start(&self, global: Option<GlobalInput>, now_us: u64) -> Result<Published, SitesError> {
+        let is_new = self.store.read(|view| Ok::<_, StoreError>(view.site()?.is_none()))?;
+        if is_new {
+            let global = global.unwrap_or_default();
+            return Ok(self.put_global(&Caller::manager(), global, now_us)?.published);
+        }
+        let _changing = self.changing.lock();
+        Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?)
+    }
+
+    /// Publishes what the record says once more: templates may have changed.
+    ///
+    /// # Errors
+    /// As those of every change.
+    pub fn regenerate(&self, caller: &Caller, now_us: u64) -> Result<Published, SitesError> {
+        let wish = Wish::new(caller, "configuration.regenerate", "site", now_us);
+        Ok(self.change(wish, |_| Ok(()))?.published)
+    }
+
+    /// Has HAProxy read what is in force again: certificates and lists may have changed.
+    ///
+    /// # Errors
+    /// HAProxy does not take it any more, and runs on with what it has.
+    pub fn reload(&self, caller: &Caller, now_us: u64) -> Result<Published, SitesError> {
+        let _changing = self.changing.lock();
+        let reloaded = self.configuration.reload();
+        self.note(Wish::new(caller, "configuration.reload", "haproxy", now_us), &reloaded)?;
+        Ok(reloaded?)
+    }
+
+    /// Publishes an earlier set of files. The record stays as it is, and its next change is published from it.
+    ///
+    /// # Errors
+    /// There is no such set, or HAProxy does not take it.
+    pub fn roll_back(&self, caller: &Caller, set: u64, now_us: u64) -> Result<Published, SitesError> {
+        let _changing = self.changing.lock();
+        let published = self.configuration.roll_back(set, &caller.name);
+        let target = format!("set {set}");
+        self.note(Wish::new(caller, "configuration.rollback", &target, now_us), &published)?;
+        Ok(published?)
+    }
+
+    /// Serves a domain, and says its number.
+    ///
+    /// # Errors
+    /// A value is refused, by this program or by HAProxy, or the record cannot be written.
+    pub fn put_domain(
+        &self,
+        caller: &Caller,
+        new: NewDomain,
+        now_us: u64,
+    ) -> Result<Changed<i64>, SitesError> {
+        let target = shown(&new.domain);
+        let wish = Wish::new(caller, "domain.put", &target, now_us);
+        self.change_and(
+            wish,
+            |record| record.put_domain(new),
+            // It was just written.
+            |name, record| Ok(record.domain_id(&name)?.unwrap_or_default()),
+        )
+    }
+
+    /// Serves a domain no longer.
+    ///
+    /// # Errors
+    /// There is none, or as above.
+    pub fn remove_domain(
+        &self,
+        caller: &Caller,
+        domain: &Text,
+        now_us: u64,
+    ) -> Result<Changed<()>, SitesError> {
+        let target = shown(domain);
+        let wish = Wish::new(caller, "domain.remove", &target, now_us);
+        self.change(wish, |record| record.remove_domain(domain))
+    }
+
+    /// Makes a backend, or replaces the one of its name. Whether it was made.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn put_backend(
+        &self,
+        caller: &Caller,
+        backend: BackendInput,
+        now_us: u64,
+    ) -> Result<Changed<bool>, SitesError> {
+        let target = shown(&backend.name);
+        let wish = Wish::new(caller, "backend.put", &target, now_us);
+        self.change(wish, |record| Ok(record.put_backend(backend)))
+    }
+
+    /// Removes a backend.
+    ///
+    /// # Errors
+    /// There is none, a domain needs it, or as above.
+    pub fn remove_backend(
+        &self,
+        caller: &Caller,
+        name: &str,
+        now_us: u64,
+    ) -> Result<Changed<()>, SitesError> {
+        let target = shown(&name.into());
+        let wish = Wish::new(caller, "backend.remove", &target, now_us);
+        self.change(wish, |record| record.remove_backend(name))
+    }
+
+    /// Replaces what holds for all backends.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn put_global(
+        &self,
+        caller: &Caller,
+        global: GlobalInput,
+        now_us: u64,
+    ) -> Result<Changed<()>, SitesError> {
+        let wish = Wish::new(caller, "global.put", "global", now_us);
+        self.change(wish, |record| {
+            record.input.global = global;
+            Ok(())
+        })
+    }
+
+    /// Replaces everything.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn put_site(&self, caller: &Caller, site: SiteInput, now_us: u64) -> Result<Changed<()>, SitesError> {
+        let wish = Wish::new(caller, "site.put", "site", now_us);
+        self.change(wish, |record| {
+            record.replace(site);
+            Ok(())
+        })
+    }
+
+    /// Adds the domains and backends that are not there by name.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn merge(
+        &self,
+        caller: &Caller,
+        domains: Vec<DomainInput>,
+        backends: Vec<BackendInput>,
+        now_us: u64,
+    ) -> Result<Changed<MergedSite>, SitesError> {
+        let target = format!("{} domains, {} backends", domains.len(), backends.len());
+        let wish = Wish::new(caller, "site.import", &target, now_us);
+        self.change(wish, |record| record.merge(domains, backends))
+    }
+
+    /// What [`Self::put_site`] would publish. Nothing changes.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(&self, input: &SiteInput) -> Result<Site, SitesError> {
+        Ok(Site::parse(&self.defaults.complete(input))?)
+    }
+
+    fn recorded(&self) -> Result<SiteRecord, StoreError> {
+        self.store.read(|view| Ok(view.site()?.unwrap_or_default()))
+    }
+
+    fn change<T>(
+        &self,
+        wish: Wish<'_>,
+        change: impl FnOnce(&mut SiteRecord) -> Result<T, SitesError>,
+    ) -> Result<Changed<T>, SitesError> {
+        self.change_and(wish, change, |value, _| Ok(value))
+    }
+
+    /// Makes a change; `then` finds in the record, in the same transaction, what it came to.
+    fn change_and<T, U>(
+        &self,
+        wish: Wish<'_>,
+        change: impl FnOnce(&mut SiteRecord) -> Result<T, SitesError>,
+        then: impl FnOnce(T, &Changes<'_>) -> Result<U, SitesError>,
+    ) -> Result<Changed<U>, SitesError> {
+        let _changing = self.changing.lock();
+        let before = self.recorded()?;
+        let mut after = before.clone();
+        let value = change(&mut after)?;
+        let site = self.parse(&after.input)?;
+        after.canonicalize();
+        let published = self.configuration.publish(&site, &wish.caller.name);
+        if published.is_err() {
+            // That it was refused is in the log too.
+            let _ = self.note(wish, &published);
+        }
+        let published = published?;
+        let recorded = self.store.write(|record| {
+            record.set_site(&after)?;
+            record.note(&wish.deed(DONE))?;
+            then(value, record)
+        });
+        match recorded {
+            Ok(value) => Ok(Changed { value, published }),
+            Err(error) => {
+                // What is not recorded must not stay in force. If this fails too, the next start does it.
+                let _ = self
+                    .parse(&before.input)
+                    .map(|site| self.configuration.publish(&site, &wish.caller.name));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Sites {
+    /// Notes what became of a wish that changes nothing of the record.
+    fn note(&self, wish: Wish<'_>, published: &Result<Published, PublishError>) -> Result<(), StoreError> {
+        let result = published.as_ref().map_or_else(ToString::to_string, |_| DONE.to_owned());
+        self.store.write(|record| record.note(&wish.deed(&result)))
+    }
+}
+
+/// A value for the audit, on one line.
+fn shown(text: &Text) -> String {
+    text.as_str().chars().take(300).flat_map(char::escape_debug).collect()
+}

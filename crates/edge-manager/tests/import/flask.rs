@@ -1,0 +1,190 @@
+//! The database of the Flask manager.
+
+use serde_json::{Value, json};
+
+use crate::home::Home;
+
+const TABLES: &str = "
+    CREATE TABLE domains (id INTEGER PRIMARY KEY AUTOINCREMENT, domain TEXT UNIQUE NOT NULL, ssl_enabled BOOLEAN DEFAULT 0,
+        ssl_cert_path TEXT, template_override TEXT, is_wildcard BOOLEAN DEFAULT 0);
+    CREATE TABLE backends (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, domain_id INTEGER, settings TEXT,
+        FOREIGN KEY (domain_id) REFERENCES domains (id));
+    CREATE TABLE backend_servers (id INTEGER PRIMARY KEY AUTOINCREMENT, backend_id INTEGER, server_name TEXT NOT NULL,
+        server_address TEXT NOT NULL, server_port INTEGER NOT NULL, server_options TEXT);
+    CREATE TABLE blocked_ips (id INTEGER PRIMARY KEY AUTOINCREMENT, ip_address TEXT UNIQUE NOT NULL, reason TEXT,
+        blocked_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, blocked_by TEXT);
+";
+
+const SHOP: &str = "
+    INSERT INTO domains VALUES (1, 'Shop.example', 0, NULL, '', 0), (2, 'example.net', 0, NULL, NULL, 1),
+        (5, 'api.example', 0, NULL, NULL, 0);
+    INSERT INTO backends VALUES (1, 'shop', 1, '{\"balance\": \"leastconn\", \"cookie\": \"SRV\"}'),
+        (2, 'shop', 2, '{\"balance\": \"leastconn\", \"cookie\": \"SRV\"}'), (3, 'api', 5, 'balance source\noption httpchk GET /up\n');
+    INSERT INTO backend_servers VALUES (1, 1, 'shop1', '192.0.2.10', 8080, 'check inter 5s'),
+        (2, 2, 'shop1', '192.0.2.10', '8080', 'check inter 5s'), (3, 3, 'api1', 'localhost', 9000, NULL);
+    INSERT INTO blocked_ips VALUES (1, '198.51.100.1', 'scans', '2024-01-15 10:30:00', 'admin'),
+        (2, '2001:db8::1', NULL, '2024-02-01 00:00:00', NULL);
+";
+
+#[test]
+fn everything_of_it_is_taken_over() {
+    let home = Home::new();
+    let db = home.database("flask.db", &[TABLES, SHOP].concat());
+    let before = std::fs::read(&db).unwrap();
+    let summary = home.json(&["import", "flask", &db, "--json"]);
+    assert_eq!(summary["status"], "stored_not_enforced", "{summary}");
+    assert_eq!(summary["rules"], json!({"added": 2, "present": 0}));
+    assert_eq!(summary["domains"], json!({"added": 3, "present": 0}));
+    assert_eq!(summary["backends"], json!({"added": 2, "present": 0}));
+    assert_eq!(std::fs::read(&db).unwrap(), before);
+    let rule = &home.lines(&["list", "--json"])[0];
+    assert_eq!(rule["created_at_s"], 1_705_314_600);
+    assert_eq!(
+        (&rule["created_by"], &rule["reason"], &rule["list"]),
+        (&json!("admin"), &json!("scans"), &json!("manual"))
+    );
+    let site = home.json(&["site", "show"]);
+    let names = |list: &str, field: &str| -> Vec<String> {
+        site[list].as_array().unwrap().iter().map(|part| part[field].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("domains", "domain"), ["shop.example", "*.example.net", "api.example"]);
+    assert_eq!(names("domains", "backend_name"), ["shop", "shop", "api"]);
+    assert_eq!(names("backends", "name"), ["api", "shop"]);
+    let [api, shop] = &site["backends"].as_array().unwrap()[..] else { panic!("{site}") };
+    assert_eq!((&shop["balance"], &shop["cookie"]), (&json!("leastconn"), &json!("SRV")));
+    assert_eq!(shop["servers"].as_array().unwrap().len(), 1);
+    assert_eq!((&api["balance"], &api["health_check"]["path"]), (&json!("source"), &json!("/up")));
+    let again = home.json(&["import", "flask", &db, "--json"]);
+    assert_eq!(again["rules"], json!({"added": 0, "present": 2}));
+    assert_eq!(again["domains"], json!({"added": 0, "present": 3}));
+}
+
+const BROKEN: &str = "
+    INSERT INTO domains VALUES (1, 'ok.example', 0, NULL, NULL, 0), (2, 'bad name', 0, NULL, NULL, 0),
+        (3, 'OK.example', 0, NULL, NULL, 0), (4, 'alone.example', 0, NULL, NULL, 0), (6, 'x.example\n  user root', 0, NULL, NULL, 0),
+        (7, 'tls.example', 1, NULL, NULL, 0), (8, 'other.example', 0, NULL, NULL, 0);
+    INSERT INTO backends VALUES (1, 'ok', 1, 'balance leastconn\nfullconn 10\n'), (2, 'b2', 2, NULL), (3, 'b3', 3, NULL),
+        (4, 'bad name', 4, NULL), (5, 'orphan', 99, NULL), (6, 'b6', 6, NULL), (7, 'b7', 7, '{}'), (8, 'ok', 8, NULL),
+        (9, 'second', 1, NULL);
+    INSERT INTO backend_servers VALUES (1, 1, 'a', '192.0.2.1', 80, NULL), (2, 1, 'a', '192.0.2.2', 80, NULL),
+        (3, 1, 'b', '192.0.2.3', 0, NULL), (4, 1, 'c', '192.0.2.4', 80, 'crt /etc/shadow'), (5, 77, 'd', '192.0.2.5', 80, NULL),
+        (6, 1, 'e', x'00ff', 80, NULL);
+    INSERT INTO blocked_ips VALUES (1, '192.0.2.1', 'fine', '2024-01-15 10:30:00', 'me'), (2, 'not an address', NULL, NULL, NULL),
+        (3, '192.0.2.2', 'a' || char(10) || 'b', NULL, NULL), (4, '192.0.2.3', NULL, 'yesterday', NULL), (5, '/path', NULL, NULL, NULL),
+        (6, '192.0.2.4', CAST(zeroblob(70000) AS TEXT), NULL, NULL);
+";
+
+#[test]
+fn every_row_that_cannot_be_taken_is_named_and_nothing_is() {
+    let home = Home::new();
+    let db = home.database("flask.db", &[TABLES, BROKEN].concat());
+    let summary = home.json(&["import", "flask", &db, "--json"]);
+    assert_eq!(summary["status"], "refused");
+    let problems = summary["problems"].as_array().unwrap();
+    let mut rows: Vec<_> =
+        problems.iter().map(|row| (row["table"].as_str().unwrap(), row["id"].as_i64().unwrap())).collect();
+    rows.sort_unstable();
+    let expected = [
+        ("backend_servers", 2),
+        ("backend_servers", 3),
+        ("backend_servers", 4),
+        ("backend_servers", 5),
+        ("backend_servers", 6),
+        ("backends", 1),
+        ("backends", 4),
+        ("backends", 5),
+        ("backends", 9),
+        ("blocked_ips", 2),
+        ("blocked_ips", 3),
+        ("blocked_ips", 4),
+        ("blocked_ips", 5),
+        ("blocked_ips", 6),
+        ("domains", 2),
+        ("domains", 3),
+        ("domains", 4),
+        ("domains", 6),
+        ("domains", 7),
+        ("domains", 8),
+    ];
+    assert_eq!(rows, expected, "{problems:#?}");
+    let told: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    for part in [
+        "fullconn 10",
+        "crt, which names a file",
+        "\\\"yesterday\\\"",
+        "domain 1 already",
+        "has a line break",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!home.path("rules.db").exists(), "nothing was made");
+}
+
+#[test]
+fn the_rest_is_taken_where_the_bad_is_to_be_skipped() {
+    let home = Home::new();
+    let db = home.database("flask.db", &[TABLES, BROKEN].concat());
+    let (code, out, error) = home.run(&["import", "flask", &db, "--skip-invalid"]);
+    assert_eq!(code, 3, "{out}{error}");
+    assert!(out.starts_with("rules: 1 added, 0 present\ndomains: 1 added, 0 present\nbackends: 1 added, 0 present\n20 left out\n"), "{out}");
+    assert_eq!(error.lines().count(), 20);
+    let site = home.json(&["site", "show"]);
+    assert_eq!(site["backends"][0]["balance"], "leastconn");
+    assert_eq!(site["backends"][0]["servers"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_still_in_the_log_of_the_database_is_read_too() {
+    let home = Home::new();
+    let path = home.path("flask.db");
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    writer.execute_batch(&format!("PRAGMA journal_mode = WAL; {TABLES}")).unwrap();
+    writer.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    writer.execute_batch("INSERT INTO blocked_ips (ip_address) VALUES ('192.0.2.1')").unwrap();
+    let names = || {
+        let mut names: Vec<_> = std::fs::read_dir(path.parent().unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let summary = home.json(&["import", "flask", &home.text("flask.db"), "--json", "--dry-run"]);
+    assert_eq!(summary["rules"]["added"], 1);
+    assert_eq!(names(), before, "nothing is left beside it");
+}
+
+#[test]
+fn an_older_database_without_some_columns_and_tables_is_read() {
+    let home = Home::new();
+    let sql = "CREATE TABLE domains (id INTEGER PRIMARY KEY, domain TEXT); CREATE TABLE backends (id INTEGER PRIMARY KEY, name TEXT, \
+               domain_id INTEGER); INSERT INTO domains VALUES (1, 'a.example'); INSERT INTO backends VALUES (1, 'a', 1);";
+    let db = home.database("flask.db", sql);
+    let summary = home.json(&["import", "flask", &db, "--json", "--dry-run"]);
+    assert_eq!((&summary["domains"]["added"], &summary["invalid"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn what_is_no_such_database_is_told() {
+    let home = Home::new();
+    let text =
+        home.file("text", "no database at all, but of some length, so that SQLite has something to look at");
+    let (code, _, error) = home.run(&["import", "flask", &text]);
+    assert_eq!((code, error.lines().count()), (4, 1), "{error}");
+    let endless = "CREATE VIEW blocked_ips AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+                   SELECT i AS id, '192.0.2.1' AS ip_address FROM n";
+    let view = home.database("view.db", endless);
+    let (code, _, error) = home.run(&["import", "flask", &view]);
+    assert_eq!(code, 4);
+    assert!(error.contains("no database of the Flask manager"), "{error}");
+}
+
+#[test]
+fn numbers_of_rows_that_are_none_are_no_matter() {
+    let home = Home::new();
+    let sql = "CREATE TABLE blocked_ips (id TEXT, ip_address); INSERT INTO blocked_ips VALUES ('x', '192.0.2.1'), (NULL, 7)";
+    let db = home.database("flask.db", sql);
+    let summary: Value = home.json(&["import", "flask", &db, "--json", "--skip-invalid", "--dry-run"]);
+    assert_eq!((&summary["rules"]["added"], &summary["invalid"]), (&json!(1), &json!(1)));
+}
