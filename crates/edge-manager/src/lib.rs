@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod haproxy;
 pub mod journal;
+pub mod learned;
 pub mod publish;
 pub mod render;
 pub mod rules;

@@ -3,4 +3,5 @@
 mod socket;
 mod sync;
 
+pub use socket::lines;
 pub use sync::{Enforcement, enforce};

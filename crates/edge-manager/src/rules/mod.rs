@@ -13,5 +13,7 @@ pub use change::{Change, IfPresent, NewRule};
 pub use entry::Entry;
 pub use error::{Refusal, RulesError};
 pub use explain::{Answer, Question, explain};
+pub(crate) use input::expiry;
 pub use input::{Defect, End, Input, Invalid, client, target};
+pub(crate) use service::make;
 pub use service::{Applied, Effect, MAX_CHANGES, Rules};

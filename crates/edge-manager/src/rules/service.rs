@@ -101,27 +101,44 @@ impl Rules {
             return Err(RulesError::TooMany);
         }
         let now_s = seconds(now_us);
-        let mut publication = self.publication.lock();
-        let found = publication.revision();
-        let is_damaged = publication.is_damaged();
-        let (entries, way) = self.store.write(|record| {
-            let known = record.revision()?.unwrap_or_default();
-            let agrees = known == found && !is_damaged;
+        let (entries, effect) = self.change(now_us, |record| {
             let (mut entries, mut operations) = (Vec::new(), Vec::new());
             for (at, change) in changes.into_iter().enumerate() {
                 let (entry, operation) = make(record, change, at, now_s)?;
                 entries.push(entry);
                 operations.push(operation);
             }
+            Ok((entries, operations))
+        })?;
+        Ok(Applied { entries, effect })
+    }
+
+    /// Changes the record and lets the directory have these operations, which say the same: all of it, or nothing. Waits for
+    /// the disk.
+    ///
+    /// # Errors
+    /// That of `make`, or the record cannot be written: nothing has changed.
+    pub(crate) fn change<T>(
+        &self,
+        now_us: u64,
+        make: impl FnOnce(&mut Changes<'_>) -> Result<(T, Vec<Operation>), RulesError>,
+    ) -> Result<(T, Effect), RulesError> {
+        let mut publication = self.publication.lock();
+        let found = publication.revision();
+        let is_damaged = publication.is_damaged();
+        let (made, way) = self.store.write(|record| {
+            let known = record.revision()?.unwrap_or_default();
+            let agrees = known == found && !is_damaged;
+            let (made, operations) = make(record)?;
             let way = if agrees { Way::Append(batches(operations)) } else { Way::All { known } };
             record.set_revision(way.revision(found))?;
-            Ok::<_, RulesError>((entries, way))
+            Ok::<_, RulesError>((made, way))
         })?;
         let effect = match self.publish(&mut publication, way, now_us) {
             Ok(()) => Effect::Published(publication.revision()),
             Err(error) => Effect::StoredOnly(error),
         };
-        Ok(Applied { entries, effect })
+        Ok((made, effect))
     }
 
     /// Removes the rules that have ended from the record, and says how many there were: HAProxy does not need to be told.
@@ -148,7 +165,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Gives all rules in force to `take`, one at a time, and the names of the lists.
+    /// Gives all rules in force, and the lessons that this directory has to speak of, to `take`, one at a time, and the names of the lists.
     fn read_all(
         &self,
         now_us: u64,
@@ -157,7 +174,10 @@ impl Rules {
         let selection = Selection { in_force_at_s: Some(seconds(now_us)), ..Selection::default() };
         self.store.read(|view: &View<'_>| {
             let lists = view.lists()?;
-            view.with_entries(&selection, |entries| take(&mut entries.map(|entry| Ok(entry?.rule)), &lists))?
+            let lessons = view.published_lessons(seconds(now_us))?.into_iter().map(|lesson| Ok(lesson.published()));
+            view.with_entries(&selection, |entries| {
+                take(&mut entries.map(|entry| Ok(entry?.rule)).chain(lessons), &lists)
+            })?
         })
     }
 }
@@ -173,7 +193,7 @@ impl Way {
 }
 
 /// Makes one change of the record; what became of it, and what the filter is told.
-fn make(
+pub(crate) fn make(
     record: &mut Changes<'_>,
     change: Change,
     at: usize,

@@ -16,7 +16,7 @@ use crate::rules::Entry;
 /// thousands of rules in one change take little more time each than SQLite needs for a row.
 #[derive(Debug)]
 pub struct Changes<'c> {
-    view: View<'c>,
+    pub(super) view: View<'c>,
     find: Statement<'c>,
     insert: Statement<'c>,
     update: Statement<'c>,

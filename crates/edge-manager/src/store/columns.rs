@@ -95,7 +95,7 @@ fn shared(last: &mut Arc<str>, text: &str) -> Arc<str> {
     last.clone()
 }
 
-fn action(verdict: u16) -> Option<Action> {
+pub(super) fn action(verdict: u16) -> Option<Action> {
     match verdict {
         1 => Some(Action::Observe),
         2 => Some(Action::Tarpit),
@@ -104,7 +104,7 @@ fn action(verdict: u16) -> Option<Action> {
     }
 }
 
-fn target(kind: &str, target: &str, conditions: &str) -> Result<Target, String> {
+pub(super) fn target(kind: &str, target: &str, conditions: &str) -> Result<Target, String> {
     let net = || target.parse::<ClientNet>().map_err(|error| error.to_string());
     let resource = match kind {
         "allow" => return Ok(Target::Client(List::Allow, net()?)),

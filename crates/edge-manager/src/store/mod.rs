@@ -7,6 +7,7 @@ mod changes;
 mod columns;
 mod connection;
 mod error;
+mod learned;
 mod readers;
 mod selection;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use changes::Changes;
 pub use error::StoreError;
+pub use learned::{LessonChanges, LessonSelection};
 pub use readers::Readers;
 pub use selection::{Kind, Selection};
 pub use view::View;

@@ -1,0 +1,157 @@
+//! What the API and the command line do with lessons.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use edge_filter::{Operation, Origin};
+use edge_journal::MAX_REASON_BYTES;
+use parking_lot::Mutex;
+
+use super::follower::{Follower, seconds};
+use super::hits::{Hits, Seen};
+use super::{LearnedError, Lesson, Over, Round};
+use crate::rules::{Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, make};
+use crate::store::{Changes, LessonSelection};
+
+/// The list of lessons that were made to stay.
+pub const PINNED: &str = "pinned";
+
+/// The lessons of the record.
+#[derive(Debug)]
+pub struct Learned {
+    rules: Arc<Rules>,
+    follower: Mutex<Follower>,
+    hits: Mutex<Hits>,
+    /// Stats sockets of the workers, which are asked for hits.
+    sockets: Vec<PathBuf>,
+}
+
+impl Learned {
+    /// Of these rules, in this state directory, which need not be there.
+    ///
+    /// # Errors
+    /// The path can be no directory.
+    pub fn open(
+        rules: Arc<Rules>,
+        state_dir: &Path,
+        sockets: Vec<PathBuf>,
+        now_us: u64,
+    ) -> io::Result<Self> {
+        let follower = Mutex::new(Follower::open(state_dir, now_us)?);
+        Ok(Self { rules, follower, hits: Mutex::default(), sockets })
+    }
+
+    /// The rules beside which the lessons are.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Reads on what workers have learned since the last round: to be called every 100 ms or so by one thread.
+    ///
+    /// # Errors
+    /// The record cannot be read or written; all is read again by the rounds that follow.
+    pub fn round(&self, now_us: u64) -> Result<Round, RulesError> {
+        self.follower.lock().round(&self.rules, now_us)
+    }
+
+    /// Looks now and then how often rules were obeyed, so that it is known when that was: to be called with each round, by
+    /// the same thread.
+    pub fn look_at_hits(&self, now_us: u64) {
+        self.hits.lock().look_now_and_then(&self.sockets, now_us);
+    }
+
+    /// How often rules were obeyed, no older than a second.
+    pub fn with_hits<T>(&self, now_us: u64, f: impl FnOnce(&dyn Fn(&edge_filter::Target) -> Option<Seen>) -> T) -> T {
+        let mut hits = self.hits.lock();
+        hits.refresh(&self.sockets, now_us);
+        f(&|target| hits.of(target))
+    }
+
+    /// A page of the lessons that hold.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn list(&self, selection: &LessonSelection) -> Result<Vec<Lesson>, RulesError> {
+        self.rules.record().read(|view| Ok(view.lessons(selection)?))
+    }
+
+    /// Takes a lesson back in every worker, until a backend gives it anew. `besides` is done in the same transaction.
+    ///
+    /// # Errors
+    /// There is no such lesson in force, or the record cannot be written: nothing has changed.
+    pub fn delete(
+        &self,
+        id: i64,
+        by: &str,
+        now_us: u64,
+        besides: impl FnOnce(&mut Changes<'_>, &Lesson) -> Result<(), RulesError>,
+    ) -> Result<(Lesson, Effect), LearnedError> {
+        let (lesson, effect) = self.rules.change(now_us, |record| {
+            let Some(lesson) = in_force(record, id, now_us)? else { return Ok((None, Vec::new())) };
+            let lesson = take_back(record, lesson, by, now_us)?;
+            besides(record, &lesson)?;
+            let operation = Operation::Put(lesson.published());
+            Ok((Some(lesson), vec![operation]))
+        })?;
+        Ok((lesson.ok_or(LearnedError::Absent(id))?, effect))
+    }
+
+    /// Makes a lesson a rule of the list [`PINNED`], whose reason says where it came from; as one change, so that no request
+    /// passes in between. `besides` is done in the same transaction.
+    ///
+    /// # Errors
+    /// There is no such lesson in force, a list has a rule with its target, or the record cannot be written: nothing has
+    /// changed.
+    pub fn pin(
+        &self,
+        id: i64,
+        end: End,
+        by: &str,
+        now_us: u64,
+        besides: impl FnOnce(&mut Changes<'_>, &Entry) -> Result<(), RulesError>,
+    ) -> Result<(Entry, Effect), LearnedError> {
+        let expires_at_s = expiry(end, now_us)?;
+        let (entry, effect) = self.rules.change(now_us, |record| {
+            let Some(lesson) = in_force(record, id, now_us)? else { return Ok((None, Vec::new())) };
+            let mut rule = lesson.rule.clone();
+            rule.reason = reason(&lesson).into();
+            rule.expires_at_s = expires_at_s;
+            rule.origin = Origin::List(PINNED.into());
+            let change = Change::Put(NewRule { rule, by: by.to_owned() }, IfPresent::Refuse);
+            let (entry, operation) = make(record, change, 0, seconds(now_us))?;
+            let lesson = take_back(record, lesson, by, now_us)?;
+            besides(record, &entry)?;
+            Ok((Some(entry), vec![Operation::Put(lesson.published()), operation]))
+        })?;
+        Ok((entry.ok_or(LearnedError::Absent(id))?, effect))
+    }
+}
+
+fn in_force(record: &Changes<'_>, id: i64, now_us: u64) -> Result<Option<Lesson>, RulesError> {
+    Ok(record.lesson(id)?.filter(|lesson| lesson.holds(seconds(now_us))))
+}
+
+fn take_back(
+    record: &Changes<'_>,
+    mut lesson: Lesson,
+    by: &str,
+    now_us: u64,
+) -> Result<Lesson, RulesError> {
+    // Later than the lesson, whatever the clocks do.
+    let over = Over { at_us: now_us.max(lesson.learned_at_us() + 1), by: by.to_owned() };
+    record.lessons_to_change()?.end(lesson.id, &over, true)?;
+    (lesson.over, lesson.is_published) = (Some(over), true);
+    Ok(lesson)
+}
+
+/// Where a lesson came from, and its own reason.
+fn reason(lesson: &Lesson) -> String {
+    let mut text = lesson.rule.origin.to_string();
+    if !lesson.rule.reason.is_empty() {
+        text.push_str(", reason: ");
+        text.push_str(&lesson.rule.reason);
+    }
+    text.truncate(text.floor_char_boundary(MAX_REASON_BYTES));
+    text
+}
