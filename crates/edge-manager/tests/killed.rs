@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use edge_filter::{Filter, Kind, Operation, Origin, Rule, Settings};
 use edge_journal::{FileName, Next, Record, Records, StateDir};
+use edge_manager::access::Caller;
 use edge_manager::publish::Publication;
 use edge_manager::rules::{Change, Effect, IfPresent, Input, Rules, RulesError, target};
 use edge_manager::store::{Selection, Store, StoreError};
@@ -134,7 +135,7 @@ fn child_that_changes_rules() {
     let last = step_of(&recorded(&rules));
     say("ready");
     for step in last + 1.. {
-        let done: Result<_, RulesError> = rules.apply(changes(step), NOW_US);
+        let done: Result<_, RulesError> = rules.apply(&Caller::command_line(), changes(step), NOW_US);
         match done.unwrap().effect {
             Effect::Published(_) => say(&step.to_string()),
             Effect::StoredOnly(error) => panic!("{error}"),

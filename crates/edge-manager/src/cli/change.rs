@@ -1,69 +1,43 @@
 //! Commands that change rules.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use clap::Args;
 use edge_filter::List;
 
 use super::failure::Failure;
 use super::json::{ChangeJson, EntryJson};
-use super::now_us;
-use super::read::{Database, line, write_json};
+use super::places::Places;
+use super::read::{line, write_json};
 use super::targets::Targets;
+use crate::access::Caller;
+use crate::clock::{now_s, now_us};
 use crate::haproxy::{Enforcement, enforce};
-use crate::publish::Publication;
-use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input, Rules, RulesError};
-use crate::store::Store;
+use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input};
 
 /// Rules that are printed one by one.
 const MAX_LINES: usize = 20;
 
-/// How long one command waits for another to end.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Where everything is.
+/// What commands that change rules have in common.
 #[derive(Debug, Args)]
-pub(super) struct Places {
+pub(super) struct Changing {
     #[command(flatten)]
-    record: Database,
-    /// The state directory, EDGE_STATE_DIR of haproxy.cfg
-    #[arg(long, env = "EDGE_STATE_DIR", value_name = "DIR", default_value = "/var/lib/edge-filter")]
-    state_dir: PathBuf,
-    /// A stats socket of HAProxy, which is asked until it says that the change is in force; more than one apart by commas
-    #[arg(
-        long = "socket",
-        env = "EDGE_SOCKET",
-        value_name = "PATH",
-        value_delimiter = ',',
-        default_value = "/run/haproxy/edge.sock"
-    )]
-    sockets: Vec<PathBuf>,
-    /// How long HAProxy is asked, such as 500ms
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
-    wait: Duration,
+    places: Places,
     /// As one line of JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Places {
-    /// The lock on the directory comes first: whoever has it may change the record.
-    fn open(&self) -> Result<Rules, RulesError> {
-        let publication = Publication::open(&self.state_dir, now_us(), PATIENCE)?;
-        Rules::open(Arc::new(Store::open(&self.record.database)?), publication, now_us())
-    }
-
+impl Changing {
     /// Makes the changes, gives the directory free, and waits until HAProxy obeys.
     fn apply(&self, changes: Vec<Change>) -> Result<ExitCode, Failure> {
-        let rules = self.open()?;
-        let Applied { entries, effect } = rules.apply(changes, now_us())?;
+        let rules = self.places.open()?;
+        let Applied { entries, effect } = rules.apply(&Caller::command_line(), changes, now_us())?;
         drop(rules);
         let (revision, enforcement) = match effect {
-            Effect::Published(revision) => (Some(revision), enforce(&self.sockets, revision, self.wait)),
+            Effect::Published(revision) => (Some(revision), enforce(&self.places.sockets, revision, self.places.wait)),
             Effect::StoredOnly(error) => (None, Enforcement::StoredNotEnforced { reason: error.to_string() }),
         };
         let reason = match &enforcement {
@@ -84,7 +58,7 @@ impl Places {
             write_json(&mut out, &ChangeJson { status, reason, revision, rules })?;
             return out.flush();
         }
-        let now_s = super::now_s();
+        let now_s = now_s();
         match entries.len() {
             0..=MAX_LINES => entries.iter().try_for_each(|entry| writeln!(out, "{}", line(entry, now_s)))?,
             many => writeln!(out, "{many} rules")?,
@@ -121,7 +95,7 @@ struct Terms {
 }
 
 impl Terms {
-    fn put(&self, targets: &Targets, places: &Places, input: Input<'_>) -> Result<ExitCode, Failure> {
+    fn put(&self, targets: &Targets, changing: &Changing, input: Input<'_>) -> Result<ExitCode, Failure> {
         let now_us = now_us();
         let end = match (self.ttl, self.until) {
             (Some(ttl_s), _) => End::Ttl(ttl_s),
@@ -134,7 +108,7 @@ impl Terms {
             let new = Input { target, end, reason, list, by, ..input }.parse(now_us)?;
             Ok(Change::Put(new, if_present))
         })?;
-        places.apply(changes)
+        changing.apply(changes)
     }
 }
 
@@ -151,14 +125,14 @@ pub(super) struct Block {
     #[command(flatten)]
     terms: Terms,
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl Block {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Self { action, conditions, .. } = &self;
         let input = Input { action, conditions, ..Input::default() };
-        self.terms.put(&self.targets, &self.places, input)
+        self.terms.put(&self.targets, &self.changing, input)
     }
 }
 
@@ -169,12 +143,12 @@ pub(super) struct Allow {
     #[command(flatten)]
     terms: Terms,
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl Allow {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        self.terms.put(&self.targets, &self.places, Input { allows: true, ..Input::default() })
+        self.terms.put(&self.targets, &self.changing, Input { allows: true, ..Input::default() })
     }
 }
 
@@ -186,13 +160,13 @@ pub(super) struct Unblock {
     #[arg(long = "if", value_name = "CONDITIONS", default_value = "")]
     conditions: String,
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl Unblock {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let target = |text: &str| rules::target(text, &self.conditions).map(Change::Remove);
-        self.places.apply(self.targets.map(target)?)
+        self.changing.apply(self.targets.map(target)?)
     }
 }
 
@@ -201,27 +175,27 @@ pub(super) struct Disallow {
     #[command(flatten)]
     targets: Targets,
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl Disallow {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let target = |text: &str| rules::client(List::Allow, text).map(Change::Remove);
-        self.places.apply(self.targets.map(target)?)
+        self.changing.apply(self.targets.map(target)?)
     }
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ClearExpired {
     #[command(flatten)]
-    places: Places,
+    changing: Changing,
 }
 
 impl ClearExpired {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let cleared = self.places.open()?.clear_expired(now_us())?;
+        let cleared = self.changing.places.open()?.clear_expired(&Caller::command_line(), now_us())?;
         let mut out = io::stdout().lock();
-        if self.places.json {
+        if self.changing.json {
             writeln!(out, "{{\"cleared\":{cleared}}}")?;
         } else {
             writeln!(out, "{cleared} rules")?;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use edge_journal::WriteError;
 
+use crate::access::AccessError;
 use crate::rules::{Invalid, RulesError};
+use crate::serve::{LogError, ServeError};
 use crate::store::StoreError;
 
 /// Why a command did not do what was asked for. [`super::EXIT_CODES`] lists how it ends.
@@ -25,6 +27,13 @@ pub(super) enum Failure {
     Unusable(RulesError),
     #[error("{0}; `edge-manager serve` or another command may be at work")]
     Locked(RulesError),
+    /// A key that is there, or is not, or has no name.
+    #[error("{0}")]
+    Key(AccessError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Serve(ServeError),
     /// Nobody takes the answer.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -48,15 +57,35 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<AccessError> for Failure {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Record(error) => error.into(),
+            other => Self::Key(other),
+        }
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Rules(error) => error.into(),
+            other => Self::Serve(other),
+        }
+    }
+}
+
 impl Failure {
     /// One line on standard error, and how the program ends.
     pub(super) fn tell(self) -> ExitCode {
         let code = match &self {
             // Whoever read this has seen enough, as head(1) does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Self::Refused(_) => 1,
-            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) => 2,
-            Self::Unusable(_) | Self::Locked(_) | Self::Output(_) => 4,
+            Self::Key(AccessError::Name(_)) => 2,
+            Self::Refused(_) | Self::Key(_) => 1,
+            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::Log(_) => 2,
+            Self::Serve(ServeError::OpenToAll(_)) => 2,
+            Self::Unusable(_) | Self::Locked(_) | Self::Output(_) | Self::Serve(_) => 4,
         };
         // Nothing is left to do if this fails too.
         let _ = writeln!(io::stderr(), "edge-manager: {self}");

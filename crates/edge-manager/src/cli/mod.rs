@@ -4,17 +4,21 @@ mod change;
 mod failure;
 mod journal;
 mod json;
+mod key;
+mod places;
 mod read;
+mod serve;
 mod targets;
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 
 use change::{Allow, Block, ClearExpired, Disallow, Unblock};
 use journal::Journal;
+use key::Key;
 use read::{Explain, ListRules};
+use serve::Serve;
 
 /// The companion of Edge Filter for HAProxy.
 #[derive(Debug, Parser)]
@@ -58,6 +62,12 @@ enum Command {
     /// Remove rules that have ended from the record, where nobody obeys them any more
     #[command(after_help = EXIT_CODES)]
     ClearExpired(ClearExpired),
+    /// Serve the API, and keep HAProxy up to date, until it is told to stop
+    #[command(after_help = EXIT_CODES)]
+    Serve(Serve),
+    /// Make, list and remove the keys of the API
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Key(Key),
     /// Inspect a state directory; nothing in it is changed
     #[command(subcommand)]
     Journal(Journal),
@@ -68,6 +78,8 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Journal(journal) => return journal.run(),
+            Command::Serve(serve) => serve.run(),
+            Command::Key(key) => key.run(),
             Command::Block(block) => block.run(),
             Command::Allow(allow) => allow.run(),
             Command::Unblock(unblock) => unblock.run(),
@@ -78,15 +90,4 @@ impl Cli {
         };
         done.unwrap_or_else(|failure| failure.tell())
     }
-}
-
-/// The wall clock, microseconds since the Unix epoch.
-fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The wall clock, whole seconds since the Unix epoch.
-fn now_s() -> u32 {
-    u32::try_from(now_us() / 1_000_000).unwrap_or(u32::MAX)
 }

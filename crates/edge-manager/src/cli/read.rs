@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::json::{AnswerJson, EntryJson, part_name};
-use super::now_s;
+use crate::clock::now_s;
 use crate::rules::{Entry, Question, explain};
 use crate::store::{Kind, Readers, Selection};
 

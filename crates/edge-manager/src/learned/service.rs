@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use edge_filter::{Operation, Origin};
 use edge_journal::MAX_REASON_BYTES;
@@ -11,8 +12,9 @@ use parking_lot::Mutex;
 use super::follower::{Follower, seconds};
 use super::hits::{Hits, Seen};
 use super::{LearnedError, Lesson, Over, Round};
+use crate::access::Caller;
 use crate::rules::{Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, make};
-use crate::store::{Changes, LessonSelection};
+use crate::store::{Changes, DONE, Deed, LessonSelection};
 
 /// The list of lessons that were made to stay.
 pub const PINNED: &str = "pinned";
@@ -76,41 +78,36 @@ impl Learned {
         self.rules.record().read(|view| Ok(view.lessons(selection)?))
     }
 
-    /// Takes a lesson back in every worker, until a backend gives it anew. `besides` is done in the same transaction.
+    /// Takes a lesson back in every worker, until a backend gives it anew, and notes who had it done.
     ///
     /// # Errors
     /// There is no such lesson in force, or the record cannot be written: nothing has changed.
-    pub fn delete(
-        &self,
-        id: i64,
-        by: &str,
-        now_us: u64,
-        besides: impl FnOnce(&mut Changes<'_>, &Lesson) -> Result<(), RulesError>,
-    ) -> Result<(Lesson, Effect), LearnedError> {
+    pub fn delete(&self, caller: &Caller, id: i64, now_us: u64) -> Result<(Lesson, Effect), LearnedError> {
+        let began = Instant::now();
         let (lesson, effect) = self.rules.change(now_us, |record| {
             let Some(lesson) = in_force(record, id, now_us)? else { return Ok((None, Vec::new())) };
-            let lesson = take_back(record, lesson, by, now_us)?;
-            besides(record, &lesson)?;
+            let lesson = take_back(record, lesson, caller, now_us)?;
+            note(record, caller, "lessons.delete", &lesson, now_us, began)?;
             let operation = Operation::Put(lesson.published());
             Ok((Some(lesson), vec![operation]))
         })?;
         Ok((lesson.ok_or(LearnedError::Absent(id))?, effect))
     }
 
-    /// Makes a lesson a rule of the list [`PINNED`], whose reason says where it came from; as one change, so that no request
-    /// passes in between. `besides` is done in the same transaction.
+    /// Makes a lesson a rule of the list [`PINNED`], whose reason says where it came from, and notes who had it done; as one
+    /// change, so that no request passes in between.
     ///
     /// # Errors
     /// There is no such lesson in force, a list has a rule with its target, or the record cannot be written: nothing has
     /// changed.
     pub fn pin(
         &self,
+        caller: &Caller,
         id: i64,
         end: End,
-        by: &str,
         now_us: u64,
-        besides: impl FnOnce(&mut Changes<'_>, &Entry) -> Result<(), RulesError>,
     ) -> Result<(Entry, Effect), LearnedError> {
+        let began = Instant::now();
         let expires_at_s = expiry(end, now_us)?;
         let (entry, effect) = self.rules.change(now_us, |record| {
             let Some(lesson) = in_force(record, id, now_us)? else { return Ok((None, Vec::new())) };
@@ -118,10 +115,10 @@ impl Learned {
             rule.reason = reason(&lesson).into();
             rule.expires_at_s = expires_at_s;
             rule.origin = Origin::List(PINNED.into());
-            let change = Change::Put(NewRule { rule, by: by.to_owned() }, IfPresent::Refuse);
-            let (entry, operation) = make(record, change, 0, seconds(now_us))?;
-            let lesson = take_back(record, lesson, by, now_us)?;
-            besides(record, &entry)?;
+            let new = NewRule { rule, by: caller.name.to_string() };
+            let (entry, operation) = make(record, Change::Put(new, IfPresent::Refuse), 0, seconds(now_us))?;
+            let lesson = take_back(record, lesson, caller, now_us)?;
+            note(record, caller, "lessons.pin", &lesson, now_us, began)?;
             Ok((Some(entry), vec![Operation::Put(lesson.published()), operation]))
         })?;
         Ok((entry.ok_or(LearnedError::Absent(id))?, effect))
@@ -135,14 +132,27 @@ fn in_force(record: &Changes<'_>, id: i64, now_us: u64) -> Result<Option<Lesson>
 fn take_back(
     record: &Changes<'_>,
     mut lesson: Lesson,
-    by: &str,
+    caller: &Caller,
     now_us: u64,
 ) -> Result<Lesson, RulesError> {
     // Later than the lesson, whatever the clocks do.
-    let over = Over { at_us: now_us.max(lesson.learned_at_us() + 1), by: by.to_owned() };
+    let over = Over { at_us: now_us.max(lesson.learned_at_us() + 1), by: caller.name.to_string() };
     record.lessons_to_change()?.end(lesson.id, &over, true)?;
     (lesson.over, lesson.is_published) = (Some(over), true);
     Ok(lesson)
+}
+
+fn note(
+    record: &mut Changes<'_>,
+    caller: &Caller,
+    operation: &str,
+    lesson: &Lesson,
+    now_us: u64,
+    began: Instant,
+) -> Result<(), RulesError> {
+    let target = &*lesson.rule.target.to_string();
+    let took = began.elapsed();
+    Ok(record.note(&Deed { caller, operation, target, result: DONE, at_us: now_us, took })?)
 }
 
 /// Where a lesson came from, and its own reason.

@@ -10,6 +10,7 @@ use edge_filter::{
 use edge_journal::{FileName, LearnedJournal, Next, Record, Records, StateDir, remove_learned};
 
 use super::*;
+use crate::access::Caller;
 use crate::publish::Publication;
 use crate::rules::{Effect, End, Rules};
 use crate::store::{LessonSelection, Store, View};
@@ -95,7 +96,7 @@ impl Home {
     }
 
     fn delete(&self, id: i64) -> Result<Lesson, LearnedError> {
-        let (lesson, effect) = self.learned().delete(id, "me", self.now_us, |_, _| Ok(()))?;
+        let (lesson, effect) = self.learned().delete(&me(), id, self.now_us)?;
         assert!(matches!(effect, Effect::Published(_)));
         Ok(lesson)
     }
@@ -138,6 +139,10 @@ impl Home {
         }
         found
     }
+}
+
+fn me() -> Caller {
+    Caller { name: "me".into(), ..Caller::command_line() }
 }
 
 fn resource(path: &str) -> Resource {
@@ -477,7 +482,7 @@ fn a_pinned_lesson_is_a_rule_that_says_what_taught_it() {
     let one = home.worker("one");
     teach(&one, "/yeet", START_US + 1);
     home.rounds();
-    let pin = |home: &Home, end| home.learned().pin(1, end, "me", home.now_us, |_, _| Ok(()));
+    let pin = |home: &Home, end| home.learned().pin(&me(), 1, end, home.now_us);
     assert!(matches!(pin(&home, End::At(1)), Err(LearnedError::Invalid(_))));
     let (entry, _) = pin(&home, End::Never).unwrap();
     let reason = "learned from shop/s1 by GET shop.example/yeet id=id-7, reason: gone";

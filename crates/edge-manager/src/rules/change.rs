@@ -18,6 +18,8 @@ pub enum IfPresent {
     Refuse,
     /// The rule gets the action, end, list and reason of the new one, and stays the rule that it was.
     Replace,
+    /// The same if the new one ends later; else it is refused.
+    Prolong,
 }
 
 /// One change of the rules.
@@ -27,4 +29,14 @@ pub enum Change {
     Put(NewRule, IfPresent),
     /// Remove the rule with this target, which must be there.
     Remove(Target),
+}
+
+impl Change {
+    /// What it is about.
+    pub fn target(&self) -> &Target {
+        match self {
+            Self::Put(NewRule { rule, .. }, _) => &rule.target,
+            Self::Remove(target) => target,
+        }
+    }
 }

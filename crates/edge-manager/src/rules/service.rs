@@ -1,15 +1,16 @@
 //! The record and the state directory, changed together.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge_filter::{Operation, Rule};
 use parking_lot::Mutex;
 
 use super::entry::has_ended;
 use super::{Change, Entry, IfPresent, NewRule, Refusal, RulesError};
+use crate::access::Caller;
 use crate::publish::{Publication, batches};
-use crate::store::{Changes, Selection, Store, View};
+use crate::store::{Changes, DONE, Deed, Selection, Store, View};
 
 /// Changes that are made as one: they are held in memory, some 500 bytes each.
 pub const MAX_CHANGES: usize = 100_000;
@@ -87,26 +88,35 @@ impl Rules {
         &self.store
     }
 
-    /// Makes all these changes, or none. O(changes · log rules), and a wait for the disk.
+    /// Makes all these changes, or none, and notes who made them. O(changes · log rules), and a wait for the disk.
+    ///
+    /// With no changes at all, the directory gets what it lacks.
     ///
     /// # Errors
     /// One of them cannot be made, there are too many, or the record cannot be written: nothing has changed.
     pub fn apply(
         &self,
+        caller: &Caller,
         changes: impl IntoIterator<Item = Change>,
         now_us: u64,
     ) -> Result<Applied, RulesError> {
+        let began = Instant::now();
         let changes: Vec<Change> = changes.into_iter().take(MAX_CHANGES + 1).collect();
         if changes.len() > MAX_CHANGES {
             return Err(RulesError::TooMany);
         }
         let now_s = seconds(now_us);
+        let summary = Summary::of(&changes);
         let (entries, effect) = self.change(now_us, |record| {
             let (mut entries, mut operations) = (Vec::new(), Vec::new());
             for (at, change) in changes.into_iter().enumerate() {
                 let (entry, operation) = make(record, change, at, now_s)?;
                 entries.push(entry);
                 operations.push(operation);
+            }
+            if let Some(Summary { operation, target }) = &summary {
+                let took = began.elapsed();
+                record.note(&Deed { caller, operation, target, result: DONE, at_us: now_us, took })?;
             }
             Ok((entries, operations))
         })?;
@@ -145,8 +155,17 @@ impl Rules {
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn clear_expired(&self, now_us: u64) -> Result<usize, RulesError> {
-        self.store.write(|changes| Ok(changes.remove_ended(seconds(now_us))?))
+    pub fn clear_expired(&self, caller: &Caller, now_us: u64) -> Result<usize, RulesError> {
+        let began = Instant::now();
+        self.store.write(|changes| {
+            let cleared = changes.remove_ended(seconds(now_us))?;
+            if cleared > 0 {
+                let (operation, target) = ("rules.clear_expired", &*rules(cleared));
+                let took = began.elapsed();
+                changes.note(&Deed { caller, operation, target, result: DONE, at_us: now_us, took })?;
+            }
+            Ok(cleared)
+        })
     }
 
     /// Lets the directory have what the record has.
@@ -192,6 +211,34 @@ impl Way {
     }
 }
 
+/// Changes in a few words, as the audit has them.
+struct Summary {
+    operation: &'static str,
+    target: String,
+}
+
+impl Summary {
+    /// None for no changes.
+    fn of(changes: &[Change]) -> Option<Self> {
+        let is_put = |change: &Change| matches!(change, Change::Put(..));
+        let operation = match changes.iter().filter(|change| is_put(change)).count() {
+            0 => "rules.remove",
+            puts if puts == changes.len() => "rules.put",
+            _ => "rules.change",
+        };
+        let target = match changes {
+            [] => return None,
+            [one] => one.target().to_string(),
+            [first, ..] => format!("{}, the first: {}", rules(changes.len()), first.target()),
+        };
+        Some(Self { operation, target })
+    }
+}
+
+fn rules(count: usize) -> String {
+    if count == 1 { "1 rule".to_owned() } else { format!("{count} rules") }
+}
+
 /// Makes one change of the record; what became of it, and what the filter is told.
 pub(crate) fn make(
     record: &mut Changes<'_>,
@@ -209,6 +256,11 @@ pub(crate) fn make(
                     record.insert(rule, &by, now_s)?
                 }
                 Some(entry) if if_present == IfPresent::Refuse => {
+                    return Err(refused(Refusal::Present(Box::new(entry))));
+                }
+                Some(entry)
+                    if if_present == IfPresent::Prolong && entry.rule.expires_at_s >= rule.expires_at_s =>
+                {
                     return Err(refused(Refusal::Present(Box::new(entry))));
                 }
                 Some(entry) => record.update(entry, rule)?,

@@ -1,3 +1,9 @@
 mod agreement;
 mod explain;
 mod input;
+
+use crate::access::Caller;
+
+fn me() -> Caller {
+    Caller::command_line()
+}

@@ -14,8 +14,11 @@ use super::StoreError;
 /// The letters `Edge`, as the first step sets it.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Edge");
 
-const STEPS: &[M<'static>] =
-    &[M::up(include_str!("migrations/1.sql")), M::up(include_str!("migrations/4_learned.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("migrations/1.sql")),
+    M::up(include_str!("migrations/2_access.sql")),
+    M::up(include_str!("migrations/4_learned.sql")),
+];
 
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

@@ -36,6 +36,14 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// A key that this program does not write.
+    #[error("key {id} of the record cannot be read: {reason}")]
+    Key {
+        /// Its number.
+        id: i64,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A rule of no list.
     #[error("the record holds rules of lists, no learned ones")]
     Learned,

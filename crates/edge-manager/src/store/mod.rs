@@ -3,10 +3,12 @@
 //! One connection writes, one transaction at a time; any number read beside it (WAL). A change is on the disk when its
 //! transaction has ended (`synchronous=FULL`), so it outlives `kill -9` and a power cut.
 
+mod audit;
 mod changes;
 mod columns;
 mod connection;
 mod error;
+mod keys;
 mod learned;
 mod readers;
 mod selection;
@@ -19,8 +21,10 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior};
 
+pub use audit::{AuditEntry, DONE, Deed, MAX_AUDIT_ROWS};
 pub use changes::Changes;
 pub use error::StoreError;
+pub use keys::KeyRow;
 pub use learned::{LessonChanges, LessonSelection};
 pub use readers::Readers;
 pub use selection::{Kind, Selection};

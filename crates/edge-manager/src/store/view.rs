@@ -43,6 +43,17 @@ impl<'c> View<'c> {
         Ok(take(&mut entries))
     }
 
+    /// How many rules are selected. O(them).
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn count(&self, selection: &Selection) -> Result<u64, StoreError> {
+        let (sql, values) = selection.to_sql();
+        let sql = ["SELECT count(*) FROM (SELECT rules.id FROM rules", &sql, ")"].concat();
+        let count = self.connection.query_row(&sql, params_from_iter(values), |row| row.get::<_, i64>(0))?;
+        Ok(count.cast_unsigned())
+    }
+
     /// All rules of these kinds on these targets, whatever their conditions: see [`super::columns::TargetColumns`].
     /// O(log rules) each.
     ///

@@ -9,6 +9,7 @@ use std::time::Duration;
 use edge_filter::{Operation, Origin, Rule, Target};
 use edge_journal::{FileName, Next, Record, Records, StateDir};
 
+use super::me;
 use crate::publish::Publication;
 use crate::rules::{Change, Effect, End, IfPresent, Input, Refusal, Rules, RulesError, target};
 use crate::store::{Selection, Store};
@@ -131,23 +132,23 @@ fn revision(effect: Effect) -> u64 {
 fn each_change_is_in_the_record_and_in_the_directory() {
     let home = Home::new();
     let rules = home.open();
-    let done = rules.apply([block("192.0.2.1")], NOW_US).unwrap();
+    let done = rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
     assert_eq!((done.entries[0].id, revision(done.effect)), (1, 1));
-    let done = rules.apply([block("192.0.2.2"), block("/page/*"), unblock("192.0.2.1")], NOW_US).unwrap();
+    let done = rules.apply(&me(), [block("192.0.2.2"), block("/page/*"), unblock("192.0.2.1")], NOW_US).unwrap();
     assert_eq!((done.entries.len(), revision(done.effect)), (3, 2), "one revision for all");
     assert_eq!(agree(&home, &rules), 2);
     drop(rules);
     let rules = home.open();
     assert_eq!(agree(&home, &rules), 2);
-    assert_eq!(revision(rules.apply([], NOW_US).unwrap().effect), 2, "nothing was written");
+    assert_eq!(revision(rules.apply(&me(), [], NOW_US).unwrap().effect), 2, "nothing was written");
 }
 
 #[test]
 fn one_change_that_cannot_be_made_stops_all() {
     let home = Home::new();
     let rules = home.open();
-    rules.apply([block("192.0.2.1")], NOW_US).unwrap();
-    let refused = |changes: [Change; 3]| match rules.apply(changes, NOW_US) {
+    rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
+    let refused = |changes: [Change; 3]| match rules.apply(&me(), changes, NOW_US) {
         Err(RulesError::Refused { at, why }) => (at, why),
         other => panic!("{other:?}"),
     };
@@ -162,11 +163,11 @@ fn one_change_that_cannot_be_made_stops_all() {
 fn a_rule_is_replaced_where_that_is_asked_for() {
     let home = Home::new();
     let rules = home.open();
-    rules.apply([block("192.0.2.1")], NOW_US).unwrap();
+    rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
     let input =
         Input { target: "192.0.2.1", action: "drop", end: End::Ttl(10), list: "feed", ..Input::default() };
     let put = Change::Put(input.parse(NOW_US).unwrap(), IfPresent::Replace);
-    let done = rules.apply([put], NOW_US).unwrap();
+    let done = rules.apply(&me(), [put], NOW_US).unwrap();
     let [entry] = &done.entries[..] else { panic!("{done:?}") };
     assert_eq!((entry.id, entry.created_by.as_str(), entry.expires_at_s()), (1, "me", Some(1010)));
     assert_eq!(agree(&home, &rules), 1);
@@ -178,14 +179,14 @@ fn a_rule_that_has_ended_counts_as_absent() {
     let rules = home.open();
     let input = Input { target: "192.0.2.1", end: End::Ttl(10), ..Input::default() };
     let put = || Change::Put(input.parse(NOW_US).unwrap(), IfPresent::Refuse);
-    rules.apply([put()], NOW_US).unwrap();
+    rules.apply(&me(), [put()], NOW_US).unwrap();
     let later_us = NOW_US + 10_000_000;
-    assert!(matches!(rules.apply([unblock("192.0.2.1")], later_us), Err(RulesError::Refused { .. })));
-    assert_eq!(rules.clear_expired(NOW_US + 9_999_999).unwrap(), 0);
+    assert!(matches!(rules.apply(&me(), [unblock("192.0.2.1")], later_us), Err(RulesError::Refused { .. })));
+    assert_eq!(rules.clear_expired(&me(), NOW_US + 9_999_999).unwrap(), 0);
     let again = Input { end: End::Ttl(30), ..input }.parse(later_us).unwrap();
-    let done = rules.apply([Change::Put(again, IfPresent::Refuse)], later_us).unwrap();
+    let done = rules.apply(&me(), [Change::Put(again, IfPresent::Refuse)], later_us).unwrap();
     assert_eq!((done.entries[0].id, done.entries[0].expires_at_s()), (2, Some(1040)), "another rule");
-    assert_eq!(rules.clear_expired(NOW_US + 40_000_000).unwrap(), 1);
+    assert_eq!(rules.clear_expired(&me(), NOW_US + 40_000_000).unwrap(), 1);
     assert_eq!(recorded(&rules, 0).len(), 0);
 }
 
@@ -194,12 +195,12 @@ fn ten_thousand_changes_are_one() {
     let home = Home::new();
     let rules = home.open();
     let many = || (0..10_000).map(|n| format!("10.1.{}.{}", n / 256, n % 256));
-    let done = rules.apply(many().map(|net| block(&net)), NOW_US).unwrap();
+    let done = rules.apply(&me(), many().map(|net| block(&net)), NOW_US).unwrap();
     assert_eq!((done.entries.len(), agree(&home, &rules)), (10_000, 10_000));
-    rules.apply(many().map(|net| unblock(&net)), NOW_US).unwrap();
+    rules.apply(&me(), many().map(|net| unblock(&net)), NOW_US).unwrap();
     assert_eq!(agree(&home, &rules), 0);
     let too_many = std::iter::repeat_n(block("192.0.2.1"), crate::rules::MAX_CHANGES + 1);
-    assert!(matches!(rules.apply(too_many, NOW_US), Err(RulesError::TooMany)));
+    assert!(matches!(rules.apply(&me(), too_many, NOW_US), Err(RulesError::TooMany)));
     assert_eq!(agree(&home, &rules), 0);
 }
 
@@ -214,7 +215,7 @@ fn changes_and_readers_at_once_lose_nothing() {
                 for n in 0..10 {
                     let before = recorded(rules, 1000).len();
                     let both = [block(&format!("10.{thread}.{n}.1")), block(&format!("10.{thread}.{n}.2"))];
-                    let done = rules.apply(both, NOW_US).unwrap();
+                    let done = rules.apply(&me(), both, NOW_US).unwrap();
                     assert!(revision(done.effect) > 0);
                     let after = recorded(rules, 1000).len();
                     assert!(after >= before + 2 && after.is_multiple_of(2), "{after} after {before}");
@@ -237,7 +238,7 @@ fn a_long_journal_gives_way_to_a_snapshot() {
             let input = Input { target: &format!("10.0.{n}.{i}"), reason: &reason, ..Input::default() };
             Change::Put(input.parse(NOW_US).unwrap(), IfPresent::Refuse)
         });
-        let done = rules.apply(put, NOW_US).unwrap();
+        let done = rules.apply(&me(), put, NOW_US).unwrap();
         assert_eq!(revision(done.effect), n + 1);
     }
     assert!(home.state().join("rules.snapshot").exists());
@@ -263,13 +264,13 @@ fn a_directory_that_lags_behind_is_made_anew() {
         let home = Home::new();
         let rules = home.open();
         for net in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
-            rules.apply([block(net)], NOW_US).unwrap();
+            rules.apply(&me(), [block(net)], NOW_US).unwrap();
         }
         drop(rules);
         harm(&home);
         let rules = home.open();
         assert_eq!(agree(&home, &rules), 3, "{name}");
-        let done = rules.apply([block("192.0.2.4")], NOW_US).unwrap();
+        let done = rules.apply(&me(), [block("192.0.2.4")], NOW_US).unwrap();
         assert!(revision(done.effect) > 4, "{name}: revisions do not go back");
         assert_eq!(agree(&home, &rules), 4, "{name}");
     }
@@ -278,7 +279,7 @@ fn a_directory_that_lags_behind_is_made_anew() {
 #[test]
 fn the_rules_of_another_record_are_not_overwritten() {
     let home = Home::new();
-    drop(home.open().apply([block("192.0.2.1")], NOW_US).unwrap());
+    drop(home.open().apply(&me(), [block("192.0.2.1")], NOW_US).unwrap());
     fs::remove_file(home.0.path().join("rules.db")).unwrap();
     let before = home.published();
     let error = home.try_open(NOW_US).unwrap_err();
@@ -291,16 +292,16 @@ fn the_rules_of_another_record_are_not_overwritten() {
 fn what_cannot_be_published_is_stored_and_comes_with_the_next_change() {
     let home = Home::new();
     let rules = home.open();
-    rules.apply([block("192.0.2.1")], NOW_US).unwrap();
+    rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
     // As after an append that failed; and no snapshot can be written.
     rules.record().write::<_, RulesError>(|record| Ok(record.set_revision(9)?)).unwrap();
     let obstacle = home.state().join("rules.snapshot.new");
     fs::create_dir(&obstacle).unwrap();
-    let done = rules.apply([block("192.0.2.2")], NOW_US).unwrap();
+    let done = rules.apply(&me(), [block("192.0.2.2")], NOW_US).unwrap();
     assert!(matches!(done.effect, Effect::StoredOnly(RulesError::Publication(_))), "{:?}", done.effect);
     assert_eq!((recorded(&rules, 1000).len(), home.published().len()), (2, 1));
     fs::remove_dir(&obstacle).unwrap();
-    let done = rules.apply([block("192.0.2.3")], NOW_US).unwrap();
+    let done = rules.apply(&me(), [block("192.0.2.3")], NOW_US).unwrap();
     assert!(revision(done.effect) > 9);
     assert_eq!(agree(&home, &rules), 3);
 }

@@ -1,3 +1,4 @@
+use super::me;
 use crate::publish::Publication;
 use crate::rules::{Change, IfPresent, Input, Question, Rules, RulesError, explain};
 use crate::store::Store;
@@ -32,7 +33,7 @@ fn the_record_is_explained_by_the_matcher_of_the_data_path() {
         block("shop.example/adm", "", ""),
     ];
     let put = inputs.map(|input| Change::Put(input.parse(NOW_US).unwrap(), IfPresent::Refuse));
-    rules.apply(put, NOW_US).unwrap();
+    rules.apply(&me(), put, NOW_US).unwrap();
 
     let expected = ["192.0.2.7: tarpit", "Decides block 192.0.2.7", "Overridden block 192.0.2.0/24"];
     assert_eq!(asked(&rules, "192.0.2.7"), expected);

@@ -1,0 +1,11 @@
+//! Who may do what: keys, their roles, and who has a request made.
+
+mod caller;
+mod key;
+mod keys;
+mod role;
+
+pub use caller::Caller;
+pub use key::{KeyHash, NewKey};
+pub use keys::{AccessError, Admission, Keys, MAX_KEYS, add_key, remove_key};
+pub use role::Role;

@@ -1,0 +1,131 @@
+//! The services, put together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tracing::Span;
+
+use super::ApiError;
+use crate::access::{KeyHash, Keys};
+use crate::haproxy::{Enforcement, enforce};
+use crate::publish::Publication;
+use crate::rules::{Effect, Rules, RulesError};
+use crate::store::Store;
+
+/// Requests that use the record, the state directory or HAProxy at the same time; others wait. Each has a thread.
+const MAX_AT_WORK: usize = 64;
+
+/// How long the start waits for another process to end that has the state directory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where the services find what they need.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The record.
+    pub database: PathBuf,
+    /// The state directory.
+    pub state_dir: PathBuf,
+    /// The stats sockets of the workers.
+    pub sockets: Vec<PathBuf>,
+    /// How long they are asked whether a change is in force.
+    pub wait: Duration,
+    /// `HAPROXY_API_KEY`.
+    pub environment_key: Option<KeyHash>,
+    /// Whether only this machine can ask, so that everybody may do everything while there are no keys.
+    pub is_local: bool,
+}
+
+/// What all handlers have. Services are synchronous: handlers call them by [`App::blocking`].
+#[derive(Debug)]
+pub struct App {
+    /// The record.
+    pub store: Arc<Store>,
+    /// Rules, in the record and the state directory.
+    pub rules: Rules,
+    /// Who may ask.
+    pub keys: Keys,
+    /// The stats sockets of the workers.
+    pub sockets: Vec<PathBuf>,
+    /// How long they are asked whether a change is in force.
+    pub wait: Duration,
+    /// What became of requests so far.
+    pub counts: Counts,
+    at_work: Arc<Semaphore>,
+    is_stopping: watch::Sender<bool>,
+}
+
+/// What became of requests, since the start.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Requests that were answered.
+    pub requests: AtomicU64,
+    /// Those with no key, or none that is known.
+    pub unauthenticated: AtomicU64,
+    /// Those whose key's role was too low.
+    pub forbidden: AtomicU64,
+    /// Those that failed by no fault of the client.
+    pub failed: AtomicU64,
+}
+
+impl App {
+    /// Opens the record and the state directory, which it has alone from then on.
+    ///
+    /// # Errors
+    /// One of them cannot be used, or another process has the directory.
+    pub fn open(services: Services, now_us: u64) -> Result<Self, RulesError> {
+        let Services { database, state_dir, sockets, wait, environment_key, is_local } = services;
+        let publication = Publication::open(&state_dir, now_us, PATIENCE)?;
+        let store = Arc::new(Store::open(&database)?);
+        Ok(Self {
+            rules: Rules::open(store.clone(), publication, now_us)?,
+            keys: Keys::new(store.clone(), environment_key, is_local),
+            store,
+            sockets,
+            wait,
+            counts: Counts::default(),
+            at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+            is_stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// Does what may wait for the disk or for HAProxy on a thread of its own, as soon as there is one. Done to its end, even
+    /// where the client goes away meanwhile.
+    ///
+    /// # Errors
+    /// That of `work`, or it panicked.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = self.at_work.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        let (app, span) = (self.clone(), Span::current());
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            span.in_scope(|| work(&app))
+        });
+        done.await.unwrap_or_else(|_| Err(ApiError::internal("a fault of edge-manager itself: its log says more")))
+    }
+
+    /// Waits until HAProxy obeys a change of the rules, for [`App::wait`] at most.
+    pub fn enforce(&self, effect: &Effect) -> Enforcement {
+        match effect {
+            Effect::Published(revision) => enforce(&self.sockets, *revision, self.wait),
+            Effect::StoredOnly(error) => Enforcement::StoredNotEnforced { reason: error.to_string() },
+        }
+    }
+
+    /// Tells answers without an end, such as streams of events, to end.
+    pub fn stop(&self) {
+        self.is_stopping.send_replace(true);
+    }
+
+    /// Ends when the manager stops.
+    pub async fn stopped(&self) {
+        let mut stopping = self.is_stopping.subscribe();
+        // The sender is of `self`, which outlives the wait.
+        let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+    }
+}

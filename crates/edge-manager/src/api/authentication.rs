@@ -1,0 +1,109 @@
+//! Who makes a request, and whether they may.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{ApiError, App};
+use crate::access::{Admission, Caller, Role};
+
+/// The other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Over the network.
+    Network(SocketAddr),
+    /// Over the control socket, which only its owner can open; this user.
+    Control(Arc<str>),
+}
+
+/// Lets those through to a handler who have the role that it needs.
+pub(super) async fn guard(role: Role, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let caller = match caller(&parts).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let mut response = if caller.role < role {
+        let low = format_args!("the key {} has the role {}: {role} is needed", caller.name, caller.role);
+        ApiError::new(StatusCode::FORBIDDEN, low).into_response()
+    } else {
+        parts.extensions.insert(caller.clone());
+        next.run(Request::from_parts(parts, body)).await
+    };
+    // For the log.
+    response.extensions_mut().insert(caller);
+    response
+}
+
+async fn caller(Parts { headers, uri, extensions, .. }: &Parts) -> Result<Caller, ApiError> {
+    let app = extensions.get::<Arc<App>>().ok_or_else(|| ApiError::internal("no services"))?;
+    let from = match extensions.get::<Peer>() {
+        Some(Peer::Control(user)) => {
+            return Ok(Caller { name: user.clone(), role: Role::Admin, from: None });
+        }
+        Some(Peer::Network(address)) => Some(address.ip().to_canonical()),
+        None => None,
+    };
+    let presented = bearer(headers).map(<[u8]>::to_vec);
+    let is_presented = presented.is_some();
+    let admission = app.blocking(move |app| Ok(app.keys.admit(presented.as_deref(), from)?)).await?;
+    match admission {
+        Admission::As(caller) => Ok(caller),
+        Admission::Open => {
+            let is_own = from.is_some_and(|address| address.is_loopback());
+            if !is_own || is_from_another_site(headers, uri) {
+                let message = "without keys, only programs on this machine may ask, and pages of the manager itself";
+                return Err(ApiError::new(StatusCode::FORBIDDEN, message));
+            }
+            Ok(Caller { name: "local".into(), role: Role::Admin, from })
+        }
+        Admission::Refused => {
+            let message = if is_presented { "this key is not known" } else { "Authorization: Bearer KEY is needed" };
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, message))
+        }
+    }
+}
+
+/// The key of `Authorization: Bearer KEY` (RFC 6750, section 2.1; RFC 9110, section 11.1: the scheme in any case).
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let value = all.next().filter(|_| all.next().is_none())?.as_bytes();
+    let (scheme, key) = value.split_at_checked(7)?;
+    let key = key.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer ") && !key.is_empty()).then_some(key)
+}
+
+/// Whether a browser sends this for a page of somebody else: while no key is needed, every page that an operator opens could
+/// else use the manager. A name that leads to this machine and is not its own may be such a page's too.
+fn is_from_another_site(headers: &HeaderMap, uri: &Uri) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let site = text("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return true;
+    }
+    let host = text("host").map(|host| host.into_owned()).or_else(|| Some(uri.authority()?.to_string()));
+    let Some(host) = host else { return text("origin").is_some() };
+    let name = host.rsplit_once(':').map_or(&*host, |(name, port)| {
+        if port.bytes().all(|b| b.is_ascii_digit()) { name } else { &*host }
+    });
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let is_address = name.parse::<IpAddr>().is_ok();
+    if !is_address && !name.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    text("origin").is_some_and(|origin| origin != format!("http://{host}") && origin != format!("https://{host}"))
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    /// Of a route that needs a role.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::internal("this route asks nobody for a key"))
+    }
+}

@@ -1,0 +1,125 @@
+//! What a client is told that does not get what it asked for.
+
+use std::any::Any;
+use std::fmt::Display;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::rules::{Invalid, Refusal, RulesError};
+use crate::store::StoreError;
+
+/// Longest message, bytes: it may repeat what the client sent.
+const MAX_MESSAGE_BYTES: usize = 2048;
+
+/// Why a request was not done, in one line for whoever made it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    status: StatusCode,
+    message: String,
+}
+
+/// An error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorBody {
+    /// Always `error`.
+    #[schema(example = "error")]
+    status: &'static str,
+    /// What is wrong, in one line.
+    message: String,
+}
+
+impl ApiError {
+    /// With this status, 400 to 599. Control characters of the message are escaped: it is logged too.
+    pub fn new(status: StatusCode, message: impl Display) -> Self {
+        let mut line = String::new();
+        for character in message.to_string().chars() {
+            if line.len() >= MAX_MESSAGE_BYTES {
+                line.push_str("...");
+                break;
+            }
+            if character.is_control() {
+                line.extend(character.escape_default());
+            } else {
+                line.push(character);
+            }
+        }
+        Self { status, message: line }
+    }
+
+    /// 400: the request itself is wrong.
+    pub fn bad_request(message: impl Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 404: what it is about is not there.
+    pub fn not_found(message: impl Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 409: something that is there is in its way.
+    pub fn conflict(message: impl Display) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// 500: it is not the client's fault.
+    pub fn internal(message: impl Display) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// The status that the client gets.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+/// What went wrong, among the extensions of an answer: for the log.
+#[derive(Clone)]
+pub(super) struct Reason(pub(super) String);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Json(ErrorBody { status: "error", message: self.message.clone() });
+        let mut response = (self.status, body).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 11.6.1: a 401 says how to do better.
+            let challenge = HeaderValue::from_static("Bearer realm=\"edge-manager\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response.extensions_mut().insert(Reason(self.message));
+        response
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(error: Invalid) -> Self {
+        Self::bad_request(error)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<RulesError> for ApiError {
+    fn from(error: RulesError) -> Self {
+        match &error {
+            RulesError::Refused { why: Refusal::Present(_), .. } => Self::conflict(error),
+            RulesError::Refused { why: Refusal::Absent(_), .. } => Self::not_found(error),
+            RulesError::TooMany | RulesError::Record(StoreError::TooManyLists) => Self::bad_request(error),
+            _ => Self::internal(error),
+        }
+    }
+}
+
+/// The answer when a handler panics; the panic itself has been logged.
+pub(super) fn of_panic(_: Box<dyn Any + Send>) -> Response {
+    ApiError::internal("a fault of edge-manager itself: its log says more").into_response()
+}

@@ -1,0 +1,73 @@
+//! The REST API. Handlers read what is asked for, call a service of [`App`], and put its answer into words.
+//!
+//! To add endpoints: a file with `pub(super) fn routes() -> Routes`, in which each route says the role that it needs, and a line
+//! in [`routes`]. To add a service: a field of [`App`].
+
+mod app;
+mod authentication;
+mod blocked_ips;
+mod error;
+mod extract;
+mod health;
+mod page;
+mod requests;
+mod routes;
+mod security;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, Uri};
+use axum::{Extension, Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+
+pub use app::{App, Counts, Services};
+pub use authentication::Peer;
+pub use error::ApiError;
+pub use routes::Route;
+
+use routes::Routes;
+
+/// Longest body of a request, bytes, where a route does not say otherwise.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// All endpoints.
+fn routes() -> Routes {
+    Routes::new()
+        .merge(page::routes())
+        .merge(health::routes())
+        .merge(blocked_ips::routes())
+        .merge(security::routes())
+}
+
+/// Every endpoint, and the role that it needs.
+pub fn list() -> Vec<Route> {
+    routes().list
+}
+
+/// What the API is, by the handlers themselves.
+pub fn openapi() -> OpenApi {
+    routes().into_parts().1
+}
+
+/// The API. Each request must have a [`Peer`] among its extensions, which whoever accepts connections puts there.
+pub fn router(app: Arc<App>) -> Router {
+    let (router, _) = routes().into_parts();
+    router
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(error::of_panic))
+        .layer(middleware::from_fn(requests::watch))
+        .layer(Extension(app.clone()))
+        .with_state(app)
+}
+
+async fn unknown(uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, format_args!("no such path: {}", uri.path()))
+}
+
+async fn wrong_method(method: axum::http::Method, uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format_args!("{}: no {method} here", uri.path()))
+}

@@ -1,0 +1,61 @@
+//! `edge-manager serve`.
+
+use std::env;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::places::Places;
+use crate::access::KeyHash;
+use crate::serve::{self, Format, Logs, Settings};
+
+/// An admin's key, which is no argument: those are seen by every user of the machine.
+const KEY: &str = "HAPROXY_API_KEY";
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    places: Places,
+    /// The address of the API; port 0 for any that is free. Without keys, a loopback address
+    #[arg(long, env = "EDGE_MANAGER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+    /// The Unix socket for the command line; by default the path of the record with .sock behind it
+    #[arg(long, env = "EDGE_CONTROL", value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// A file that gets the address as soon as it answers
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// How log lines look
+    #[arg(long, env = "EDGE_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+    /// The directory of manager.log, and of manager-error.log for warnings and errors; standard error without it
+    #[arg(long, env = "EDGE_LOG_DIR", value_name = "DIR")]
+    log_dir: Option<PathBuf>,
+    /// What is logged: error, warn, info, debug or trace, or a filter such as info,edge_manager::api=debug
+    #[arg(long, env = "EDGE_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let Self { places, listen, control, ready_file, log_format, log_dir, log } = self;
+        let Places { record, state_dir, sockets, wait } = places;
+        Logs { format: log_format, dir: log_dir, filter: log }.start()?;
+        let database = record.database;
+        let control = control.unwrap_or_else(|| {
+            let mut path = database.clone().into_os_string();
+            path.push(".sock");
+            path.into()
+        });
+        let key = env::var_os(KEY).filter(|key| !key.is_empty());
+        let environment_key = key.map(|key| KeyHash::of(key.as_bytes()));
+        let settings =
+            Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file };
+        serve::run(settings)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,13 @@
+//! `edge-manager serve`: the process around the API.
+
+mod connections;
+mod control;
+mod log_file;
+mod logs;
+mod ready;
+mod run;
+mod server;
+
+pub use logs::{Format, LogError, Logs};
+pub use run::{ServeError, Settings, run};
+pub use server::Server;

@@ -1,0 +1,78 @@
+//! The two listeners of the API.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::serve::ListenerExt;
+use tokio::net::{TcpListener, UnixListener};
+
+use super::ServeError;
+use super::connections::Connections;
+use super::control::{self, ControlSocket};
+use crate::api::{App, Peer, router};
+
+/// Connections over the network at the same time; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// Connections over the control socket at the same time, so that nobody on the network keeps the command line out.
+const MAX_CONTROL_CONNECTIONS: usize = 64;
+
+/// The API, bound to its addresses: who connects from now on is answered.
+#[derive(Debug)]
+pub struct Server {
+    listener: StdTcpListener,
+    address: SocketAddr,
+    control: ControlSocket,
+}
+
+impl Server {
+    /// Takes the address and the path of the control socket.
+    ///
+    /// # Errors
+    /// One of them cannot be had.
+    pub fn bind(listen: SocketAddr, control: &Path) -> Result<Self, ServeError> {
+        let bound = StdTcpListener::bind(listen).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        });
+        let (listener, address) = bound.map_err(|error| ServeError::Listen(listen, error))?;
+        let control = ControlSocket::bind(control).map_err(|error| ServeError::Control(control.to_owned(), error))?;
+        Ok(Self { listener, address, control })
+    }
+
+    /// The address, with the port that it got.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` is done; then no more connections are accepted, and requests under way end.
+    ///
+    /// # Errors
+    /// The listeners cannot be used.
+    pub async fn serve(self, app: Arc<App>, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let router = router(app.clone());
+        let network = TcpListener::from_std(self.listener)?.tap_io(|stream| {
+            // Answers are short: without it, each may wait for the client to acknowledge the one before.
+            let _ = stream.set_nodelay(true);
+        });
+        let local = UnixListener::from_std(self.control.listener()?)?;
+        let connections = Connections::new(router);
+        let accepting = async {
+            tokio::join!(
+                connections.accept(network, MAX_CONNECTIONS, |_, address| Some(Peer::Network(*address))),
+                connections.accept(local, MAX_CONTROL_CONNECTIONS, |stream, _| control::peer(stream)),
+            )
+        };
+        tokio::select! {
+            _ = accepting => {}
+            () = stop => {}
+        }
+        drop(self.control);
+        app.stop();
+        connections.end().await;
+        Ok(())
+    }
+}

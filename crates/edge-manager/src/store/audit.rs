@@ -1,0 +1,113 @@
+//! Who changed what.
+
+use std::time::Duration;
+
+use super::{Changes, StoreError, View};
+use crate::access::Caller;
+
+/// Most changes that are remembered, the newest: some 200 bytes each.
+pub const MAX_AUDIT_ROWS: i64 = 100_000;
+
+/// The result of a change that is made if the transaction that it is noted in is.
+pub const DONE: &str = "done";
+
+/// How much of what was changed, and of what went wrong, is kept, bytes.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// A change, and who made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// Who.
+    pub caller: &'a Caller,
+    /// What, as `rules.put`: the thing, and what becomes of it.
+    pub operation: &'a str,
+    /// With what.
+    pub target: &'a str,
+    /// [`DONE`], or what went wrong.
+    pub result: &'a str,
+    /// When it began, microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// How long it took so far.
+    pub took: Duration,
+}
+
+/// A change as it was noted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number: greater than those of all changes before.
+    pub id: i64,
+    /// When it began, microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// The name of who made it.
+    pub caller: String,
+    /// Their role, in its word.
+    pub role: String,
+    /// Their address, if they had one.
+    pub from: Option<String>,
+    /// What, as `rules.put`.
+    pub operation: String,
+    /// With what.
+    pub target: String,
+    /// `done`, or what went wrong.
+    pub result: String,
+    /// How long it took until it was noted, microseconds.
+    pub duration_us: u64,
+}
+
+impl Changes<'_> {
+    /// Notes a change, in the transaction of the change. The oldest beyond [`MAX_AUDIT_ROWS`] is forgotten. O(log rows).
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn note(&mut self, deed: &Deed<'_>) -> Result<(), StoreError> {
+        let Deed { caller, operation, target, result, at_us, took } = deed;
+        let connection = self.view.connection;
+        let from = caller.from.map(|address| address.to_string());
+        let sql = "INSERT INTO audit (at_us, caller, role, caller_address, operation, target, result, duration_us) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        let mut insert = connection.prepare(sql)?;
+        let id = insert.insert((
+            at_us.cast_signed(),
+            &*caller.name,
+            caller.role.name(),
+            from,
+            operation,
+            shown(target),
+            shown(result),
+            i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
+        ))?;
+        connection.prepare("DELETE FROM audit WHERE id <= ?")?.execute([id - MAX_AUDIT_ROWS])?;
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    /// Changes from the newest on, at most so many; after the one of this number, where the page before ended.
+    /// O(log rows + limit).
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn audit(&self, after: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let sql = "SELECT id, at_us, caller, role, caller_address, operation, target, result, duration_us FROM audit \
+                   WHERE id < ? ORDER BY id DESC LIMIT ?";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map((after.unwrap_or(i64::MAX), limit), |row| {
+            Ok(AuditEntry {
+                id: row.get(0)?,
+                at_us: row.get::<_, i64>(1)?.cast_unsigned(),
+                caller: row.get(2)?,
+                role: row.get(3)?,
+                from: row.get(4)?,
+                operation: row.get(5)?,
+                target: row.get(6)?,
+                result: row.get(7)?,
+                duration_us: row.get::<_, i64>(8)?.cast_unsigned(),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
+}
