@@ -109,7 +109,13 @@ impl Keys {
 ///
 /// # Errors
 /// There is one of this name, there are too many, or the record cannot be written.
-pub fn add_key(store: &Store, caller: &Caller, name: &str, role: Role, now_us: u64) -> Result<NewKey, AccessError> {
+pub fn add_key(
+    store: &Store,
+    caller: &Caller,
+    name: &str,
+    role: Role,
+    now_us: u64,
+) -> Result<NewKey, AccessError> {
     let is_letter = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_letter) {
         return Err(AccessError::Name(name[..name.floor_char_boundary(MAX_NAME_BYTES)].to_owned()));

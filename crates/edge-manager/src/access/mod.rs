@@ -4,6 +4,8 @@ mod caller;
 mod key;
 mod keys;
 mod role;
+#[cfg(test)]
+mod tests;
 
 pub use caller::Caller;
 pub use key::{KeyHash, NewKey};

@@ -106,7 +106,8 @@ impl App {
             let _permit = permit;
             span.in_scope(|| work(&app))
         });
-        done.await.unwrap_or_else(|_| Err(ApiError::internal("a fault of edge-manager itself: its log says more")))
+        done.await
+            .unwrap_or_else(|_| Err(ApiError::internal("a fault of edge-manager itself: its log says more")))
     }
 
     /// Waits until HAProxy obeys a change of the rules, for [`App::wait`] at most.

@@ -57,13 +57,15 @@ async fn caller(Parts { headers, uri, extensions, .. }: &Parts) -> Result<Caller
         Admission::Open => {
             let is_own = from.is_some_and(|address| address.is_loopback());
             if !is_own || is_from_another_site(headers, uri) {
-                let message = "without keys, only programs on this machine may ask, and pages of the manager itself";
+                let message = "while there are no keys, only programs on this machine are answered, at an address or localhost: \
+                               make a key with `edge-manager key add`";
                 return Err(ApiError::new(StatusCode::FORBIDDEN, message));
             }
             Ok(Caller { name: "local".into(), role: Role::Admin, from })
         }
         Admission::Refused => {
-            let message = if is_presented { "this key is not known" } else { "Authorization: Bearer KEY is needed" };
+            let message =
+                if is_presented { "this key is not known" } else { "Authorization: Bearer KEY is needed" };
             Err(ApiError::new(StatusCode::UNAUTHORIZED, message))
         }
     }
@@ -88,15 +90,16 @@ fn is_from_another_site(headers: &HeaderMap, uri: &Uri) -> bool {
     }
     let host = text("host").map(|host| host.into_owned()).or_else(|| Some(uri.authority()?.to_string()));
     let Some(host) = host else { return text("origin").is_some() };
-    let name = host.rsplit_once(':').map_or(&*host, |(name, port)| {
-        if port.bytes().all(|b| b.is_ascii_digit()) { name } else { &*host }
-    });
+    let name = host
+        .rsplit_once(':')
+        .map_or(&*host, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { &*host });
     let name = name.trim_start_matches('[').trim_end_matches(']');
     let is_address = name.parse::<IpAddr>().is_ok();
     if !is_address && !name.eq_ignore_ascii_case("localhost") {
         return true;
     }
-    text("origin").is_some_and(|origin| origin != format!("http://{host}") && origin != format!("https://{host}"))
+    text("origin")
+        .is_some_and(|origin| origin != format!("http://{host}") && origin != format!("https://{host}"))
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -104,6 +107,68 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     /// Of a route that needs a role.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::internal("this route asks nobody for a key"))
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("this route asks nobody for a key"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(all: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in all {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_scheme_is_taken_in_any_case_and_nothing_but_one_key() {
+        for good in ["Bearer k", "bearer k", "BEARER   k "] {
+            assert_eq!(bearer(&headers(&[("authorization", good)])), Some(&b"k"[..]), "{good}");
+        }
+        for bad in ["k", "Bearer", "Bearer ", "Bearer    ", "Basic k", "Bearerk", ""] {
+            assert_eq!(bearer(&headers(&[("authorization", bad)])), None, "{bad}");
+        }
+        assert_eq!(bearer(&headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")])), None);
+        assert_eq!(bearer(&headers(&[])), None);
+    }
+
+    #[test]
+    fn a_page_of_somebody_else_is_told_from_a_program_of_this_machine() {
+        let is_foreign = |all| is_from_another_site(&headers(all), &Uri::from_static("/api/reload"));
+        for own in [
+            &[][..],
+            &[("host", "127.0.0.1:8000")],
+            &[("host", "[::1]:8000")],
+            &[("host", "[::1]")],
+            &[("host", "LocalHost")],
+            &[
+                ("host", "localhost:8000"),
+                ("origin", "http://localhost:8000"),
+                ("sec-fetch-site", "same-origin"),
+            ],
+            &[("host", "localhost:8000"), ("sec-fetch-site", "none")],
+        ] {
+            assert!(!is_foreign(own), "{own:?}");
+        }
+        for foreign in [
+            &[("host", "rebound.example:8000")][..],
+            &[("host", "127.0.0.1.example")],
+            &[("host", "127.0.0.1:8000"), ("origin", "http://evil.example")],
+            &[("host", "127.0.0.1:8000"), ("origin", "null")],
+            &[("host", "127.0.0.1:8000"), ("origin", "http://127.0.0.1:9000")],
+            &[("host", "127.0.0.1:8000"), ("sec-fetch-site", "cross-site")],
+            &[("host", "127.0.0.1:8000"), ("sec-fetch-site", "same-site")],
+        ] {
+            assert!(is_foreign(foreign), "{foreign:?}");
+        }
     }
 }

@@ -13,6 +13,8 @@ mod page;
 mod requests;
 mod routes;
 mod security;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

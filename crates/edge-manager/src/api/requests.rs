@@ -28,7 +28,8 @@ pub(super) async fn watch(request: Request, next: Next) -> Response {
     let app = request.extensions().get::<Arc<App>>().cloned();
     let peer = request.extensions().get::<Peer>().cloned();
     let response = timeout(ANSWER_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
-        let late = format_args!("no answer in {} s; what was asked for may yet be done", ANSWER_TIMEOUT.as_secs());
+        let late =
+            format_args!("no answer in {} s; what was asked for may yet be done", ANSWER_TIMEOUT.as_secs());
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, late).into_response()
     });
     if let Some(app) = app {

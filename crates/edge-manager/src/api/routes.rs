@@ -110,7 +110,8 @@ fn describe(operation: &mut Operation, role: Option<Role>) {
     if let Some(role) = role {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(SCHEME, [])]);
         let role = format!("Needs a key of the role {role}.");
-        let description = operation.description.take().map_or(role.clone(), |text| format!("{text}\n\n{role}"));
+        let description =
+            operation.description.take().map_or(role.clone(), |text| format!("{text}\n\n{role}"));
         operation.description = Some(description);
         answers.extend([("401", "No key, or none that is known"), ("403", "The key's role is too low")]);
     }

@@ -37,7 +37,9 @@ impl Changing {
         let Applied { entries, effect } = rules.apply(&Caller::command_line(), changes, now_us())?;
         drop(rules);
         let (revision, enforcement) = match effect {
-            Effect::Published(revision) => (Some(revision), enforce(&self.places.sockets, revision, self.places.wait)),
+            Effect::Published(revision) => {
+                (Some(revision), enforce(&self.places.sockets, revision, self.places.wait))
+            }
             Effect::StoredOnly(error) => (None, Enforcement::StoredNotEnforced { reason: error.to_string() }),
         };
         let reason = match &enforcement {

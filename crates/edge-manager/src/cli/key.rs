@@ -80,7 +80,9 @@ impl ListKeys {
             if self.json {
                 write_json(&mut out, &KeyJson { name, role: role.name(), created_at_s: *created_at_s })?;
             } else {
-                let at = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs((*created_at_s).into()));
+                let at = humantime::format_rfc3339_seconds(
+                    UNIX_EPOCH + Duration::from_secs((*created_at_s).into()),
+                );
                 writeln!(out, "{name}: {role}, made {at}")?;
             }
         }

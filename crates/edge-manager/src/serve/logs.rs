@@ -52,13 +52,15 @@ impl Logs {
     /// # Errors
     /// The filter cannot be understood, or a file not be written.
     pub fn start(self) -> Result<(), LogError> {
-        let filter = EnvFilter::try_new(&self.filter).map_err(|error| LogError::Filter(self.filter.clone(), error))?;
+        let filter =
+            EnvFilter::try_new(&self.filter).map_err(|error| LogError::Filter(self.filter.clone(), error))?;
         let layers = match &self.dir {
             None => vec![self.layer(Box::new(io::stderr()))],
             Some(dir) => {
                 fs::create_dir_all(dir).map_err(|error| LogError::File(dir.clone(), error))?;
                 let all = self.layer(open(dir, "manager.log")?);
-                let errors = self.layer(open(dir, "manager-error.log")?).with_filter(LevelFilter::WARN).boxed();
+                let errors =
+                    self.layer(open(dir, "manager-error.log")?).with_filter(LevelFilter::WARN).boxed();
                 vec![all, errors]
             }
         };

@@ -79,7 +79,8 @@ impl From<StoreError> for ServeError {
 /// # Errors
 /// It cannot start: nothing was served.
 pub fn run(settings: Settings) -> Result<(), ServeError> {
-    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file } = settings;
+    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file } =
+        settings;
     let is_local = listen.ip().is_loopback();
     let services = Services { database, state_dir, sockets, wait, environment_key, is_local };
     let app = Arc::new(App::open(services, now_us())?);

@@ -39,7 +39,8 @@ impl Server {
             Ok((listener, address))
         });
         let (listener, address) = bound.map_err(|error| ServeError::Listen(listen, error))?;
-        let control = ControlSocket::bind(control).map_err(|error| ServeError::Control(control.to_owned(), error))?;
+        let control =
+            ControlSocket::bind(control).map_err(|error| ServeError::Control(control.to_owned(), error))?;
         Ok(Self { listener, address, control })
     }
 

@@ -134,7 +134,8 @@ fn each_change_is_in_the_record_and_in_the_directory() {
     let rules = home.open();
     let done = rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
     assert_eq!((done.entries[0].id, revision(done.effect)), (1, 1));
-    let done = rules.apply(&me(), [block("192.0.2.2"), block("/page/*"), unblock("192.0.2.1")], NOW_US).unwrap();
+    let done =
+        rules.apply(&me(), [block("192.0.2.2"), block("/page/*"), unblock("192.0.2.1")], NOW_US).unwrap();
     assert_eq!((done.entries.len(), revision(done.effect)), (3, 2), "one revision for all");
     assert_eq!(agree(&home, &rules), 2);
     drop(rules);

@@ -1,0 +1,109 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::*;
+use crate::access::Role;
+
+fn app() -> (tempfile::TempDir, Arc<App>) {
+    let dir = tempfile::tempdir().unwrap();
+    let services = Services {
+        database: dir.path().join("rules.db"),
+        state_dir: dir.path().join("state"),
+        sockets: Vec::new(),
+        wait: Duration::ZERO,
+        environment_key: None,
+        is_local: true,
+    };
+    let app = Arc::new(App::open(services, 1_000_000_000).unwrap());
+    (dir, app)
+}
+
+async fn text(response: axum::response::Response) -> (StatusCode, String) {
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+const FAULT: &str = r#"{"status":"error","message":"a fault of edge-manager itself: its log says more"}"#;
+
+#[tokio::test]
+async fn a_handler_that_panics_is_an_error_as_any_other() {
+    let router = Router::new()
+        .route(
+            "/",
+            get(|| async {
+                if true {
+                    panic!("secret")
+                }
+            }),
+        )
+        .layer(CatchPanicLayer::custom(error::of_panic));
+    let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+    assert_eq!(text(response).await, (StatusCode::INTERNAL_SERVER_ERROR, FAULT.to_owned()));
+}
+
+#[tokio::test]
+async fn work_that_panics_is_an_error_and_gives_its_place_free() {
+    let (_dir, app) = app();
+    for _ in 0..200 {
+        let error = app.blocking(|_| if true { panic!("secret") } else { Ok(()) }).await.unwrap_err();
+        assert_eq!(text(error.into_response()).await.1, FAULT);
+    }
+    assert_eq!(app.blocking(|_| Ok(7)).await.unwrap(), 7);
+}
+
+#[test]
+fn a_message_is_one_line_of_bounded_length() {
+    let error = ApiError::bad_request("a\nb\u{1b}\u{85}");
+    assert_eq!(error.to_string(), "a\\nb\\u{1b}\\u{85}");
+    let long = ApiError::bad_request("ä".repeat(5000)).to_string();
+    assert!(long.len() < 2100 && long.ends_with("ä..."), "{}", long.len());
+}
+
+#[test]
+fn the_description_has_every_route_and_what_it_needs() {
+    let described = serde_json::to_value(openapi()).unwrap();
+    let routes = list();
+    assert!(routes.len() >= 8);
+    for Route { method, path, role } in &routes {
+        let operation = &described["paths"][path][method.as_str().to_ascii_lowercase()];
+        assert!(operation.is_object(), "{method} {path}");
+        assert_eq!(operation["security"].is_array(), role.is_some(), "{method} {path}");
+        assert_eq!(operation["responses"]["401"].is_object(), role.is_some(), "{method} {path}");
+        let twice = routes.iter().filter(|other| other.method == *method && other.path == *path).count();
+        assert_eq!(twice, 1, "{method} {path}");
+    }
+    let count: usize =
+        described["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
+    assert_eq!(count, routes.len(), "each is in the list");
+}
+
+#[test]
+fn only_what_shows_nothing_is_for_everybody() {
+    let public: Vec<_> =
+        list().into_iter().filter(|route| route.role.is_none()).map(|route| route.path).collect();
+    assert!(public.iter().all(|path| ["/", "/health", "/openapi.json"].contains(&&**path)), "{public:?}");
+    let writes = |route: &&Route| route.method != axum::http::Method::GET;
+    assert!(list().iter().filter(writes).all(|route| route.role >= Some(Role::Operator)));
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_is_told() {
+    let (_dir, app) = app();
+    let waiting = tokio::spawn({
+        let app = app.clone();
+        async move { app.stopped().await }
+    });
+    app.stop();
+    waiting.await.unwrap();
+    app.stopped().await;
+}
