@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use edge_journal::WriteError;
 use tokio::sync::{Semaphore, watch};
 use tracing::Span;
 
 use super::ApiError;
 use crate::access::{KeyHash, Keys};
 use crate::haproxy::{Enforcement, enforce};
+use crate::learned::Learned;
 use crate::publish::Publication;
 use crate::rules::{Effect, Rules, RulesError};
 use crate::store::Store;
@@ -44,7 +46,9 @@ pub struct App {
     /// The record.
     pub store: Arc<Store>,
     /// Rules, in the record and the state directory.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
+    /// What backends taught.
+    pub learned: Learned,
     /// Who may ask.
     pub keys: Keys,
     /// The stats sockets of the workers.
@@ -79,8 +83,12 @@ impl App {
         let Services { database, state_dir, sockets, wait, environment_key, is_local } = services;
         let publication = Publication::open(&state_dir, now_us, PATIENCE)?;
         let store = Arc::new(Store::open(&database)?);
+        let rules = Arc::new(Rules::open(store.clone(), publication, now_us)?);
+        let learned = Learned::open(rules.clone(), &state_dir, sockets.clone(), now_us)
+            .map_err(|error| WriteError::Io { file: state_dir.display().to_string(), error })?;
         Ok(Self {
-            rules: Rules::open(store.clone(), publication, now_us)?,
+            rules,
+            learned,
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             sockets,

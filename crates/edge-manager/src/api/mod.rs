@@ -11,6 +11,7 @@ mod extract;
 mod health;
 mod page;
 mod requests;
+mod resources;
 mod routes;
 mod security;
 #[cfg(test)]
@@ -41,6 +42,7 @@ fn routes() -> Routes {
         .merge(health::routes())
         .merge(blocked_ips::routes())
         .merge(security::routes())
+        .merge(resources::routes())
 }
 
 /// Every endpoint, and the role that it needs.

@@ -2,19 +2,20 @@
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::time::UNIX_EPOCH;
 
 use clap::Args;
 use edge_filter::List;
+use serde::Deserialize;
 
+use super::control;
 use super::failure::Failure;
-use super::json::{ChangeJson, EntryJson};
-use super::places::Places;
+use super::places::{Hands, Places};
 use super::read::{line, write_json};
 use super::targets::Targets;
 use crate::access::Caller;
 use crate::clock::{now_s, now_us};
 use crate::haproxy::{Enforcement, enforce};
+use crate::json::{Bulk, ChangeJson, Enforced};
 use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input};
 
 /// Rules that are printed one by one.
@@ -33,36 +34,49 @@ pub(super) struct Changing {
 impl Changing {
     /// Makes the changes, gives the directory free, and waits until HAProxy obeys.
     fn apply(&self, changes: Vec<Change>) -> Result<ExitCode, Failure> {
-        let rules = self.places.open()?;
-        let Applied { entries, effect } = rules.apply(&Caller::command_line(), changes, now_us())?;
-        drop(rules);
-        let (revision, enforcement) = match effect {
-            Effect::Published(revision) => {
-                (Some(revision), enforce(&self.places.sockets, revision, self.places.wait))
+        let change = match self.places.hands()? {
+            Hands::Serve(stream) => {
+                let lines = Bulk::lines(&changes).map_err(io::Error::from)?;
+                control::post(stream, "/api/rules/bulk", "application/x-ndjson", lines)?
             }
-            Effect::StoredOnly(error) => (None, Enforcement::StoredNotEnforced { reason: error.to_string() }),
+            Hands::Own(rules) => {
+                let Applied { entries, effect } = rules.apply(&Caller::command_line(), changes, now_us())?;
+                drop(rules);
+                let Places { sockets, wait, .. } = &self.places;
+                let (revision, enforcement) = match effect {
+                    Effect::Published(revision) => (Some(revision), enforce(sockets, revision, *wait)),
+                    Effect::StoredOnly(error) => {
+                        (None, Enforcement::StoredNotEnforced { reason: error.to_string() })
+                    }
+                };
+                ChangeJson::new(&entries, revision, &enforcement)
+            }
         };
-        let reason = match &enforcement {
-            Enforcement::InForce => None,
-            Enforcement::StoredNotEnforced { reason } => Some(reason.as_str()),
+        let code = match change.enforcement {
+            Enforced::InForce => ExitCode::SUCCESS,
+            Enforced::StoredNotEnforced => ExitCode::from(3),
         };
         // What was done counts, whether or not anybody reads of it.
-        let _ = self.tell(&entries, revision, reason);
-        Ok(if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+        let _ = self.tell(change);
+        Ok(code)
     }
 
     /// Prints what was changed, and why it may not be in force.
-    fn tell(&self, entries: &[Entry], revision: Option<u64>, reason: Option<&str>) -> io::Result<()> {
+    fn tell(&self, change: ChangeJson) -> io::Result<()> {
         let mut out = BufWriter::new(io::stdout().lock());
         if self.json {
-            let status = if reason.is_none() { "in_force" } else { "stored_not_enforced" };
-            let rules = entries.iter().map(EntryJson::of).collect();
-            write_json(&mut out, &ChangeJson { status, reason, revision, rules })?;
+            write_json(&mut out, &change)?;
             return out.flush();
         }
+        let ChangeJson { reason, revision, rules, .. } = change;
         let now_s = now_s();
-        match entries.len() {
-            0..=MAX_LINES => entries.iter().try_for_each(|entry| writeln!(out, "{}", line(entry, now_s)))?,
+        match rules.len() {
+            0..=MAX_LINES => {
+                for rule in rules {
+                    let entry = Entry::try_from(rule).map_err(io::Error::other)?;
+                    writeln!(out, "{}", line(&entry, now_s))?;
+                }
+            }
             many => writeln!(out, "{many} rules")?,
         }
         match reason {
@@ -80,7 +94,7 @@ struct Terms {
     #[arg(long, value_name = "TIME", value_parser = ttl_s, conflicts_with = "until")]
     ttl: Option<u64>,
     /// Until when, in UTC, such as 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = time_s)]
+    #[arg(long, value_name = "TIME", value_parser = rules::time_s)]
     until: Option<u64>,
     /// Why, for people
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -187,6 +201,12 @@ impl Disallow {
     }
 }
 
+/// What `serve` answers.
+#[derive(Deserialize)]
+struct Cleared {
+    cleared: usize,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct ClearExpired {
     #[command(flatten)]
@@ -195,7 +215,13 @@ pub(super) struct ClearExpired {
 
 impl ClearExpired {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let cleared = self.changing.places.open()?.clear_expired(&Caller::command_line(), now_us())?;
+        let cleared = match self.changing.places.hands()? {
+            Hands::Serve(stream) => {
+                let path = "/api/security/clear-expired";
+                control::post::<Cleared>(stream, path, "application/json", Vec::new())?.cleared
+            }
+            Hands::Own(rules) => rules.clear_expired(&Caller::command_line(), now_us())?,
+        };
         let mut out = io::stdout().lock();
         if self.changing.json {
             writeln!(out, "{{\"cleared\":{cleared}}}")?;
@@ -207,14 +233,7 @@ impl ClearExpired {
 }
 
 /// Whole seconds; a part of one is one.
-fn ttl_s(text: &str) -> Result<u64, humantime::DurationError> {
+pub(super) fn ttl_s(text: &str) -> Result<u64, humantime::DurationError> {
     let ttl = humantime::parse_duration(text)?;
     Ok(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0))
-}
-
-/// Seconds since the Unix epoch.
-fn time_s(text: &str) -> Result<u64, String> {
-    let time = humantime::parse_rfc3339_weak(text).map_err(|error| error.to_string())?;
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(since.as_secs())
 }

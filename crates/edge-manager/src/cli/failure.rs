@@ -1,6 +1,7 @@
 //! Why a command did not do what was asked for.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use edge_journal::WriteError;
@@ -16,6 +17,9 @@ pub(super) enum Failure {
     /// A rule that is there, or is not.
     #[error("{0}")]
     Refused(RulesError),
+    /// The same, in the words of `serve`.
+    #[error("{0}")]
+    RefusedByServe(String),
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// A line of the standard input.
@@ -23,10 +27,19 @@ pub(super) enum Failure {
     Line { line: usize, error: Invalid },
     #[error("standard input: {0}")]
     Input(io::Error),
+    /// A value that can be taken no more, such as an end that has come meanwhile.
+    #[error("{0}")]
+    InvalidByServe(String),
     #[error("{0}")]
     Unusable(RulesError),
     #[error("{0}; `edge-manager serve` or another command may be at work")]
     Locked(RulesError),
+    /// The control socket cannot be opened.
+    #[error("{0}: `edge-manager serve` cannot be asked: {1}")]
+    Control(PathBuf, io::Error),
+    /// `serve` could not do what was asked for, or did not answer.
+    #[error("`edge-manager serve`: {0}")]
+    NoAnswer(io::Error),
     /// A key that is there, or is not, or has no name.
     #[error("{0}")]
     Key(AccessError),
@@ -42,7 +55,9 @@ pub(super) enum Failure {
 impl From<RulesError> for Failure {
     fn from(error: RulesError) -> Self {
         match error {
-            RulesError::Refused { .. } | RulesError::TooMany => Self::Refused(error),
+            RulesError::Refused { .. } | RulesError::TooMany | RulesError::Record(StoreError::TooManyLists) => {
+                Self::Refused(error)
+            }
             RulesError::Publication(WriteError::Locked) | RulesError::Record(StoreError::Busy) => {
                 Self::Locked(error)
             }
@@ -82,10 +97,11 @@ impl Failure {
             // Whoever read this has seen enough, as head(1) does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Key(AccessError::Name(_)) => 2,
-            Self::Refused(_) | Self::Key(_) => 1,
-            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::Log(_) => 2,
+            Self::Refused(_) | Self::RefusedByServe(_) | Self::Key(_) => 1,
+            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) | Self::Log(_) => 2,
             Self::Serve(ServeError::OpenToAll(_)) => 2,
-            Self::Unusable(_) | Self::Locked(_) | Self::Output(_) | Self::Serve(_) => 4,
+            Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::NoAnswer(_) => 4,
+            Self::Output(_) | Self::Serve(_) => 4,
         };
         // Nothing is left to do if this fails too.
         let _ = writeln!(io::stderr(), "edge-manager: {self}");

@@ -1,12 +1,13 @@
 //! The command line.
 
 mod change;
+mod control;
 mod failure;
 mod journal;
-mod json;
 mod key;
 mod places;
 mod read;
+mod resources;
 mod serve;
 mod targets;
 
@@ -18,6 +19,7 @@ use change::{Allow, Block, ClearExpired, Disallow, Unblock};
 use journal::Journal;
 use key::Key;
 use read::{Explain, ListRules};
+use resources::Resources;
 use serve::Serve;
 
 /// The companion of Edge Filter for HAProxy.
@@ -59,6 +61,9 @@ enum Command {
     /// Lessons of backends, and lists in files, are not in the record: `get edge` on a stats socket of HAProxy takes them in.
     #[command(after_help = EXIT_CODES)]
     Explain(Explain),
+    /// List, take back and pin what backends have taught
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Resources(Resources),
     /// Remove rules that have ended from the record, where nobody obeys them any more
     #[command(after_help = EXIT_CODES)]
     ClearExpired(ClearExpired),
@@ -86,6 +91,7 @@ impl Cli {
             Command::Disallow(disallow) => disallow.run(),
             Command::List(list) => list.run(),
             Command::Explain(explain) => explain.run(),
+            Command::Resources(resources) => resources.run(),
             Command::ClearExpired(clear) => clear.run(),
         };
         done.unwrap_or_else(|failure| failure.tell())

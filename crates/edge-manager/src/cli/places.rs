@@ -1,11 +1,15 @@
 //! Where everything is.
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use edge_journal::WriteError;
 
+use super::control;
+use super::failure::Failure;
 use super::read::Database;
 use crate::clock::now_us;
 use crate::publish::Publication;
@@ -15,11 +19,18 @@ use crate::store::Store;
 /// How long one command waits for another to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long it waits before it looks whether `serve` listens meanwhile.
+const TURN: Duration = Duration::from_millis(100);
+
 /// Where everything is.
 #[derive(Debug, Args)]
 pub(super) struct Places {
     #[command(flatten)]
     pub(super) record: Database,
+    /// Where `serve` listens for commands, which it then does itself, with its own settings; by default the path of the record
+    /// with .sock behind it
+    #[arg(long, env = "EDGE_CONTROL", value_name = "PATH")]
+    control: Option<PathBuf>,
     /// The state directory, EDGE_STATE_DIR of haproxy.cfg
     #[arg(long, env = "EDGE_STATE_DIR", value_name = "DIR", default_value = "/var/lib/edge-filter")]
     pub(super) state_dir: PathBuf,
@@ -37,10 +48,42 @@ pub(super) struct Places {
     pub(super) wait: Duration,
 }
 
+/// Who changes the record.
+pub(super) enum Hands {
+    /// `serve`, over its control socket.
+    Serve(UnixStream),
+    /// This process, which has the state directory.
+    Own(Rules),
+}
+
 impl Places {
+    /// The control socket.
+    pub(super) fn control(&self) -> PathBuf {
+        self.control.clone().unwrap_or_else(|| {
+            let mut path = self.record.database.clone().into_os_string();
+            path.push(".sock");
+            path.into()
+        })
+    }
+
+    /// Who changes the record: `serve` has the state directory while it runs. Takes some patience where it is about to
+    /// listen, or another command about to end.
+    pub(super) fn hands(&self) -> Result<Hands, Failure> {
+        let (control, deadline) = (self.control(), Instant::now() + PATIENCE);
+        loop {
+            if let Some(stream) = control::connect(&control)? {
+                return Ok(Hands::Serve(stream));
+            }
+            match self.open() {
+                Err(RulesError::Publication(WriteError::Locked)) if Instant::now() < deadline => {}
+                opened => return Ok(Hands::Own(opened?)),
+            }
+        }
+    }
+
     /// The lock on the directory comes first: whoever has it may change the record.
-    pub(super) fn open(&self) -> Result<Rules, RulesError> {
-        let publication = Publication::open(&self.state_dir, now_us(), PATIENCE)?;
+    fn open(&self) -> Result<Rules, RulesError> {
+        let publication = Publication::open(&self.state_dir, now_us(), TURN)?;
         Rules::open(Arc::new(Store::open(&self.record.database)?), publication, now_us())
     }
 }

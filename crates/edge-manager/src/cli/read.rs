@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::failure::Failure;
-use super::json::{AnswerJson, EntryJson, part_name};
 use crate::clock::now_s;
+use crate::json::{ExplanationJson, PartName, RuleJson};
 use crate::rules::{Entry, Question, explain};
 use crate::store::{Kind, Readers, Selection};
 
@@ -58,6 +58,7 @@ impl ListRules {
             in_force_at_s: (!self.ended).then_some(now_s),
             after: self.after,
             limit: self.limit,
+            ..Selection::default()
         };
         let mut out = BufWriter::new(io::stdout().lock());
         Readers::open(&self.at.database)?.read(|view| {
@@ -65,7 +66,7 @@ impl ListRules {
                 for entry in entries {
                     let entry = entry?;
                     if self.json {
-                        write_json(&mut out, &EntryJson::of(&entry))?;
+                        write_json(&mut out, &RuleJson::from(&entry))?;
                     } else {
                         writeln!(out, "{}", line(&entry, now_s))?;
                     }
@@ -97,11 +98,11 @@ impl Explain {
         let answer = Readers::open(&self.at.database)?.read(|view| explain(view, &question, now_s))?;
         let mut out = BufWriter::new(io::stdout().lock());
         if self.json {
-            write_json(&mut out, &AnswerJson::of(&answer))?;
+            write_json(&mut out, &ExplanationJson::new(&answer, now_s))?;
         } else {
             writeln!(out, "{}: {}", answer.subject, answer.verdict)?;
             for (part, entry) in &answer.rules {
-                writeln!(out, "  {}: {}", part_name(*part), line(entry, now_s))?;
+                writeln!(out, "  {}: {}", PartName::from(*part).as_str(), line(entry, now_s))?;
             }
         }
         out.flush()?;

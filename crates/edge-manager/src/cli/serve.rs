@@ -23,9 +23,6 @@ pub(super) struct Serve {
     /// The address of the API; port 0 for any that is free. Without keys, a loopback address
     #[arg(long, env = "EDGE_MANAGER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// The Unix socket for the command line; by default the path of the record with .sock behind it
-    #[arg(long, env = "EDGE_CONTROL", value_name = "PATH")]
-    control: Option<PathBuf>,
     /// A file that gets the address as soon as it answers
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -42,15 +39,11 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self { places, listen, control, ready_file, log_format, log_dir, log } = self;
-        let Places { record, state_dir, sockets, wait } = places;
+        let Self { places, listen, ready_file, log_format, log_dir, log } = self;
+        let control = places.control();
+        let Places { record, state_dir, sockets, wait, .. } = places;
         Logs { format: log_format, dir: log_dir, filter: log }.start()?;
         let database = record.database;
-        let control = control.unwrap_or_else(|| {
-            let mut path = database.clone().into_os_string();
-            path.push(".sock");
-            path.into()
-        });
         let key = env::var_os(KEY).filter(|key| !key.is_empty());
         let environment_key = key.map(|key| KeyHash::of(key.as_bytes()));
         let settings =

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use edge_filter::{Operation, Origin};
+use edge_filter::{Operation, Origin, Target};
 use edge_journal::MAX_REASON_BYTES;
 use parking_lot::Mutex;
 
 use super::follower::{Follower, seconds};
 use super::hits::{Hits, Seen};
-use super::{LearnedError, Lesson, Over, Round};
+use super::page::page;
+use super::{Item, LearnedError, Lesson, Over, ResourceId, ResourceSelection, Round};
 use crate::access::Caller;
-use crate::rules::{Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, make};
-use crate::store::{Changes, DONE, Deed, LessonSelection};
+use crate::rules::{Applied, Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, make};
+use crate::store::{Changes, DONE, Deed};
 
 /// The list of lessons that were made to stay.
 pub const PINNED: &str = "pinned";
@@ -63,19 +64,52 @@ impl Learned {
         self.hits.lock().look_now_and_then(&self.sockets, now_us);
     }
 
-    /// How often rules were obeyed, no older than a second.
-    pub fn with_hits<T>(&self, now_us: u64, f: impl FnOnce(&dyn Fn(&edge_filter::Target) -> Option<Seen>) -> T) -> T {
-        let mut hits = self.hits.lock();
-        hits.refresh(&self.sockets, now_us);
-        f(&|target| hits.of(target))
-    }
-
-    /// A page of the lessons that hold.
+    /// A page of rules on resources, each with how often it was obeyed: as of a second ago at most.
     ///
     /// # Errors
     /// The record cannot be read.
-    pub fn list(&self, selection: &LessonSelection) -> Result<Vec<Lesson>, RulesError> {
-        self.rules.record().read(|view| Ok(view.lessons(selection)?))
+    pub fn list(
+        &self,
+        selection: &ResourceSelection,
+        now_us: u64,
+    ) -> Result<Vec<(Item, Option<Seen>)>, RulesError> {
+        let items = self.rules.record().read(|view| page(view, selection, seconds(now_us)))?;
+        let mut hits = self.hits.lock();
+        hits.refresh(&self.sockets, now_us);
+        let with_hits = |item: Item| {
+            let seen = hits.of(item.target());
+            (item, seen)
+        };
+        Ok(items.into_iter().map(with_hits).collect())
+    }
+
+    /// Removes any of them: a lesson as [`Learned::delete`] does, a rule of the record for good.
+    ///
+    /// # Errors
+    /// There is no such rule on a resource in force, or the record cannot be written: nothing has changed.
+    pub fn remove(
+        &self,
+        caller: &Caller,
+        id: ResourceId,
+        now_us: u64,
+    ) -> Result<(Item, Effect), LearnedError> {
+        let number = match id {
+            ResourceId::Learned(id) => {
+                let (lesson, effect) = self.delete(caller, id, now_us)?;
+                return Ok((Item::Learned(lesson), effect));
+            }
+            ResourceId::Rule(number) => number,
+        };
+        let found = self.rules.record().read(|view| Ok::<_, RulesError>(view.entry(number)?))?;
+        let is_resource = |entry: &Entry| matches!(entry.rule.target, Target::Resource(..));
+        found.filter(is_resource).ok_or(LearnedError::Absent(id))?;
+        let Applied { entries, effect } =
+            self.rules.apply(caller, [Change::RemoveNumber(number)], now_us).map_err(|error| match error {
+                RulesError::Refused { .. } => LearnedError::Absent(id),
+                other => other.into(),
+            })?;
+        let entry = entries.into_iter().next().ok_or(LearnedError::Absent(id))?;
+        Ok((Item::Rule(entry), effect))
     }
 
     /// Takes a lesson back in every worker, until a backend gives it anew, and notes who had it done.
@@ -91,7 +125,7 @@ impl Learned {
             let operation = Operation::Put(lesson.published());
             Ok((Some(lesson), vec![operation]))
         })?;
-        Ok((lesson.ok_or(LearnedError::Absent(id))?, effect))
+        Ok((lesson.ok_or(LearnedError::Absent(ResourceId::Learned(id)))?, effect))
     }
 
     /// Makes a lesson a rule of the list [`PINNED`], whose reason says where it came from, and notes who had it done; as one
@@ -121,7 +155,7 @@ impl Learned {
             note(record, caller, "lessons.pin", &lesson, now_us, began)?;
             Ok((Some(entry), vec![Operation::Put(lesson.published()), operation]))
         })?;
-        Ok((entry.ok_or(LearnedError::Absent(id))?, effect))
+        Ok((entry.ok_or(LearnedError::Absent(ResourceId::Learned(id)))?, effect))
     }
 }
 

@@ -29,14 +29,17 @@ pub enum Change {
     Put(NewRule, IfPresent),
     /// Remove the rule with this target, which must be there.
     Remove(Target),
+    /// Remove the rule of this number, which must be there.
+    RemoveNumber(i64),
 }
 
 impl Change {
-    /// What it is about.
-    pub fn target(&self) -> &Target {
+    /// What it is about, in a few words.
+    pub fn subject(&self) -> String {
         match self {
-            Self::Put(NewRule { rule, .. }, _) => &rule.target,
-            Self::Remove(target) => target,
+            Self::Put(NewRule { rule, .. }, _) => rule.target.to_string(),
+            Self::Remove(target) => target.to_string(),
+            Self::RemoveNumber(id) => format!("rule {id}"),
         }
     }
 }

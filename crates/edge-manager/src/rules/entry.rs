@@ -18,15 +18,11 @@ pub struct Entry {
 impl Entry {
     /// Whether it has ended, so that it counts as absent.
     pub fn has_ended(&self, now_s: u32) -> bool {
-        has_ended(&self.rule, now_s)
+        self.expires_at_s().is_some_and(|end_s| end_s <= now_s)
     }
 
     /// When it ends, seconds since the Unix epoch; `None` for no end.
     pub fn expires_at_s(&self) -> Option<u32> {
         Some(self.rule.expires_at_s).filter(|end_s| *end_s != NEVER)
     }
-}
-
-pub(crate) fn has_ended(rule: &Rule, now_s: u32) -> bool {
-    rule.expires_at_s != NEVER && rule.expires_at_s <= now_s
 }

@@ -46,4 +46,7 @@ pub enum Refusal {
     /// There is none.
     #[error("{0}: no such rule in the record")]
     Absent(Box<Target>),
+    /// There is none of this number.
+    #[error("rule {0}: no such rule in the record")]
+    NoSuchNumber(i64),
 }

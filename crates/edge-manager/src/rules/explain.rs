@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use edge_filter::{
-    ClientNet, Explanation, Filter, Operation, Part, Settings, Target, Verdict, canonical_host,
-    canonical_path, split_base,
+    ClientNet, Decision, Explanation, Filter, Operation, Part, Request, Settings, Target, Verdict,
+    canonical_host, canonical_path, split_base,
 };
 
 use super::input::{Defect, Invalid, target};
-use super::{Entry, RulesError};
+use super::{Entry, RulesError, behind_scheme, covering};
 use crate::store::View;
 
 /// Longest host and path that are looked at, bytes.
@@ -20,8 +20,19 @@ const MAX_PATH_BYTES: usize = 64 << 10;
 pub enum Question {
     /// A client.
     Address(IpAddr),
-    /// A request for this, `host/path` or `/path`.
+    /// Requests for this, `host/path` or `/path`.
     Resource(String),
+    /// One request, about which conditions decide too.
+    Request {
+        /// As of [`Question::Resource`], with its query.
+        base: String,
+        /// As sent.
+        method: String,
+        /// Without a session.
+        is_anonymous: bool,
+        /// Of this client, if that is known.
+        client: Option<IpAddr>,
+    },
 }
 
 /// The answer, by the matcher of the data path itself, on the rules that take the subject in.
@@ -40,11 +51,7 @@ impl std::str::FromStr for Question {
 
     /// An address, or a URL, `host/path` or `/path`.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let scheme = ["http://", "https://"].into_iter().find_map(|scheme| {
-            let (head, rest) = text.split_at_checked(scheme.len())?;
-            head.eq_ignore_ascii_case(scheme).then_some(rest)
-        });
-        if let Some(rest) = scheme {
+        if let Some(rest) = behind_scheme(text) {
             let has_host = rest.starts_with(|first| !"/?#".contains(first));
             return if has_host { Ok(Self::Resource(rest.to_owned())) } else { Err(Self::unclear(text)) };
         }
@@ -67,12 +74,10 @@ impl Question {
     fn targets(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Address(addr) => {
-                let addr = addr.to_canonical();
-                let nets = (0..=if addr.is_ipv4() { 32 } else { 128 }).rev();
-                let nets = nets.filter_map(|bits| ClientNet::new(addr, bits).ok()).map(|net| net.to_string());
+                let nets = covering(ClientNet::host(*addr));
                 nets.flat_map(|net| [("allow", net.clone()), ("block", net)]).collect()
             }
-            Self::Resource(base) => {
+            Self::Resource(base) | Self::Request { base, .. } => {
                 let (host, path) = split_base(base.as_bytes());
                 let (mut host_buffer, mut path_buffer) = (vec![0; MAX_HOST_BYTES], vec![0; MAX_PATH_BYTES]);
                 let host = canonical_host(host, &mut host_buffer);
@@ -95,6 +100,19 @@ impl Question {
     }
 }
 
+/// Conditions of which nothing was known have been decided.
+fn settle(explanation: &mut Explanation, decision: Decision) {
+    explanation.verdict = decision.verdict;
+    let Some(rule) = decision.rule else { return };
+    let mut rules = explanation.rules.iter_mut().skip_while(|explained| explained.rule.target != rule.target);
+    if let Some(deciding) = rules.next() {
+        deciding.part = Part::Decides;
+    }
+    for explained in rules {
+        explained.part = Part::Overridden;
+    }
+}
+
 /// What the rules of the record that have not ended come to. O(log rules), for each prefix of the subject.
 ///
 /// # Errors
@@ -109,10 +127,20 @@ pub fn explain(record: &View<'_>, question: &Question, now_s: u32) -> Result<Ans
         let _ = filter.submit(Operation::Put(entry.rule.clone()), now_s);
     }
     let mut reader = filter.reader();
-    let Explanation { subject, verdict, rules, .. } = match question {
+    let mut explanation = match question {
         Question::Address(addr) => reader.explain_address(*addr, now_s),
-        Question::Resource(base) => reader.explain_resource(base.as_bytes(), now_s),
+        Question::Resource(base) | Question::Request { base, .. } => {
+            reader.explain_resource(base.as_bytes(), now_s)
+        }
     };
+    if let Question::Request { base, method, is_anonymous, client } = question {
+        let (host, path) = split_base(base.as_bytes());
+        let query = base.split_once('?').map_or("", |(_, query)| query).split('#').next().unwrap_or_default();
+        let (method, query) = (method.as_bytes(), query.as_bytes());
+        let request = Request { host, path, query, method, anonymous: *is_anonymous, client: *client };
+        settle(&mut explanation, reader.check_resource(&request, now_s));
+    }
+    let Explanation { subject, verdict, rules, .. } = explanation;
     let with_entry = rules.into_iter().filter_map(|explained| {
         let entry = entries.iter().find(|entry| entry.rule.target == explained.rule.target)?;
         Some((explained.part, entry.clone()))

@@ -8,12 +8,14 @@ mod input;
 mod service;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use change::{Change, IfPresent, NewRule};
 pub use entry::Entry;
 pub use error::{Refusal, RulesError};
 pub use explain::{Answer, Question, explain};
 pub(crate) use input::expiry;
-pub use input::{Defect, End, Input, Invalid, client, target};
+pub use input::{Defect, End, Input, Invalid, client, target, time_s};
 pub(crate) use service::make;
 pub use service::{Applied, Effect, MAX_CHANGES, Rules};
+pub(crate) use text::{TargetText, behind_scheme, covering, target_of};

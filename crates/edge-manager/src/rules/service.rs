@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use edge_filter::{Operation, Rule};
 use parking_lot::Mutex;
 
-use super::entry::has_ended;
 use super::{Change, Entry, IfPresent, NewRule, Refusal, RulesError};
 use crate::access::Caller;
 use crate::publish::{Publication, batches};
@@ -228,8 +227,8 @@ impl Summary {
         };
         let target = match changes {
             [] => return None,
-            [one] => one.target().to_string(),
-            [first, ..] => format!("{}, the first: {}", rules(changes.len()), first.target()),
+            [one] => one.subject(),
+            [first, ..] => format!("{}, the first: {}", rules(changes.len()), first.subject()),
         };
         Some(Self { operation, target })
     }
@@ -269,12 +268,26 @@ pub(crate) fn make(
             Ok((entry, operation))
         }
         Change::Remove(target) => {
-            let found = record.find(&target)?.filter(|entry| !has_ended(&entry.rule, now_s));
-            let Some(entry) = found else { return Err(refused(Refusal::Absent(Box::new(target)))) };
-            record.remove(entry.id)?;
-            Ok((entry, Operation::Remove(target)))
+            let found = record.find(&target)?;
+            remove(record, found, now_s)?.ok_or_else(|| refused(Refusal::Absent(Box::new(target))))
+        }
+        Change::RemoveNumber(id) => {
+            let found = record.entry(id)?;
+            remove(record, found, now_s)?.ok_or_else(|| refused(Refusal::NoSuchNumber(id)))
         }
     }
+}
+
+/// One that has ended counts as absent.
+fn remove(
+    record: &mut Changes<'_>,
+    found: Option<Entry>,
+    now_s: u32,
+) -> Result<Option<(Entry, Operation)>, RulesError> {
+    let Some(entry) = found.filter(|entry| !entry.has_ended(now_s)) else { return Ok(None) };
+    record.remove(entry.id)?;
+    let operation = Operation::Remove(entry.rule.target.clone());
+    Ok(Some((entry, operation)))
 }
 
 fn seconds(now_us: u64) -> u32 {

@@ -7,10 +7,10 @@ use edge_filter::{Rule, Target};
 use edge_journal::MAX_LISTS;
 use rusqlite::{Connection, OptionalExtension, Statement};
 
-use super::columns::{Decoder, ENTRY, TargetColumns, end, list_of, verdict};
+use super::columns::{Decoder, ENTRY, end, list_of, verdict};
 use super::view::ON;
 use super::{StoreError, View};
-use crate::rules::Entry;
+use crate::rules::{Entry, TargetText};
 
 /// A change of the record under way, which sees what it has changed so far. Its statements are prepared once, so that
 /// thousands of rules in one change take little more time each than SQLite needs for a row.
@@ -56,7 +56,7 @@ impl<'c> Changes<'c> {
     /// # Errors
     /// It cannot be read.
     pub fn find(&mut self, target: &Target) -> Result<Option<Entry>, StoreError> {
-        let columns = TargetColumns::of(target);
+        let columns = TargetText::of(target);
         let mut rows = self.find.query((&columns.target, columns.kind, &columns.conditions))?;
         let row = rows.next()?;
         row.map(|row| Decoder::default().entry(row)).transpose()
@@ -68,12 +68,12 @@ impl<'c> Changes<'c> {
     /// It cannot be written, or there are too many lists.
     pub fn insert(&mut self, rule: Rule, created_by: &str, created_at_s: u32) -> Result<Entry, StoreError> {
         let list = self.list(list_of(&rule)?)?;
-        let TargetColumns { kind, target, conditions } = TargetColumns::of(&rule.target);
+        let TargetText { kind, target, conditions } = TargetText::of(&rule.target);
         let id = self.insert.insert((
             kind,
             target,
             conditions,
-            verdict(&rule),
+            verdict(rule.action),
             end(&rule),
             list,
             &*rule.reason,
@@ -89,7 +89,7 @@ impl<'c> Changes<'c> {
     /// It cannot be written, or there are too many lists.
     pub fn update(&mut self, entry: Entry, rule: Rule) -> Result<Entry, StoreError> {
         let list = self.list(list_of(&rule)?)?;
-        self.update.execute((verdict(&rule), end(&rule), list, &*rule.reason, entry.id))?;
+        self.update.execute((verdict(rule.action), end(&rule), list, &*rule.reason, entry.id))?;
         Ok(Entry { rule, ..entry })
     }
 

@@ -6,9 +6,10 @@ use edge_filter::{Origin, Provenance, Resource, Rule, Settings, Target};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Statement, params, params_from_iter};
 
-use super::columns::{TargetColumns, action, target, verdict};
+use super::columns::{action, verdict};
 use super::{Changes, StoreError, View};
 use crate::learned::{Lesson, Over};
+use crate::rules::{TargetText, target_of};
 
 const LESSON: &str = "SELECT id, kind, target, conditions, verdict, expires_at_s, reason, learned_at_us, backend, \
      server, unique_id, request, over_at_us, over_by, published FROM lessons";
@@ -129,7 +130,7 @@ impl LessonChanges<'_> {
     /// # Errors
     /// It cannot be read.
     pub fn on_target(&mut self, target: &Target) -> Result<Option<Lesson>, StoreError> {
-        let TargetColumns { kind, target, conditions } = TargetColumns::of(target);
+        let TargetText { kind, target, conditions } = TargetText::of(target);
         Ok(read(&mut self.on_target.query((target, kind, conditions))?)?.pop())
     }
 
@@ -139,7 +140,7 @@ impl LessonChanges<'_> {
     /// They cannot be read.
     pub fn on_resource(&mut self, resource: &Resource) -> Result<Vec<Lesson>, StoreError> {
         let of = Target::Resource(resource.clone(), Default::default());
-        let TargetColumns { kind, target, .. } = TargetColumns::of(&of);
+        let TargetText { kind, target, .. } = TargetText::of(&of);
         read(&mut self.on_resource.query((target, kind))?)
     }
 
@@ -149,7 +150,7 @@ impl LessonChanges<'_> {
     /// It cannot be written.
     pub fn put(&mut self, rule: &Rule) -> Result<Option<i64>, StoreError> {
         let Origin::Learned(from) = &rule.origin else { return Ok(None) };
-        let TargetColumns { kind, target, conditions } = TargetColumns::of(&rule.target);
+        let TargetText { kind, target, conditions } = TargetText::of(&rule.target);
         let host = match &rule.target {
             Target::Resource(resource, _) => resource.host.as_ref().map_or("", |host| host.as_str()),
             Target::Client(..) => "",
@@ -161,7 +162,7 @@ impl LessonChanges<'_> {
                 target,
                 conditions,
                 host,
-                verdict(rule),
+                verdict(rule.action),
                 rule.expires_at_s,
                 &*rule.reason,
                 learned_at_us.cast_signed(),
@@ -232,7 +233,7 @@ fn read(rows: &mut rusqlite::Rows<'_>) -> Result<Vec<Lesson>, StoreError> {
 fn lesson(row: &Row<'_>) -> Result<Lesson, StoreError> {
     let id = row.get(0)?;
     let bad = |reason: String| StoreError::Lesson { id, reason };
-    let target = target(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
+    let target = target_of(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
     let from = Provenance {
         learned_at_us: row.get::<_, i64>(7)?.cast_unsigned(),
         backend: row.get(8)?,

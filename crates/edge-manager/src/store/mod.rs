@@ -27,7 +27,7 @@ pub use error::StoreError;
 pub use keys::KeyRow;
 pub use learned::{LessonChanges, LessonSelection};
 pub use readers::Readers;
-pub use selection::{Kind, Selection};
+pub use selection::{About, Kind, Selection};
 pub use view::View;
 
 /// The record, to read and to change.

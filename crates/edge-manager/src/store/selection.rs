@@ -4,10 +4,17 @@ use std::fmt::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use edge_filter::{Action, ClientNet};
 use rusqlite::types::Value;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::columns::verdict;
+use crate::rules::covering;
 
 /// What a rule is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Clients that are never blocked.
     Allow,
@@ -30,6 +37,45 @@ impl FromStr for Kind {
     }
 }
 
+/// What a rule's target has to do with a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A rule on clients takes in all of this network. O(log rules) for each length of a prefix.
+    Covers(ClientNet),
+    /// It begins with this text in canonical form. O(targets that do · log rules).
+    Begins(String),
+}
+
+impl From<&str> for About {
+    /// Of an address or a CIDR, the rules that take it in; of any other text, those whose target begins with it: a host, a path, a piece of an address.
+    fn from(text: &str) -> Self {
+        if let Ok(net) = text.parse() {
+            return Self::Covers(net);
+        }
+        let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+        Self::Begins(host.to_ascii_lowercase() + path)
+    }
+}
+
+impl About {
+    fn push(&self, sql: &mut String, values: &mut Vec<Value>) {
+        match self {
+            Self::Covers(net) => {
+                let nets = covering(*net).map(Value::Text).collect::<Vec<_>>();
+                let places = vec!["?"; nets.len()].join(",");
+                // A String takes whatever is written.
+                let _ = write!(sql, " AND kind IN ('allow', 'block') AND target IN ({places})");
+                values.extend(nets);
+            }
+            Self::Begins(text) => {
+                sql.push_str(" AND target >= ? AND target < ?");
+                // No text that is valid goes on with the greatest character there is.
+                values.extend([Value::Text(text.clone()), Value::Text(format!("{text}\u{10ffff}"))]);
+            }
+        }
+    }
+}
+
 /// Which rules to read: those for which all of this holds. By default, all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -37,8 +83,14 @@ pub struct Selection {
     pub kind: Option<Kind>,
     /// Of the list of this name.
     pub list: Option<Arc<str>>,
+    /// With this action.
+    pub action: Option<Action>,
+    /// With such a target.
+    pub about: Option<About>,
     /// That have not ended at this time, seconds since the Unix epoch.
     pub in_force_at_s: Option<u32>,
+    /// That have ended at this time, seconds since the Unix epoch.
+    pub ended_at_s: Option<u32>,
     /// With a greater number than this: where the page before ended.
     pub after: Option<i64>,
     /// At most so many.
@@ -46,7 +98,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// What follows the columns of a query, and its parameters. An index serves each condition, and ends with the id.
+    /// What follows the columns of a query, and its parameters. An index serves each condition but the two of time; each but that of the target ends with the id.
     pub(super) fn to_sql(&self) -> (String, Vec<Value>) {
         let (mut sql, mut values) =
             (String::from(" WHERE rules.id > ?"), vec![self.after.unwrap_or(0).into()]);
@@ -60,8 +112,19 @@ impl Selection {
             sql.push_str(" AND rules.list = (SELECT id FROM lists WHERE name = ?)");
             values.push(Value::Text(list.to_string()));
         }
+        if let Some(action) = self.action {
+            sql.push_str(" AND verdict = ?");
+            values.push(i64::from(verdict(action)).into());
+        }
+        if let Some(about) = &self.about {
+            about.push(&mut sql, &mut values);
+        }
         if let Some(now_s) = self.in_force_at_s {
             sql.push_str(" AND (expires_at_s IS NULL OR expires_at_s > ?)");
+            values.push(i64::from(now_s).into());
+        }
+        if let Some(now_s) = self.ended_at_s {
+            sql.push_str(" AND expires_at_s <= ?");
             values.push(i64::from(now_s).into());
         }
         sql.push_str(" ORDER BY rules.id");

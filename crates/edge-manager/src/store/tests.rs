@@ -99,11 +99,37 @@ fn rules_are_selected_by_kind_list_end_and_page() {
     assert_eq!(selected(&store, Selection { list: Some("none".into()), ..all.clone() }), [0; 0]);
     assert_eq!(selected(&store, Selection { in_force_at_s: Some(99), ..all.clone() }), [1, 2, 3, 4]);
     assert_eq!(selected(&store, Selection { in_force_at_s: Some(100), ..all.clone() }), [1, 2, 3]);
+    assert_eq!(selected(&store, Selection { ended_at_s: Some(100), ..all.clone() }), [4]);
+    assert_eq!(selected(&store, Selection { ended_at_s: Some(99), ..all.clone() }), [0; 0]);
+    assert_eq!(selected(&store, Selection { action: Some(Action::Drop), ..all.clone() }), [1, 2, 3, 4]);
+    assert_eq!(selected(&store, Selection { action: Some(Action::Tarpit), ..all.clone() }), [0; 0]);
     assert_eq!(selected(&store, Selection { after: Some(1), limit: Some(2), ..all.clone() }), [2, 3]);
     assert_eq!(store.write::<_, StoreError>(|changes| changes.remove_ended(100)).unwrap(), 1);
     assert_eq!(selected(&store, all), [1, 2, 3]);
     let lists = store.read::<_, StoreError>(|view| view.lists()).unwrap();
     assert_eq!(lists, ["manual", "feed"].map(Arc::from));
+}
+
+#[test]
+fn rules_are_found_by_what_their_targets_cover_or_begin_with() {
+    let (_dir, path) = home();
+    let store = Store::open(&path).unwrap();
+    let targets = ["192.0.2.0/24", "192.0.2.7", "192.0.20.1", "2001:db8::/32", "192.0.2.example/a", "/a", "/A/*"];
+    let mut rules: Vec<_> = targets.map(|text| rule(crate::rules::target(text, "").unwrap(), "manual")).into();
+    rules.push(rule(Target::Client(List::Allow, "0.0.0.0/0".parse().unwrap()), "manual"));
+    insert(&store, rules);
+    let found = |text: &str| selected(&store, Selection { about: Some(text.into()), ..Selection::default() });
+    assert_eq!(found("192.0.2.7"), [1, 2, 8]);
+    assert_eq!(found("192.0.2.0/25"), [1, 8]);
+    assert_eq!(found("192.0.0.0/8"), [8]);
+    assert_eq!(found("::ffff:192.0.2.8"), [1, 8]);
+    assert_eq!(found("2001:DB8::1"), [4]);
+    assert_eq!(found("192.0.2"), [1, 2, 3, 5]);
+    assert_eq!(found("192.0.2.EXAMPLE/"), [5]);
+    assert_eq!(found("/a"), [6]);
+    assert_eq!(found("/"), [6, 7]);
+    assert_eq!(found("%"), [0; 0]);
+    assert_eq!(found(""), [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 #[test]
@@ -120,7 +146,11 @@ fn an_index_serves_every_query() {
     let of = |selection: Selection| plan(&selection.to_sql().0);
     let kind = Selection { kind: Some(Kind::Allow), ..Selection::default() };
     let list = Selection { list: Some("feed".into()), ..Selection::default() };
+    let action = Selection { action: Some(Action::Tarpit), ..Selection::default() };
+    let covers = Selection { about: Some("192.0.2.1".into()), ..Selection::default() };
+    assert!(of(covers).contains("rules_by_target (target=? AND kind=?)"));
     for (plan, expected) in [
+        (of(action), "rules_by_verdict (verdict=? AND rowid>?)"),
         (of(Selection::default()), "INTEGER PRIMARY KEY (rowid>?)"),
         (of(kind), "rules_by_kind (kind=? AND rowid>?)"),
         (of(list), "rules_by_list (list=? AND rowid>?)"),

@@ -43,6 +43,17 @@ impl<'c> View<'c> {
         Ok(take(&mut entries))
     }
 
+    /// The rule of this number, ended or not. O(log rules).
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn entry(&self, id: i64) -> Result<Option<Entry>, StoreError> {
+        let mut statement = self.connection.prepare(&[ENTRY, " WHERE rules.id = ?"].concat())?;
+        let mut rows = statement.query([id])?;
+        let row = rows.next()?;
+        row.map(|row| Decoder::default().entry(row)).transpose()
+    }
+
     /// How many rules are selected. O(them).
     ///
     /// # Errors
@@ -54,7 +65,7 @@ impl<'c> View<'c> {
         Ok(count.cast_unsigned())
     }
 
-    /// All rules of these kinds on these targets, whatever their conditions: see [`super::columns::TargetColumns`].
+    /// All rules of these kinds on these targets, whatever their conditions: see [`crate::rules::TargetText`].
     /// O(log rules) each.
     ///
     /// # Errors

@@ -1,0 +1,21 @@
+//! Rules as JSON: one form for what the API takes and answers and what the command line sends and prints.
+
+mod bulk;
+mod change;
+mod explanation;
+mod fields;
+mod removal;
+mod request;
+mod resource;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+pub use bulk::{Bulk, BulkError, BulkJson, Form};
+pub(crate) use bulk::without_place;
+pub use change::{ChangeJson, Enforced};
+pub use explanation::{ExplanationJson, PartName};
+pub use removal::RemovalJson;
+pub use request::NewRuleJson;
+pub use resource::{OriginName, ResourceChangeJson, ResourceJson, ResourcePageJson};
+pub use rule::{Matching, RuleJson};
