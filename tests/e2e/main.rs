@@ -6,6 +6,7 @@ mod cli;
 mod conditions;
 mod configs;
 mod crash;
+mod learned;
 mod learning;
 mod life;
 mod linkage;
