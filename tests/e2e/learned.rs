@@ -73,7 +73,8 @@ fn a_lesson_is_listed_with_what_taught_it_and_its_hits(mode: Mode) {
     for _ in 0..3 {
         assert!(refuses(&edge, "/yeet"));
     }
-    let with_hits = || Some(line(&manager, &edge, "/yeet")).filter(|line| line.contains(", 3 hits, the last "));
+    let with_hits =
+        || Some(line(&manager, &edge, "/yeet")).filter(|line| line.contains(", 3 hits, the last "));
     eventually("three hits", with_hits);
     assert_eq!(resources(&manager, &edge, &["list", "--origin", "manual"]), "");
     assert_eq!(resources(&manager, &edge, &["list", "--host", "other.example"]), "");
@@ -140,7 +141,10 @@ fn a_pinned_lesson_outlives_its_ttl(mode: Mode) {
     let found = line(&manager, &edge, "/yeet");
     resources(&manager, &edge, &["pin", id(&found), "--wait", "60s"]);
     let pinned = line(&manager, &edge, "/yeet");
-    assert!(pinned.starts_with("rule-1: www.example/yeet: deny 410, no end, pinned, reason: learned from"), "{pinned}");
+    assert!(
+        pinned.starts_with("rule-1: www.example/yeet: deny 410, no end, pinned, reason: learned from"),
+        "{pinned}"
+    );
     thread::sleep(Duration::from_secs(9));
     assert_eq!(edge.get("/yeet").status, 410);
     edge.crash_and_restart();
@@ -172,12 +176,15 @@ fn a_manager_that_is_killed_loses_nothing(mode: Mode) {
         backend.answer(&gone, Answer::status(200));
     }
     let serve = manager.serve(&edge);
-    let listed = || resources(&manager, &edge, &["list"]).lines().count() == 6;
-    eventually("all that hold, and no others", || listed().then_some(()));
+    let listed = |edge: &Edge| resources(&manager, edge, &["list"]).lines().count() == 6;
+    eventually("all that hold, and no others", || listed(&edge).then_some(()));
     edge.crash_and_restart();
     for round in 0..6 {
-        assert!(refuses(&edge, &format!("/{round}")) && !refuses(&edge, &format!("/{round}/gone")), "{round}");
+        assert!(
+            refuses(&edge, &format!("/{round}")) && !refuses(&edge, &format!("/{round}/gone")),
+            "{round}"
+        );
     }
-    assert!(listed());
+    assert!(listed(&edge));
     drop(serve);
 }

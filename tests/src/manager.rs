@@ -67,7 +67,10 @@ impl<'a> Manager<'a> {
         let ready = self.home.path().with_file_name("ready");
         let _ = fs::remove_file(&ready);
         let mut command = self.command(edge);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--ready-file"]).arg(&ready);
+        command
+            .env("EDGE_LOG", "warn")
+            .args(["serve", "--listen", "127.0.0.1:0", "--ready-file"])
+            .arg(&ready);
         let child = command.stdin(Stdio::null()).spawn().expect("edge-manager runs");
         let mut serving = Serving(child);
         eventually("the manager answers", || {
@@ -89,11 +92,7 @@ impl<'a> Manager<'a> {
 
     fn try_run(&self, edge: &Edge, args: &[&str], input: &str) -> io::Result<Said> {
         let mut command = self.command(edge);
-        command
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let stdin = child.stdin.take();
         let output = thread::scope(|scope| {

@@ -31,7 +31,9 @@ impl From<LearnedError> for ApiError {
         match error {
             LearnedError::Absent(_) => Self::not_found(error),
             LearnedError::Invalid(invalid) => invalid.into(),
-            LearnedError::Rules(RulesError::Refused { why: Refusal::Present(_), .. }) => Self::conflict(error),
+            LearnedError::Rules(RulesError::Refused { why: Refusal::Present(_), .. }) => {
+                Self::conflict(error)
+            }
             LearnedError::Rules(rules) => rules.into(),
         }
     }
@@ -58,7 +60,8 @@ struct Wanted {
 impl Wanted {
     fn selection(self) -> Result<ResourceSelection, ApiError> {
         let host = self.host.as_deref().map(|host| {
-            let parsed = Host::parse(host).map_err(|error| ApiError::bad_request(format_args!("host: {host:?}: {error}")));
+            let parsed = Host::parse(host)
+                .map_err(|error| ApiError::bad_request(format_args!("host: {host:?}: {error}")));
             parsed.map(|host| host.as_str().to_owned())
         });
         let after = self.after.as_deref().map(|after| {
@@ -105,7 +108,8 @@ async fn list(
     let has_more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| has_more).map(|(last, _)| last.id().to_string());
-    let resources = items.iter().map(|(item, seen)| ResourceJson::new(item, *seen, seconds(now_us))).collect();
+    let resources =
+        items.iter().map(|(item, seen)| ResourceJson::new(item, *seen, seconds(now_us))).collect();
     Ok(Json(ResourcePageJson { resources, next }))
 }
 
@@ -191,7 +195,10 @@ async fn pin(
     let changed = app.blocking(move |app| {
         let (entry, effect) = app.learned.pin(&caller, number, end, now_us)?;
         let enforcement = app.enforce(&effect);
-        Ok(ResourceChangeJson::new(ResourceJson::new(&Item::Rule(entry), None, seconds(now_us)), &enforcement))
+        Ok(ResourceChangeJson::new(
+            ResourceJson::new(&Item::Rule(entry), None, seconds(now_us)),
+            &enforcement,
+        ))
     });
     Ok(Json(changed.await?))
 }

@@ -164,7 +164,9 @@ impl Delete {
     fn run(self) -> Result<ExitCode, Failure> {
         let path = format!("/api/resources/{}", self.id);
         let change = match self.places.hands()? {
-            Hands::Serve(stream) => control::send(stream, Method::DELETE, &path, "application/json", Vec::new())?,
+            Hands::Serve(stream) => {
+                control::send(stream, Method::DELETE, &path, "application/json", Vec::new())?
+            }
             Hands::Own(rules) => self.places.change_lessons(rules, |learned| {
                 learned.remove(&Caller::command_line(), self.id, now_us())
             })?,

@@ -116,12 +116,19 @@ mod tests {
     fn the_last_hit_is_when_the_number_was_seen_to_grow() {
         let target = crate::rules::target("shop.example/yeet", "method=POST").unwrap();
         let line = |hits| {
-            format!("shop.example/yeet method=POST: deny 404, 59 s left, learned from b/s by GET x, reason: a: b, 9 hits, {hits} hits")
+            format!(
+                "shop.example/yeet method=POST: deny 404, 59 s left, learned from b/s by GET x, reason: a: b, 9 hits, {hits} hits"
+            )
         };
         let mut hits = Hits::default();
-        for (at_s, told_hits, last_hit_s) in
-            [(10, 7, None), (20, 7, None), (30, 8, Some(30)), (40, 8, Some(30)), (50, 0, Some(30)), (60, 1, Some(60))]
-        {
+        for (at_s, told_hits, last_hit_s) in [
+            (10, 7, None),
+            (20, 7, None),
+            (30, 8, Some(30)),
+            (40, 8, Some(30)),
+            (50, 0, Some(30)),
+            (60, 1, Some(60)),
+        ] {
             hits.take(told(&hits, &[&line(told_hits)]), at_s * 1_000_000);
             let expected = Seen { hits: told_hits, last_hit_s: last_hit_s };
             assert_eq!(hits.of(&target), Some(expected), "at {at_s}");

@@ -14,7 +14,9 @@ use super::hits::{Hits, Seen};
 use super::page::page;
 use super::{Item, LearnedError, Lesson, Over, ResourceId, ResourceSelection, Round};
 use crate::access::Caller;
-use crate::rules::{Applied, Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, make};
+use crate::rules::{
+    Applied, Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, make,
+};
 use crate::store::{Changes, DONE, Deed};
 
 /// The list of lessons that were made to stay.
@@ -35,12 +37,7 @@ impl Learned {
     ///
     /// # Errors
     /// The path can be no directory.
-    pub fn open(
-        rules: Arc<Rules>,
-        state_dir: &Path,
-        sockets: Vec<PathBuf>,
-        now_us: u64,
-    ) -> io::Result<Self> {
+    pub fn open(rules: Arc<Rules>, state_dir: &Path, sockets: Vec<PathBuf>, now_us: u64) -> io::Result<Self> {
         let follower = Mutex::new(Follower::open(state_dir, now_us)?);
         Ok(Self { rules, follower, hits: Mutex::default(), sockets })
     }
@@ -103,8 +100,10 @@ impl Learned {
         let found = self.rules.record().read(|view| Ok::<_, RulesError>(view.entry(number)?))?;
         let is_resource = |entry: &Entry| matches!(entry.rule.target, Target::Resource(..));
         found.filter(is_resource).ok_or(LearnedError::Absent(id))?;
-        let Applied { entries, effect } =
-            self.rules.apply(caller, [Change::RemoveNumber(number)], now_us).map_err(|error| match error {
+        let Applied { entries, effect } = self
+            .rules
+            .apply(caller, [Change::RemoveNumber(number)], now_us)
+            .map_err(|error| match error {
                 RulesError::Refused { .. } => LearnedError::Absent(id),
                 other => other.into(),
             })?;

@@ -343,7 +343,12 @@ fn nothing_counts_as_lost_while_not_all_can_be_read() {
     drop(newer);
     fs::write(home.path("newer"), newer_format(of_today.clone())).unwrap();
     assert_eq!((home.rounds(), home.rounds_much_later()), (0, 0));
-    assert_eq!(home.lines.iter().filter(|line| line.contains("is newer than")).count(), 1, "{:?}", home.lines);
+    assert_eq!(
+        home.lines.iter().filter(|line| line.contains("is newer than")).count(),
+        1,
+        "{:?}",
+        home.lines
+    );
     fs::rename(home.state(), home.state().with_extension("away")).unwrap();
     assert_eq!((home.rounds(), home.rounds_much_later()), (0, 0));
     fs::rename(home.state().with_extension("away"), home.state()).unwrap();
@@ -450,7 +455,11 @@ fn a_host_has_no_more_lessons_than_in_the_filter() {
     home.rounds();
     let lessons = home.lessons();
     let first = lessons.iter().map(|lesson| lesson.rule.expires_at_s).min();
-    assert_eq!((lessons.len(), first), (most as usize, Some(START_S + 3650)), "those that end first give way");
+    assert_eq!(
+        (lessons.len(), first),
+        (most as usize, Some(START_S + 3650)),
+        "those that end first give way"
+    );
 }
 
 #[test]
@@ -553,7 +562,9 @@ fn an_id_has_one_text() {
     for text in ["learned-7", "rule-9223372036854775807"] {
         assert_eq!(text.parse::<ResourceId>().unwrap().to_string(), text);
     }
-    for text in ["", "7", "learned", "learned-", "learned--7", "learned-+7", "rule-9223372036854775808", "x-1"] {
+    for text in
+        ["", "7", "learned", "learned-", "learned--7", "learned-+7", "rule-9223372036854775808", "x-1"]
+    {
         assert!(text.parse::<ResourceId>().is_err(), "{text}");
     }
 }

@@ -192,7 +192,8 @@ impl Rules {
         let selection = Selection { in_force_at_s: Some(seconds(now_us)), ..Selection::default() };
         self.store.read(|view: &View<'_>| {
             let lists = view.lists()?;
-            let lessons = view.published_lessons(seconds(now_us))?.into_iter().map(|lesson| Ok(lesson.published()));
+            let lessons =
+                view.published_lessons(seconds(now_us))?.into_iter().map(|lesson| Ok(lesson.published()));
             view.with_entries(&selection, |entries| {
                 take(&mut entries.map(|entry| Ok(entry?.rule)).chain(lessons), &lists)
             })?

@@ -6,6 +6,7 @@ mod day;
 mod lessons;
 mod manager;
 mod overtaken;
+mod published;
 mod slices;
 
 use std::path::{Path, PathBuf};
