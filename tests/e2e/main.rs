@@ -6,6 +6,7 @@ mod cli;
 mod conditions;
 mod configs;
 mod crash;
+mod large_pages;
 mod learned;
 mod learning;
 mod life;

@@ -37,6 +37,14 @@ impl Process {
         self.kib("status", "VmRSS:")
     }
 
+    /// Memory of its own in large pages, KiB.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn large_pages_kib(self) -> u64 {
+        self.kib("smaps_rollup", "AnonHugePages:")
+    }
+
     fn kib(self, file: &str, name: &str) -> u64 {
         let text = fs::read_to_string(self.dir().join(file)).expect("a process that lives");
         let value = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");

@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock};
 use edge_filter::{Authorities, Filter, Reader, Scratch};
 
 use crate::abi::{Types, Unsupported};
+use crate::large_pages::Heap;
 use crate::learn::School;
 use crate::lists::{self, ListFile, Lists};
 use crate::settings::ModuleSettings;
@@ -24,6 +25,8 @@ pub(crate) struct Engine {
     /// What outlives the process, where a directory for it is set.
     pub(crate) state: Option<State>,
     pub(crate) upkeep: Upkeep,
+    /// Malloc's, where the tables are.
+    pub(crate) heap: Option<Heap>,
     /// HAProxy's type numbers for the native converters, or why the converters are Lua's.
     pub(crate) native: Result<Types, Unsupported>,
     warnings: Mutex<Vec<String>>,
@@ -76,6 +79,10 @@ impl Engine {
         {
             warnings.push(format!("the converters run in Lua, which is slower: {reason}"));
         }
+        let heap = Heap::find();
+        if let Some(heap) = &heap {
+            heap.tell(true);
+        }
         Ok(Self {
             filter,
             settings,
@@ -83,6 +90,7 @@ impl Engine {
             school: School::new(authorities),
             state,
             upkeep: Upkeep::default(),
+            heap,
             native,
             warnings: Mutex::new(warnings),
         })

@@ -13,6 +13,7 @@ mod guard;
 #[cfg(test)]
 mod heap;
 mod hooks;
+mod large_pages;
 mod learn;
 mod lists;
 mod metrics;

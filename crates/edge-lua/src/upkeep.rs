@@ -87,6 +87,9 @@ fn work(engine: &Engine, budget: Budget) -> Turn {
     };
     turn.is_cut |= is_cut;
     join_freed();
+    if let Some(heap) = &engine.heap {
+        heap.tell(false);
+    }
     turn
 }
 

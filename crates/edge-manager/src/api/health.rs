@@ -11,7 +11,6 @@ use utoipa_axum::routes;
 
 use super::{ApiError, App, Routes};
 use crate::haproxy::is_running;
-use crate::store::StoreError;
 
 pub(super) fn routes() -> Routes {
     Routes::new().public(routes!(health))
@@ -41,7 +40,7 @@ struct Health {
 async fn health(State(app): State<Arc<App>>) -> Result<(StatusCode, Json<Health>), ApiError> {
     let (is_running, is_connected) = app
         .blocking(|app| {
-            let is_connected = app.store.read(|view| Ok::<_, StoreError>(view.revision()?)).is_ok();
+            let is_connected = app.store.read(|view| view.revision()).is_ok();
             Ok((is_running(&app.sockets), is_connected))
         })
         .await?;

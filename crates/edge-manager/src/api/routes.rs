@@ -115,6 +115,17 @@ fn describe(operation: &mut Operation, role: Option<Role>) {
         operation.description = Some(description);
         answers.extend([("401", "No key, or none that is known"), ("403", "The key's role is too low")]);
     }
+    if operation.parameters.is_some() {
+        answers.push(("400", "A parameter cannot be taken"));
+    }
+    if operation.request_body.is_some() {
+        answers.extend([
+            ("400", "The body cannot be taken"),
+            ("408", "The body did not arrive in time"),
+            ("413", "The body is too long"),
+            ("415", "The body is of another type"),
+        ]);
+    }
     for (status, description) in answers {
         let content = utoipa::openapi::ContentBuilder::new()
             .schema(Some(Ref::from_schema_name(ErrorBody::name())))

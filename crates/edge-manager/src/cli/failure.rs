@@ -98,10 +98,10 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Key(AccessError::Name(_)) => 2,
             Self::Refused(_) | Self::RefusedByServe(_) | Self::Key(_) => 1,
-            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) | Self::Log(_) => 2,
-            Self::Serve(ServeError::OpenToAll(_)) => 2,
+            Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) => 2,
+            Self::Log(LogError::Filter(..)) | Self::Serve(ServeError::OpenToAll(_)) => 2,
             Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::NoAnswer(_) => 4,
-            Self::Output(_) | Self::Serve(_) => 4,
+            Self::Output(_) | Self::Serve(_) | Self::Log(_) => 4,
         };
         // Nothing is left to do if this fails too.
         let _ = writeln!(io::stderr(), "edge-manager: {self}");

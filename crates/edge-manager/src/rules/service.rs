@@ -119,6 +119,9 @@ impl Rules {
             }
             Ok((entries, operations))
         })?;
+        if let Some(Summary { operation, target }) = summary {
+            log(caller, operation, &target, &effect, began.elapsed());
+        }
         Ok(Applied { entries, effect })
     }
 
@@ -237,6 +240,18 @@ impl Summary {
 
 fn rules(count: usize) -> String {
     if count == 1 { "1 rule".to_owned() } else { format!("{count} rules") }
+}
+
+pub(crate) fn log(caller: &Caller, operation: &str, target: &str, effect: &Effect, took: Duration) {
+    let (caller, duration_us) = (&*caller.name, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    match effect {
+        Effect::Published(revision) => {
+            tracing::info!(caller, operation, target, revision, duration_us, "change");
+        }
+        Effect::StoredOnly(error) => {
+            tracing::error!(caller, operation, target, %error, duration_us, "change stored, not published");
+        }
+    }
 }
 
 /// Makes one change of the record; what became of it, and what the filter is told.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use sd_notify::NotifyState;
 
 use crate::api::App;
-use crate::store::StoreError;
 
 /// Writes the address, all at once: who waits for the file reads all of it.
 pub(super) fn write(path: &Path, address: SocketAddr) -> io::Result<()> {
@@ -30,7 +29,7 @@ pub(super) fn tell(app: &Arc<App>) {
         loop {
             ticks.tick().await;
             let app = app.clone();
-            let read = move || app.store.read(|view| Ok::<_, StoreError>(view.revision()?));
+            let read = move || app.store.read(|view| view.revision());
             match tokio::task::spawn_blocking(read).await {
                 Ok(Ok(_)) => notify(NotifyState::Watchdog),
                 Ok(Err(error)) => tracing::error!(%error, "the watchdog is not told that all is well"),

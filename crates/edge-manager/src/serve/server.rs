@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::serve::ListenerExt;
+use rustix::net::listen as listen_again;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::ServeError;
@@ -18,6 +20,12 @@ const MAX_CONNECTIONS: usize = 1024;
 
 /// Connections over the control socket at the same time, so that nobody on the network keeps the command line out.
 const MAX_CONTROL_CONNECTIONS: usize = 64;
+
+/// Connections that wait to be accepted: with fewer, a burst of clients waits for the second of TCP's retransmission.
+const BACKLOG: i32 = 1024;
+
+/// How long a client may take none of its answer before the connection is closed: it would keep a place for ever.
+const UNREAD_TIMEOUT_MS: u32 = 30_000;
 
 /// The API, bound to its addresses: who connects from now on is answered.
 #[derive(Debug)]
@@ -35,6 +43,7 @@ impl Server {
     pub fn bind(listen: SocketAddr, control: &Path) -> Result<Self, ServeError> {
         let bound = StdTcpListener::bind(listen).and_then(|listener| {
             listener.set_nonblocking(true)?;
+            listen_again(&listener, BACKLOG)?;
             let address = listener.local_addr()?;
             Ok((listener, address))
         });
@@ -58,6 +67,7 @@ impl Server {
         let network = TcpListener::from_std(self.listener)?.tap_io(|stream| {
             // Answers are short: without it, each may wait for the client to acknowledge the one before.
             let _ = stream.set_nodelay(true);
+            let _ = set_tcp_user_timeout(&*stream, UNREAD_TIMEOUT_MS);
         });
         let local = UnixListener::from_std(self.control.listener()?)?;
         let connections = Connections::new(router);

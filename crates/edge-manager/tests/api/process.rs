@@ -1,0 +1,299 @@
+//! `edge-manager serve` and `edge-manager key`, as they are run.
+
+use std::fs;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Answer, answer, ask, request};
+
+/// Nothing here takes that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_edge-manager"));
+        command
+            .args(args)
+            .env_remove("HAPROXY_API_KEY")
+            .env("EDGE_DATABASE", self.path("rules.db"))
+            .env("EDGE_STATE_DIR", self.path("state"))
+            .env("EDGE_SOCKET", self.path("edge.sock"))
+            .env("EDGE_MANAGER_LISTEN", "127.0.0.1:0")
+            .env("EDGE_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        said(self.command(args).output().unwrap())
+    }
+
+    fn serve(&self, args: &[&str], environment: &[(&str, &str)]) -> Serving {
+        let ready = self.path("ready");
+        let _ = fs::remove_file(&ready);
+        let mut command = self.command(&["serve", "--ready-file", ready.to_str().unwrap()]);
+        let mut child = command.args(args).envs(environment.iter().copied()).spawn().unwrap();
+        let began = Instant::now();
+        let address = loop {
+            if let Ok(text) = fs::read_to_string(&ready) {
+                break text.trim().parse().unwrap();
+            }
+            if child.try_wait().unwrap().is_some() || began.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!("{:?}", said(child.wait_with_output().unwrap()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Serving { child: Some(child), address }
+    }
+}
+
+fn said(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+struct Serving {
+    child: Option<Child>,
+    address: SocketAddr,
+}
+
+impl Serving {
+    fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+        let stream = TcpStream::connect(self.address).unwrap();
+        ask(stream, &request(self.address, method, path, headers, body.as_bytes()))
+    }
+
+    /// Exit status, standard output, standard error.
+    fn stop(mut self, signal: &str) -> (i32, String, String) {
+        let child = self.child.take().unwrap();
+        let killed = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        said(child.wait_with_output().unwrap())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_stop() {
+    let home = Home::new();
+    for signal in ["TERM", "INT", "HUP"] {
+        let serving = home.serve(&[], &[]);
+        assert_eq!(serving.ask("GET", "/api/blocked-ips", &[], "").said(), (200, "[]"));
+        let control = UnixStream::connect(home.path("rules.db.sock")).unwrap();
+        drop(control);
+        // A connection that nobody uses does not hold it up.
+        let _idle = TcpStream::connect(serving.address).unwrap();
+        let (code, out, log) = serving.stop(signal);
+        assert_eq!((code, out.as_str()), (0, ""), "{signal} {log}");
+        assert!(log.contains("ready") && log.contains("stopped"), "{log}");
+        assert!(!home.path("rules.db.sock").exists());
+    }
+}
+
+#[test]
+fn what_was_blocked_outlives_a_kill() {
+    let home = Home::new();
+    answer(&home.path("edge.sock"));
+    let serving = home.serve(&[], &[]);
+    let blocked = serving.ask("POST", "/api/blocked-ips", &[], r#"{"ip_address":"192.0.2.1"}"#);
+    assert_eq!(blocked.status, 200, "{blocked:?}");
+    assert_eq!(serving.stop("KILL").0, -1);
+    assert!(home.path("rules.db.sock").exists(), "nobody removed it");
+    let serving = home.serve(&[], &[]);
+    let listed = serving.ask("GET", "/api/blocked-ips", &[], "").json();
+    assert_eq!(listed[0]["ip_address"], "192.0.2.1");
+}
+
+#[test]
+fn without_a_key_it_is_for_this_machine_only() {
+    let home = Home::new();
+    let open = |address: &str| {
+        format!(
+            "edge-manager: --listen {address}: without a key, only a loopback address such as 127.0.0.1:8000 is taken; make a \
+             key with `edge-manager key add NAME --role admin`, or set HAPROXY_API_KEY\n"
+        )
+    };
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8000"] {
+        assert_eq!(home.run(&["serve", "--listen", address]), (2, String::new(), open(address)));
+    }
+    let empty =
+        home.command(&["serve", "--listen", "0.0.0.0:0"]).env("HAPROXY_API_KEY", "").output().unwrap();
+    assert_eq!(said(empty), (2, String::new(), open("0.0.0.0:0")), "an empty key is none");
+    home.run(&["key", "add", "panel", "--role", "admin"]);
+    let serving = home.serve(&["--listen", "0.0.0.0:0"], &[]);
+    home.run(&["key", "remove", "panel"]);
+    let local = SocketAddr::from(([127, 0, 0, 1], serving.address.port()));
+    let stream = TcpStream::connect(local).unwrap();
+    let answer = ask(stream, &request(local, "GET", "/api/blocked-ips", &[], b""));
+    assert_eq!(answer.status, 401, "it does not become open when the last key goes");
+}
+
+#[test]
+fn two_do_not_serve_the_same_rules() {
+    let home = Home::new();
+    let _serving = home.serve(&[], &[]);
+    let (code, out, error) = home.run(&["serve"]);
+    assert_eq!((code, out.as_str()), (4, ""));
+    assert!(error.contains("another process writes the rules of this directory"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_had_is_told_in_one_line() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let long = home.path(&"x".repeat(120));
+    for (args, code, word) in [
+        (&["--listen", &*address][..], 4, "--listen 127.0.0.1"),
+        (&["--control", long.to_str().unwrap()], 4, "--control"),
+        (&["--control", home.path("none/control.sock").to_str().unwrap()], 4, "--control"),
+        (&["--ready-file", home.path("none/ready").to_str().unwrap()], 4, "--ready-file"),
+        (&["--log", "edge_manager=loud"], 2, "EDGE_LOG"),
+        (&["--log-dir", "/dev/null/logs"], 4, "/dev/null/logs"),
+    ] {
+        let (found, out, error) = home.run(&[&["serve"], args].concat());
+        let last = error.lines().last().unwrap();
+        assert_eq!((found, out.as_str()), (code, ""), "{error}");
+        assert!(last.starts_with("edge-manager: ") && last.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn no_key_is_ever_logged() {
+    let home = Home::new();
+    answer(&home.path("edge.sock"));
+    let (_, key, _) = home.run(&["key", "add", "panel", "--role", "operator"]);
+    let key = key.trim();
+    for format in ["text", "json"] {
+        let logs = home.path(format);
+        let args = ["--log-dir", logs.to_str().unwrap(), "--log-format", format];
+        let serving = home.serve(&args, &[("HAPROXY_API_KEY", "environment-secret")]);
+        let body = r#"{"ip_address":"192.0.2.1","reason":"r"}"#;
+        let mut answers = String::new();
+        for secret in [key, "environment-secret", "wrong-secret"] {
+            let header = format!("Authorization: Bearer {secret}");
+            for (method, path) in
+                [("POST", "/api/blocked-ips"), ("DELETE", "/api/blocked-ips"), ("GET", "/nothing")]
+            {
+                let answer = serving.ask(method, path, &[&header], body);
+                answers += &format!("{answer:?}");
+            }
+        }
+        let broken = serving.ask("POST", "/api/blocked-ips", &[&format!("Authorization: Bearer {key}")], "{");
+        assert_eq!(broken.status, 400);
+        let (code, out, error) = serving.stop("TERM");
+        assert_eq!((code, out.as_str(), error.as_str()), (0, "", ""));
+        let all = fs::read_to_string(logs.join("manager.log")).unwrap();
+        let errors = fs::read_to_string(logs.join("manager-error.log")).unwrap();
+        for secret in [key, &key[5..], "environment-secret", "wrong-secret"] {
+            assert!(!all.contains(secret) && !errors.contains(secret) && !answers.contains(secret), "{all}");
+        }
+        for word in ["panel", "HAPROXY_API_KEY", "/api/blocked-ips", "192.0.2.1", "duration_us", "127.0.0.1"]
+        {
+            assert!(all.contains(word), "{word}: {all}");
+        }
+        assert!(errors.contains("this key is not known") && !errors.contains("INFO"), "{errors}");
+        if format == "json" {
+            for line in all.lines() {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn systemd_is_told() {
+    let home = Home::new();
+    let socket = std::os::unix::net::UnixDatagram::bind(home.path("notify")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let notify = home.path("notify");
+    let serving = home.serve(&[], &[("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "20000")]);
+    let mut told = Vec::new();
+    let mut take = || {
+        let mut bytes = [0; 256];
+        let count = socket.recv(&mut bytes).unwrap();
+        told.push(String::from_utf8(bytes[..count].to_vec()).unwrap());
+        told.last().unwrap().clone()
+    };
+    assert!(take().contains("READY=1"));
+    assert!(take().contains("WATCHDOG=1"));
+    assert_eq!(serving.stop("TERM").0, 0);
+    assert!((0..1000).any(|_| take().contains("STOPPING=1")));
+}
+
+#[test]
+fn keys_are_made_listed_and_removed() {
+    let home = Home::new();
+    let failed = |code: i32, error: &str| (code, String::new(), format!("edge-manager: {error}\n"));
+    let missing = format!("{}: there is no record of rules", home.path("rules.db").display());
+    assert_eq!(home.run(&["key", "list"]), failed(4, &missing));
+    assert_eq!(home.run(&["key", "remove", "panel"]), failed(4, &missing));
+    let (code, key, error) = home.run(&["key", "add", "panel", "--role", "operator"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(key.starts_with("edge_") && key.len() == "edge_".len() + 64 + 1, "{key}");
+    assert_eq!(
+        home.run(&["key", "add", "panel", "--role", "read"]),
+        failed(1, "a key panel is there already")
+    );
+    assert_eq!(
+        home.run(&["key", "add", "a b", "--role", "read"]),
+        failed(2, r#"name: "a b": 1 to 64 of a-z A-Z 0-9 . _ @ -"#)
+    );
+    for args in [&["key", "add", "page"][..], &["key", "add", "page", "--role", "root"], &["key"]] {
+        assert_eq!(home.run(args).0, 2, "{args:?}");
+    }
+    let (_, listed, _) = home.run(&["key", "list"]);
+    assert!(listed.starts_with("panel: operator, made 20") && listed.lines().count() == 1, "{listed}");
+    let (_, json, _) = home.run(&["key", "list", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["name"], &json["role"], json.as_object().unwrap().len()),
+        (&"panel".into(), &"operator".into(), 3)
+    );
+
+    let serving = home.serve(&[], &[]);
+    let header = format!("Authorization: Bearer {}", key.trim());
+    let status = || serving.ask("GET", "/api/blocked-ips", &[&header], "").status;
+    assert_eq!(status(), 200);
+    assert_eq!(home.run(&["key", "add", "other", "--role", "admin"]).0, 0, "while it serves");
+    assert_eq!(home.run(&["key", "remove", "panel"]), (0, String::new(), String::new()));
+    assert_eq!(status(), 401);
+    assert_eq!(home.run(&["key", "remove", "panel"]), failed(1, "there is no key panel"));
+}
+
+#[test]
+fn a_stranger_does_not_take_the_place_of_the_socket() {
+    let home = Home::new();
+    fs::write(home.path("rules.db.sock"), "a file").unwrap();
+    let (code, _, error) = home.run(&["serve"]);
+    assert_eq!(code, 4, "{error}");
+    let mut text = String::new();
+    fs::File::open(home.path("rules.db.sock")).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "a file");
+}

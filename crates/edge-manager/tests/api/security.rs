@@ -1,0 +1,110 @@
+use crate::harness::Manager;
+
+const PATH: &str = "/api/security/temporary-block";
+
+/// Minutes from when it was blocked to when it ends.
+fn minutes(manager: &Manager, expires_at: &serde_json::Value) -> u64 {
+    let parse = |text: &str| humantime::parse_rfc3339(&(text.replace(' ', "T") + "Z")).unwrap();
+    let listed = manager.get("/api/blocked-ips").json();
+    let from = parse(listed[0]["blocked_at"].as_str().unwrap());
+    let took = parse(expires_at.as_str().unwrap()).duration_since(from).unwrap();
+    // A part of a second is never cut off its end.
+    (took.as_secs() - 1) / 60 + u64::from(took.as_secs() % 60 > 1)
+}
+
+#[test]
+fn a_temporary_block_says_when_it_ends() {
+    let manager = Manager::start().with_haproxy();
+    let answer = manager.send("POST", PATH, r#"{"ip_address":"192.0.2.1"}"#);
+    let json = answer.json();
+    let expires_at = json["expires_at"].as_str().unwrap();
+    let expected = format!(
+        r#"{{"status":"success","message":"IP 192.0.2.1 has been blocked for 60 minutes","blocked_ip_id":1,"expires_at":"{expires_at}"}}"#
+    );
+    assert_eq!(answer.said(), (200, expected.as_str()));
+    assert_eq!(minutes(&manager, &json["expires_at"]), 60);
+    let listed = manager.get("/api/blocked-ips").json();
+    assert_eq!(
+        (&listed[0]["reason"], &listed[0]["blocked_by"]),
+        (&"No reason provided".into(), &"API".into())
+    );
+}
+
+#[test]
+fn a_block_is_prolonged_and_never_cut_short() {
+    let manager = Manager::start().with_haproxy();
+    let block = |minutes: u64| {
+        let body =
+            format!(r#"{{"ip_address":"192.0.2.1","duration_minutes":{minutes},"reason":"r{minutes}"}}"#);
+        manager.send("POST", PATH, &body)
+    };
+    assert_eq!(block(1).json()["message"], "IP 192.0.2.1 has been blocked for 1 minute");
+    let longer = block(120).json();
+    assert_eq!((&longer["blocked_ip_id"], minutes(&manager, &longer["expires_at"])), (&1.into(), 120));
+    let shorter = block(30);
+    let until = longer["expires_at"].as_str().unwrap();
+    let present =
+        format!(r#"{{"status":"error","message":"IP 192.0.2.1 is already blocked until {until}"}}"#);
+    assert_eq!(shorter.said(), (409, present.as_str()));
+    assert_eq!(manager.get("/api/blocked-ips").json()[0]["reason"], "r120");
+    manager.send("POST", "/api/blocked-ips", r#"{"ip_address":"192.0.2.2"}"#);
+    let answer = manager.send("POST", PATH, r#"{"ip_address":"192.0.2.2"}"#);
+    assert_eq!(answer.said(), (409, r#"{"status":"error","message":"IP 192.0.2.2 is already blocked"}"#));
+}
+
+#[test]
+fn the_bounds_of_the_duration_are_named() {
+    let manager = Manager::start();
+    for minutes in ["0", "525601", "18446744073709551615"] {
+        let answer = manager.send(
+            "POST",
+            PATH,
+            &format!(r#"{{"ip_address":"192.0.2.1","duration_minutes":{minutes}}}"#),
+        );
+        let expected =
+            format!(r#"{{"status":"error","message":"duration_minutes: {minutes}: 1 to 525600"}}"#);
+        assert_eq!(answer.said(), (400, expected.as_str()));
+    }
+    for minutes in ["-1", "1.5", "\"60\"", "true", "1e99"] {
+        let answer = manager.send(
+            "POST",
+            PATH,
+            &format!(r#"{{"ip_address":"192.0.2.1","duration_minutes":{minutes}}}"#),
+        );
+        assert_eq!(answer.status, 400, "{minutes}");
+    }
+    for body in ["{}", r#"{"ip_address":"x"}"#] {
+        assert_eq!(manager.send("POST", PATH, body).status, 400, "{body}");
+    }
+    assert_eq!(manager.get("/api/blocked-ips").said(), (200, "[]"), "nothing was made");
+    assert_eq!(
+        manager.send("POST", PATH, r#"{"ip_address":"192.0.2.1","duration_minutes":525600}"#).status,
+        200
+    );
+}
+
+#[test]
+fn rules_that_have_ended_are_cleared() {
+    use edge_manager::access::Caller;
+    use edge_manager::rules::{Change, End, IfPresent, Input};
+    let manager = Manager::start().with_haproxy();
+    let clear = || manager.send("POST", "/api/security/clear-expired", "").body;
+    let done = |text: &str, n: u8| {
+        format!(r#"{{"status":"success","message":"{text} been cleared","cleared":{n}}}"#)
+    };
+    assert_eq!(clear(), done("0 expired rules have", 0));
+    for (count, text) in [(1, "1 expired rule has"), (2, "2 expired rules have")] {
+        let targets: Vec<_> = (0..count).map(|n| format!("192.0.2.{n}")).collect();
+        let put = targets.iter().map(|target| {
+            let input = Input { target, end: End::Ttl(1), ..Input::default() };
+            Change::Put(input.parse(1_000_000).unwrap(), IfPresent::Refuse)
+        });
+        manager.app.rules.apply(&Caller::command_line(), put, 1_000_000).unwrap();
+        assert_eq!(clear(), done(text, count));
+    }
+    let noted = manager.app.store.read(|view| view.audit(None, 1)).unwrap();
+    assert_eq!(
+        (&*noted[0].operation, &*noted[0].target, &*noted[0].caller),
+        ("rules.clear_expired", "2 rules", "local")
+    );
+}
