@@ -58,6 +58,7 @@ fn apply(state: &mut State, step: u64) {
                 state.retain(|(other, _)| *other != target);
                 state.insert((target, new.rule.reason.to_string()));
             }
+            Change::RemoveNumber(id) => panic!("no step removes rule {id}"),
             Change::Remove(target) => state.retain(|(other, _)| *other != target.to_string()),
         }
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::store::{MAX_AUDIT_ROWS, Store, StoreError};
+use crate::store::{AuditSelection, MAX_AUDIT_ROWS, Store, StoreError};
 
 const NOW_US: u64 = 1_000_000_000;
 
@@ -110,7 +110,7 @@ fn a_change_is_noted_with_who_made_it_or_not_made() {
     add_key(&store, &caller, "page", Role::Reader, NOW_US).unwrap();
     add_key(&store, &caller, "page", Role::Reader, NOW_US).unwrap_err();
     remove_key(&store, &Caller::command_line(), "page", NOW_US + 1).unwrap();
-    let noted = store.read(|view| view.audit(None, 10)).unwrap();
+    let noted = store.read(|view| view.audit(&AuditSelection::default(), 10)).unwrap();
     let short: Vec<_> = noted
         .iter()
         .map(|row| {
@@ -121,8 +121,8 @@ fn a_change_is_noted_with_who_made_it_or_not_made() {
     let added = (1, NOW_US, "panel", "admin", Some("192.0.2.7"), "key.add", "page (read)");
     assert_eq!(short, [removed, added]);
     assert!(noted.iter().all(|row| row.result == "done"));
-    assert_eq!(store.read(|view| view.audit(Some(2), 10)).unwrap(), noted[1..]);
-    assert_eq!(store.read(|view| view.audit(None, 1)).unwrap(), noted[..1]);
+    assert_eq!(store.read(|view| view.audit(&AuditSelection { after: Some(2), ..AuditSelection::default() }, 10)).unwrap(), noted[1..]);
+    assert_eq!(store.read(|view| view.audit(&AuditSelection::default(), 1)).unwrap(), noted[..1]);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn the_oldest_notes_give_way() {
         (0..MAX_AUDIT_ROWS + 3).try_for_each(|_| changes.note(&deed))
     };
     store.write::<_, StoreError>(note).unwrap();
-    let all = store.read(|view| view.audit(None, u32::MAX)).unwrap();
+    let all = store.read(|view| view.audit(&AuditSelection::default(), u32::MAX)).unwrap();
     assert_eq!((all.len() as i64, all.last().unwrap().id), (MAX_AUDIT_ROWS, 4));
     assert_eq!(all[0].target.len(), 1024);
 }

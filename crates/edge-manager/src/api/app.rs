@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use edge_journal::WriteError;
@@ -11,14 +10,19 @@ use tracing::Span;
 
 use super::ApiError;
 use crate::access::{KeyHash, Keys};
+use crate::events::Events;
 use crate::haproxy::{Enforcement, enforce};
 use crate::learned::Learned;
+use crate::metrics::Metrics;
 use crate::publish::Publication;
 use crate::rules::{Effect, Rules, RulesError};
 use crate::store::Store;
 
 /// Requests that use the record, the state directory or HAProxy at the same time; others wait. Each has a thread.
 const MAX_AT_WORK: usize = 64;
+
+/// Bulk changes at the same time: each may need some 200 MB.
+const MAX_BULKS: usize = 2;
 
 /// How long the start waits for another process to end that has the state directory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,23 +59,14 @@ pub struct App {
     pub sockets: Vec<PathBuf>,
     /// How long they are asked whether a change is in force.
     pub wait: Duration,
-    /// What became of requests so far.
-    pub counts: Counts,
+    /// Who wants to hear what happens.
+    pub events: Events,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Bodies with thousands of changes that are read at the same time.
+    pub(super) bulks: Arc<Semaphore>,
     at_work: Arc<Semaphore>,
     is_stopping: watch::Sender<bool>,
-}
-
-/// What became of requests, since the start.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Requests that were answered.
-    pub requests: AtomicU64,
-    /// Those with no key, or none that is known.
-    pub unauthenticated: AtomicU64,
-    /// Those whose key's role was too low.
-    pub forbidden: AtomicU64,
-    /// Those that failed by no fault of the client.
-    pub failed: AtomicU64,
 }
 
 impl App {
@@ -93,7 +88,9 @@ impl App {
             store,
             sockets,
             wait,
-            counts: Counts::default(),
+            events: Events::new(now_us),
+            metrics: Metrics::new(now_us),
+            bulks: Arc::new(Semaphore::new(MAX_BULKS)),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
             is_stopping: watch::Sender::new(false),
         })
@@ -129,6 +126,7 @@ impl App {
     /// Tells answers without an end, such as streams of events, to end.
     pub fn stop(&self) {
         self.is_stopping.send_replace(true);
+        self.events.close();
     }
 
     /// Ends when the manager stops.

@@ -19,7 +19,7 @@ use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::{now_s, now_us};
 use crate::haproxy::Enforcement;
-use crate::rules::{Applied, Change, Entry, IfPresent, Input, Invalid, Refusal, RulesError, client};
+use crate::rules::{Change, Entry, IfPresent, Input, Invalid, Refusal, RulesError, client};
 use crate::store::{Kind, Selection, StoreError};
 
 /// Rules that are read at once. A list of any length needs no more memory, and holds up nothing while it is sent.
@@ -233,10 +233,10 @@ async fn sync(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<SyncAn
     let now_us = now_us();
     let (total, enforcement) = app
         .blocking(move |app| {
-            let Applied { effect, .. } = app.rules.apply(&caller, [], now_us)?;
+            let changed = app.change_rules(&caller, Vec::new(), now_us)?;
             let selection = in_force(now_s());
             let total = app.store.read(|view| view.count(&selection))?;
-            Ok((total, app.enforce(&effect)))
+            Ok((total, changed.enforcement))
         })
         .await?;
     let synced = if enforcement == Enforcement::InForce { total } else { 0 };
@@ -252,17 +252,17 @@ pub(super) async fn put(
     now_us: u64,
 ) -> Result<(Entry, String), ApiError> {
     app.blocking(move |app| {
-        let Applied { entries, effect } =
-            app.rules.apply(&caller, [change], now_us).map_err(|error| match error {
+        let changed =
+            app.change_rules(&caller, vec![change], now_us).map_err(|error| match error {
                 RulesError::Refused { why: Refusal::Present(entry), .. } => present(&entry),
                 RulesError::Refused { why: Refusal::Absent(target), .. } => {
                     ApiError::not_found(format_args!("IP {} is not blocked", client_text(&target)))
                 }
                 other => other.into(),
             })?;
-        let entry =
-            entries.into_iter().next().ok_or_else(|| ApiError::internal("a change without a rule"))?;
-        Ok((entry, note(&app.enforce(&effect))))
+        let entry = changed.entries.into_iter().next();
+        let entry = entry.ok_or_else(|| ApiError::internal("a change without a rule"))?;
+        Ok((entry, note(&changed.enforcement)))
     })
     .await
 }

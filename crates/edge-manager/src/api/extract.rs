@@ -22,41 +22,47 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        require_json(request.headers())?;
-        let body = read(request).await?;
+        let body = json(request).await?;
         let value = serde_json::from_slice(&body);
         value.map(Self).map_err(|error| ApiError::bad_request(format_args!("the body: {error}")))
     }
 }
 
+/// A body that is, or may be, JSON.
+pub(super) async fn json(request: Request) -> Result<Bytes, ApiError> {
+    if let Some(kind) = content_type(request.headers()).filter(|kind| !is_json(kind)) {
+        let wrong = format_args!("Content-Type: {kind:?}: the body must be application/json");
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, wrong));
+    }
+    read(request, BODY_TIMEOUT).await
+}
+
 /// The body, as long as the route allows.
-pub(super) async fn read(request: Request) -> Result<Bytes, ApiError> {
-    match timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+pub(super) async fn read(request: Request, patience: Duration) -> Result<Bytes, ApiError> {
+    match timeout(patience, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(ApiError::new(error.status(), "the body is too long"))
         }
         Ok(Err(error)) => Err(ApiError::bad_request(format_args!("the body: {}", root(&error)))),
         Err(_) => {
-            let late = format_args!("the body did not arrive in {} s", BODY_TIMEOUT.as_secs());
+            let late = format_args!("the body did not arrive in {} s", patience.as_secs());
             Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, late))
         }
     }
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let kind = String::from_utf8_lossy(kind.as_bytes());
+/// What the body is said to be, without parameters.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
+    let kind = String::from_utf8_lossy(headers.get(header::CONTENT_TYPE)?.as_bytes());
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = match essence.strip_prefix("application/") {
-        Some(subtype) => subtype == "json" || subtype.ends_with("+json"),
-        None => essence.is_empty(),
-    };
-    if is_json {
-        return Ok(());
-    }
-    let wrong = format_args!("Content-Type: {essence:?}: the body must be application/json");
-    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, wrong))
+    Some(essence).filter(|essence| !essence.is_empty())
+}
+
+/// Whether this is a type of JSON.
+pub(super) fn is_json(kind: &str) -> bool {
+    let subtype = kind.strip_prefix("application/");
+    subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
 /// The parameters behind the `?`.

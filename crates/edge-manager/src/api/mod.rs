@@ -4,15 +4,23 @@
 //! in [`routes`]. To add a service: a field of [`App`].
 
 mod app;
+mod audit;
 mod authentication;
 mod blocked_ips;
+mod bulk;
+mod change;
 mod error;
+mod events;
+mod explain;
 mod extract;
 mod health;
+mod metrics;
+mod openapi;
 mod page;
 mod requests;
 mod resources;
 mod routes;
+mod rules;
 mod security;
 #[cfg(test)]
 mod tests;
@@ -25,8 +33,9 @@ use axum::{Extension, Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
-pub use app::{App, Counts, Services};
+pub use app::{App, Services};
 pub use authentication::Peer;
+pub use change::Changed;
 pub use error::ApiError;
 pub use routes::Route;
 
@@ -43,6 +52,13 @@ fn routes() -> Routes {
         .merge(blocked_ips::routes())
         .merge(security::routes())
         .merge(resources::routes())
+        .merge(rules::routes())
+        .merge(bulk::routes())
+        .merge(explain::routes())
+        .merge(events::routes())
+        .merge(audit::routes())
+        .merge(metrics::routes())
+        .merge(openapi::routes())
 }
 
 /// Every endpoint, and the role that it needs.

@@ -1,17 +1,16 @@
 //! Every request, from its arrival to its answer: counted, logged, and not for ever.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
 use super::error::Reason;
-use super::{ApiError, App, Counts, Peer};
+use super::{ApiError, App, Peer};
 use crate::access::Caller;
 
 /// How long an answer may take to begin.
@@ -27,29 +26,17 @@ pub(super) async fn watch(request: Request, next: Next) -> Response {
     let path = path[..path.floor_char_boundary(MAX_PATH_BYTES)].to_owned();
     let app = request.extensions().get::<Arc<App>>().cloned();
     let peer = request.extensions().get::<Peer>().cloned();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let response = timeout(ANSWER_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
         let late =
             format_args!("no answer in {} s; what was asked for may yet be done", ANSWER_TIMEOUT.as_secs());
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, late).into_response()
     });
     if let Some(app) = app {
-        app.counts.add(response.status());
+        app.metrics.count_request(method.as_str(), route.as_deref().unwrap_or("none"), response.status().as_u16());
     }
     log(&method, &path, peer.as_ref(), &response, began.elapsed());
     response
-}
-
-impl Counts {
-    fn add(&self, status: StatusCode) {
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
-        count(&self.requests);
-        match status {
-            StatusCode::UNAUTHORIZED => count(&self.unauthenticated),
-            StatusCode::FORBIDDEN => count(&self.forbidden),
-            status if status.is_server_error() => count(&self.failed),
-            _ => 0,
-        };
-    }
 }
 
 /// What only reads and succeeds is for those who look closely.

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use edge_filter::Host;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::error::ErrorBody;
-use super::extract::{Params, Segments, read};
+use super::extract::{Params, Segments, json};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
+use crate::events::Topic;
 use crate::json::{OriginName, ResourceChangeJson, ResourceJson, ResourcePageJson};
 use crate::learned::{Item, LearnedError, ResourceId, ResourceSelection};
-use crate::rules::{End, Refusal, RulesError};
+use crate::rules::{Change, End, Refusal, RulesError};
 
 /// Rules of a page, where nothing else is asked for, and at most.
 const DEFAULT_LIMIT: u32 = 100;
@@ -148,9 +149,22 @@ async fn remove(
 ) -> Result<Json<ResourceChangeJson>, ApiError> {
     let (id, now_us) = (name.id()?, now_us());
     let changed = app.blocking(move |app| {
-        let (item, effect) = app.learned.remove(&caller, id, now_us)?;
-        let enforcement = app.enforce(&effect);
-        Ok(ResourceChangeJson::new(ResourceJson::new(&item, None, seconds(now_us)), &enforcement))
+        let (item, enforcement) = match id {
+            ResourceId::Learned(number) => {
+                let (lesson, effect) = app.learned.delete(&caller, number, now_us)?;
+                (Item::Learned(lesson), app.enforce(&effect))
+            }
+            ResourceId::Rule(number) => {
+                let entry = app.learned.rule(number)?;
+                let changed = app.change_rules(&caller, vec![Change::RemoveNumber(number)], now_us)?;
+                (Item::Rule(entry), changed.enforcement)
+            }
+        };
+        let resource = ResourceJson::new(&item, None, seconds(now_us));
+        if let Item::Learned(_) = item {
+            tell(app, "deleted", &caller, &resource, now_us);
+        }
+        Ok(ResourceChangeJson::new(resource, &enforcement))
     });
     Ok(Json(changed.await?))
 }
@@ -190,17 +204,27 @@ async fn pin(
     let ResourceId::Learned(number) = id else {
         return Err(ApiError::bad_request(format_args!("id: {id}: only what was learned can be pinned")));
     };
-    let PinRequest { ttl } = pin_request(&read(request).await?)?;
+    let PinRequest { ttl } = pin_request(&json(request).await?)?;
     let end = ttl.map_or(End::Never, End::Ttl);
     let changed = app.blocking(move |app| {
         let (entry, effect) = app.learned.pin(&caller, number, end, now_us)?;
         let enforcement = app.enforce(&effect);
-        Ok(ResourceChangeJson::new(
-            ResourceJson::new(&Item::Rule(entry), None, seconds(now_us)),
-            &enforcement,
-        ))
+        let resource = ResourceJson::new(&Item::Rule(entry), None, seconds(now_us));
+        tell(app, "pinned", &caller, &resource, now_us);
+        Ok(ResourceChangeJson::new(resource, &enforcement))
     });
     Ok(Json(changed.await?))
+}
+
+/// Tells whoever listens to events.
+fn tell(app: &App, change: &str, by: &Caller, resource: &ResourceJson, now_us: u64) {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        change: &'a str,
+        by: &'a str,
+        resource: &'a ResourceJson,
+    }
+    app.events.tell(Topic::Learned, &Told { change, by: &by.name, resource }, now_us);
 }
 
 /// Nothing at all is as good as an empty object.

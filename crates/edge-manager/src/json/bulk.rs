@@ -23,6 +23,16 @@ pub struct BulkJson<'a> {
     rules: Vec<NewRuleJson<'a>>,
 }
 
+/// Many changes as JSON.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum BulkBody<'a> {
+    /// Rules that are to be made.
+    Rules(Vec<NewRuleJson<'a>>),
+    /// And some that are to be removed before.
+    Changes(BulkJson<'a>),
+}
+
 /// How changes are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {

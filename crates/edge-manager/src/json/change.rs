@@ -37,14 +37,23 @@ pub enum Enforced {
     StoredNotEnforced,
 }
 
+impl From<&Enforcement> for Enforced {
+    fn from(enforcement: &Enforcement) -> Self {
+        match enforcement {
+            Enforcement::InForce => Self::InForce,
+            Enforcement::StoredNotEnforced { .. } => Self::StoredNotEnforced,
+        }
+    }
+}
+
 impl ChangeJson {
     /// Of a change of these rules, that the state directory has at this revision.
     pub fn new(entries: &[Entry], revision: Option<u64>, enforcement: &Enforcement) -> Self {
-        let (enforcement, reason) = match enforcement {
-            Enforcement::InForce => (Enforced::InForce, None),
-            Enforcement::StoredNotEnforced { reason } => (Enforced::StoredNotEnforced, Some(reason.clone())),
+        let reason = match enforcement {
+            Enforcement::InForce => None,
+            Enforcement::StoredNotEnforced { reason } => Some(reason.clone()),
         };
         let rules = entries.iter().map(RuleJson::from).collect();
-        Self { status: "success".to_owned(), enforcement, reason, revision, rules }
+        Self { status: "success".to_owned(), enforcement: enforcement.into(), reason, revision, rules }
     }
 }

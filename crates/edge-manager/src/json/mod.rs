@@ -11,7 +11,7 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-pub use bulk::{Bulk, BulkError, BulkJson, Form};
+pub use bulk::{Bulk, BulkBody, BulkError, BulkJson, Form};
 pub(crate) use bulk::without_place;
 pub use change::{ChangeJson, Enforced};
 pub use explanation::{ExplanationJson, PartName};

@@ -15,7 +15,7 @@ use super::page::page;
 use super::{Item, LearnedError, Lesson, Over, ResourceId, ResourceSelection, Round};
 use crate::access::Caller;
 use crate::rules::{
-    Applied, Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, make,
+    Applied, Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, log, make,
 };
 use crate::store::{Changes, DONE, Deed};
 
@@ -90,25 +90,27 @@ impl Learned {
         id: ResourceId,
         now_us: u64,
     ) -> Result<(Item, Effect), LearnedError> {
-        let number = match id {
+        match id {
             ResourceId::Learned(id) => {
                 let (lesson, effect) = self.delete(caller, id, now_us)?;
-                return Ok((Item::Learned(lesson), effect));
+                Ok((Item::Learned(lesson), effect))
             }
-            ResourceId::Rule(number) => number,
-        };
+            ResourceId::Rule(number) => {
+                let entry = self.rule(number)?;
+                let Applied { effect, .. } = self.rules.apply(caller, [Change::RemoveNumber(number)], now_us)?;
+                Ok((Item::Rule(entry), effect))
+            }
+        }
+    }
+
+    /// The rule of the record of this number, if it is on a resource.
+    ///
+    /// # Errors
+    /// It is not, or the record cannot be read.
+    pub fn rule(&self, number: i64) -> Result<Entry, LearnedError> {
         let found = self.rules.record().read(|view| Ok::<_, RulesError>(view.entry(number)?))?;
         let is_resource = |entry: &Entry| matches!(entry.rule.target, Target::Resource(..));
-        found.filter(is_resource).ok_or(LearnedError::Absent(id))?;
-        let Applied { entries, effect } = self
-            .rules
-            .apply(caller, [Change::RemoveNumber(number)], now_us)
-            .map_err(|error| match error {
-                RulesError::Refused { .. } => LearnedError::Absent(id),
-                other => other.into(),
-            })?;
-        let entry = entries.into_iter().next().ok_or(LearnedError::Absent(id))?;
-        Ok((Item::Rule(entry), effect))
+        found.filter(is_resource).ok_or(LearnedError::Absent(ResourceId::Rule(number)))
     }
 
     /// Takes a lesson back in every worker, until a backend gives it anew, and notes who had it done.
@@ -124,7 +126,9 @@ impl Learned {
             let operation = Operation::Put(lesson.published());
             Ok((Some(lesson), vec![operation]))
         })?;
-        Ok((lesson.ok_or(LearnedError::Absent(ResourceId::Learned(id)))?, effect))
+        let lesson = lesson.ok_or(LearnedError::Absent(ResourceId::Learned(id)))?;
+        log(caller, "lessons.delete", &lesson.rule.target.to_string(), &effect, began.elapsed());
+        Ok((lesson, effect))
     }
 
     /// Makes a lesson a rule of the list [`PINNED`], whose reason says where it came from, and notes who had it done; as one
@@ -154,7 +158,9 @@ impl Learned {
             note(record, caller, "lessons.pin", &lesson, now_us, began)?;
             Ok((Some(entry), vec![Operation::Put(lesson.published()), operation]))
         })?;
-        Ok((entry.ok_or(LearnedError::Absent(ResourceId::Learned(id)))?, effect))
+        let entry = entry.ok_or(LearnedError::Absent(ResourceId::Learned(id)))?;
+        log(caller, "lessons.pin", &entry.rule.target.to_string(), &effect, began.elapsed());
+        Ok((entry, effect))
     }
 }
 

@@ -16,6 +16,6 @@ pub use error::{Refusal, RulesError};
 pub use explain::{Answer, Question, explain};
 pub(crate) use input::expiry;
 pub use input::{Defect, End, Input, Invalid, client, target, time_s};
-pub(crate) use service::make;
+pub(crate) use service::{log, make};
 pub use service::{Applied, Effect, MAX_CHANGES, Rules};
 pub(crate) use text::{TargetText, behind_scheme, covering, target_of};

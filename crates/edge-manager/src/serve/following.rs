@@ -6,9 +6,11 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
 
 use crate::api::App;
 use crate::clock::now_us;
+use crate::events::Topic;
 
 /// Between two rounds, where there is no more to do at once.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -52,11 +54,22 @@ impl Drop for Following {
     }
 }
 
+/// What listeners hear: the list has changed, perhaps.
+#[derive(Serialize)]
+struct Told {
+    change: &'static str,
+    records: usize,
+}
+
 fn follow(app: &App, stop: &Stop) {
     let mut told = String::new();
     loop {
         let pause = match app.learned.round(now_us()) {
             Ok(round) => {
+                if round.records > 0 {
+                    let told = Told { change: "followed", records: round.records };
+                    app.events.tell(Topic::Learned, &told, now_us());
+                }
                 round.lines.iter().for_each(|line| tracing::warn!(line, "learned"));
                 if round.given_back > 0 {
                     tracing::info!(lessons = round.given_back, "no journal had them any more: given back");

@@ -81,17 +81,37 @@ impl Changes<'_> {
     }
 }
 
+/// Which changes to read: those for which all of this holds. By default, all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditSelection {
+    /// Made by the caller of this name.
+    pub caller: Option<String>,
+    /// Of this operation.
+    pub operation: Option<String>,
+    /// That began at this time or later, microseconds since the Unix epoch.
+    pub since_us: Option<u64>,
+    /// That began before this time, microseconds since the Unix epoch.
+    pub until_us: Option<u64>,
+    /// Older than the one of this number: where the page before ended.
+    pub after: Option<i64>,
+}
+
 impl View<'_> {
-    /// Changes from the newest on, at most so many; after the one of this number, where the page before ended.
-    /// O(log rows + limit).
+    /// Changes from the newest on, at most so many. O([`MAX_AUDIT_ROWS`]): an index for each condition would cost every change more
+    /// than it saves whoever looks.
     ///
     /// # Errors
     /// They cannot be read.
-    pub fn audit(&self, after: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    pub fn audit(&self, selection: &AuditSelection, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let AuditSelection { caller, operation, since_us, until_us, after } = selection;
         let sql = "SELECT id, at_us, caller, role, caller_address, operation, target, result, duration_us FROM audit \
-                   WHERE id < ? ORDER BY id DESC LIMIT ?";
+                   WHERE id < ?1 AND (?2 IS NULL OR caller = ?2) AND (?3 IS NULL OR operation = ?3) \
+                   AND at_us >= ?4 AND at_us < ?5 ORDER BY id DESC LIMIT ?6";
+        let time = |time_us: &Option<u64>| time_us.map(|time_us| i64::try_from(time_us).unwrap_or(i64::MAX));
+        let (since_us, until_us) = (time(since_us).unwrap_or(0), time(until_us).unwrap_or(i64::MAX));
         let mut statement = self.connection.prepare(sql)?;
-        let rows = statement.query_map((after.unwrap_or(i64::MAX), limit), |row| {
+        let values = (after.unwrap_or(i64::MAX), caller, operation, since_us, until_us, limit);
+        let rows = statement.query_map(values, |row| {
             Ok(AuditEntry {
                 id: row.get(0)?,
                 at_us: row.get::<_, i64>(1)?.cast_unsigned(),

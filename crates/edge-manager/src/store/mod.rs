@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior};
 
-pub use audit::{AuditEntry, DONE, Deed, MAX_AUDIT_ROWS};
+pub use audit::{AuditEntry, AuditSelection, DONE, Deed, MAX_AUDIT_ROWS};
 pub use changes::Changes;
 pub use error::StoreError;
 pub use keys::KeyRow;

@@ -63,8 +63,12 @@ impl About {
             Self::Covers(net) => {
                 let nets = covering(*net).map(Value::Text).collect::<Vec<_>>();
                 let places = vec!["?"; nets.len()].join(",");
-                // A String takes whatever is written.
-                let _ = write!(sql, " AND kind IN ('allow', 'block') AND target IN ({places})");
+                // Beside the range of ids, SQLite would rather read all rules on clients than look up a few targets.
+                let _ = write!(
+                    sql,
+                    " AND rules.id IN (SELECT id FROM rules INDEXED BY rules_by_target WHERE target IN ({places}) \
+                     AND kind IN ('allow', 'block'))"
+                );
                 values.extend(nets);
             }
             Self::Begins(text) => {

@@ -1,0 +1,65 @@
+//! What happens, as it happens.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use tokio_stream::StreamExt;
+use utoipa_axum::routes;
+
+use super::error::ErrorBody;
+use super::{ApiError, App, Routes};
+use crate::events::Told;
+
+/// Without an event, a comment comes this often: who is gone is noticed, and nothing between closes the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// When to come back for a place, seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
+
+pub(super) fn routes() -> Routes {
+    Routes::new().reader(routes!(listen))
+}
+
+/// Hear what happens, as it happens
+///
+/// Server-sent events: `rules` (made or removed), `learned`, `configuration` and `haproxy`. Each has an id, which grows, and a line
+/// of JSON with `at_s`. `lagged` comes where events were lost, to a slow listener or since the one of `Last-Event-ID`: what is
+/// known is to be read anew. Ends when the manager does.
+#[utoipa::path(
+    get,
+    path = "/api/events",
+    tag = "manager",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was heard")),
+    responses(
+        (status = 200, description = "Events without end", body = String, content_type = "text/event-stream"),
+        (status = 503, description = "As many listen as may; Retry-After says when to come back", body = ErrorBody)
+    )
+)]
+async fn listen(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    // One that is none of ours was heard of another manager.
+    let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
+    let listener = match app.events.listen(last) {
+        Ok(listener) => listener,
+        Err(error) => {
+            let mut response = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error).into_response();
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+            return response;
+        }
+    };
+    let events = listener.into_stream().map(|told| Ok::<_, Infallible>(event(told)));
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+}
+
+fn event(told: Told) -> Event {
+    match told {
+        Told::Event(event) => {
+            Event::default().id(event.id.to_string()).event(event.topic.as_str()).data(&*event.data)
+        }
+        Told::Missed => Event::default().event("lagged").data("{}"),
+    }
+}

@@ -1,0 +1,110 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use edge_manager::events::{MAX_LISTENERS, Topic};
+use serde_json::{Value, json};
+
+use crate::harness::{Manager, request};
+
+/// Someone who listens.
+struct Listener {
+    stream: TcpStream,
+    heard: String,
+}
+
+impl Listener {
+    fn new(manager: &Manager, headers: &[&str]) -> Self {
+        let mut stream = TcpStream::connect(manager.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(&request(manager.address, "GET", "/api/events", headers, b"")).unwrap();
+        let mut listener = Self { stream, heard: String::new() };
+        let head = listener.until("\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-type: text/event-stream"), "{head}");
+        listener
+    }
+
+    /// What comes up to and with this.
+    fn until(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = self.heard.find(end) {
+                let rest = self.heard.split_off(at + end.len());
+                return std::mem::replace(&mut self.heard, rest);
+            }
+            let mut piece = [0; 4096];
+            let bytes = self.stream.read(&mut piece).unwrap();
+            assert!(bytes > 0, "it has ended: {:?}", self.heard);
+            self.heard.push_str(str::from_utf8(&piece[..bytes]).unwrap());
+        }
+    }
+
+    /// The next event: its id, its name and its data.
+    fn next(&mut self) -> (u64, String, Value) {
+        let text = self.until("\n\n");
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let id = field("id:").map_or(0, |id| id.parse().unwrap());
+        let data = serde_json::from_str(field("data:").unwrap()).unwrap();
+        (id, field("event:").unwrap().to_owned(), data)
+    }
+}
+
+#[test]
+fn listeners_hear_of_changes_of_the_rules() {
+    let manager = Manager::start().with_haproxy();
+    let mut listeners = [0, 1].map(|_| Listener::new(&manager, &[]));
+    manager.send("POST", "/api/rules", r#"{"ip":"192.0.2.1","reason":"a\nb"}"#);
+    manager.send("POST", "/api/rules", r#"{"ip":"192.0.2.1","reason":"why"}"#);
+    manager.send("DELETE", "/api/blocked-ips", r#"{"ip_address":"192.0.2.1"}"#);
+    let rules: Vec<_> = (0..100).map(|n| json!({"ip": format!("10.0.0.{n}")})).collect();
+    manager.send("POST", "/api/rules/bulk", &json!(rules).to_string());
+    for listener in &mut listeners {
+        let (first, name, made) = listener.next();
+        let of = |data: &Value| ["by", "made", "removed", "enforcement", "revision"].map(|key| data[key].clone());
+        assert_eq!(name, "rules");
+        assert_eq!(of(&made), [json!("local"), json!(1), json!(0), json!("in_force"), json!(1)]);
+        let rule = &made["rules"][0];
+        assert_eq!((&rule["change"], &rule["target"], &rule["id"]), (&json!("made"), &json!("192.0.2.1"), &json!(1)));
+        let (second, _, removed) = listener.next();
+        assert_eq!((second > first, &removed["removed"], &removed["rules"][0]["change"]), (true, &json!(1), &json!("removed")));
+        let (_, _, many) = listener.next();
+        assert_eq!((&many["made"], many["rules"].as_array().unwrap().len()), (&json!(100), 20));
+    }
+}
+
+#[test]
+fn who_has_missed_some_is_told() {
+    let manager = Manager::start().with_haproxy();
+    let mut first = Listener::new(&manager, &[]);
+    manager.send("POST", "/api/rules", r#"{"ip":"192.0.2.1"}"#);
+    let (id, _, _) = first.next();
+    let header = format!("Last-Event-ID: {id}");
+    let mut timely = Listener::new(&manager, &[&header]);
+    manager.app.events.tell(Topic::Haproxy, &json!({"state": "up"}), 7_000_000);
+    let (next, name, data) = timely.next();
+    assert_eq!((next > id, &*name, data), (true, "haproxy", json!({"at_s": 7, "state": "up"})));
+    for header in [&*header, "Last-Event-ID: of another manager"] {
+        let mut late = Listener::new(&manager, &[header]);
+        assert_eq!(late.next(), (0, "lagged".to_owned(), json!({})));
+    }
+}
+
+#[test]
+fn listening_ends_with_the_manager_and_has_so_many_places() {
+    let manager = Manager::start();
+    let mut listeners: Vec<_> = (0..MAX_LISTENERS).map(|_| Listener::new(&manager, &[])).collect();
+    let refused = manager.get("/api/events");
+    assert_eq!((refused.status, refused.head.contains("\r\nretry-after: 10")), (503, true), "{refused:?}");
+    drop(listeners.pop());
+    // The connection is looked at when something is sent.
+    let has_place = |_| {
+        manager.app.events.tell(Topic::Haproxy, &json!({}), 0);
+        std::thread::sleep(Duration::from_millis(10));
+        manager.app.events.listeners() < MAX_LISTENERS
+    };
+    assert!((0..6000).any(has_place), "a place is given free");
+    let mut last = listeners.pop().unwrap();
+    drop(manager);
+    let mut rest = Vec::new();
+    last.stream.read_to_end(&mut rest).unwrap();
+    assert!(String::from_utf8(rest).unwrap().ends_with("0\r\n\r\n"), "the answer has an end");
+}
