@@ -5,4 +5,5 @@ mod blocked_ips;
 mod harness;
 mod process;
 mod refusals;
+mod resources;
 mod security;
