@@ -78,8 +78,9 @@ impl Routes {
         let (mut schemas, mut paths, mut methods) = routes;
         for (path, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
-                self.list.push(Route { method, path: path.clone(), role });
+                operation.operation_id = Some(name(&method, path));
                 describe(operation, role);
+                self.list.push(Route { method, path: path.clone(), role });
             }
         }
         schemas.push((ErrorBody::name().into_owned(), ErrorBody::schema()));
@@ -90,6 +91,12 @@ impl Routes {
         self.router = self.router.routes((schemas, paths, methods));
         self
     }
+}
+
+/// As `get_api_rules_id`: no other endpoint has it.
+fn name(method: &Method, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold(method.as_str().to_ascii_lowercase(), |name, word| format!("{name}_{word}"))
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {

@@ -99,7 +99,7 @@ impl Failure {
             Self::Key(AccessError::Name(_)) => 2,
             Self::Refused(_) | Self::RefusedByServe(_) | Self::Key(_) => 1,
             Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) => 2,
-            Self::Log(LogError::Filter(..)) | Self::Serve(ServeError::OpenToAll(_)) => 2,
+            Self::Serve(ServeError::OpenToAll(_)) | Self::Log(LogError::Filter(..)) => 2,
             Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::NoAnswer(_) => 4,
             Self::Output(_) | Self::Serve(_) | Self::Log(_) => 4,
         };

@@ -12,6 +12,7 @@ use edge_manager::access::{Caller, KeyHash, Role, add_key};
 use edge_manager::api::{App, Services};
 use edge_manager::clock::now_us;
 use edge_manager::serve::Server;
+use edge_manager::store::{AuditEntry, AuditSelection};
 use tokio::sync::oneshot;
 
 /// Nothing here takes that long.
@@ -81,6 +82,11 @@ impl Manager {
     pub(crate) fn add_key(&self, name: &str, role: Role) -> String {
         let key = add_key(&self.app.store, &Caller::command_line(), name, role, now_us()).unwrap();
         key.reveal().to_owned()
+    }
+
+    /// The newest changes.
+    pub(crate) fn audit(&self, limit: u32) -> Vec<AuditEntry> {
+        self.app.store.read(|view| view.audit(&AuditSelection::default(), limit)).unwrap()
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

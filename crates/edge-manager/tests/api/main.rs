@@ -1,9 +1,16 @@
 //! The API over TCP, with a record and a state directory of its own, and something that answers as HAProxy's stats socket does.
 
 mod access;
+mod audit;
 mod blocked_ips;
+mod bulk;
+mod events;
+mod explain;
 mod harness;
+mod metrics;
+mod openapi;
 mod process;
 mod refusals;
 mod resources;
+mod rules;
 mod security;

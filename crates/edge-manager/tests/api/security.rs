@@ -102,7 +102,7 @@ fn rules_that_have_ended_are_cleared() {
         manager.app.rules.apply(&Caller::command_line(), put, 1_000_000).unwrap();
         assert_eq!(clear(), done(text, count));
     }
-    let noted = manager.app.store.read(|view| view.audit(None, 1)).unwrap();
+    let noted = manager.audit(1);
     assert_eq!(
         (&*noted[0].operation, &*noted[0].target, &*noted[0].caller),
         ("rules.clear_expired", "2 rules", "local")
