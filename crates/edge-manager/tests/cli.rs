@@ -3,19 +3,51 @@
 use std::io::Write;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use edge_journal::RulesWriter;
 use serde_json::{Value, json};
 
-struct Home(tempfile::TempDir);
+struct Home(tempfile::TempDir, Option<Serving>);
+
+/// A manager that serves, until it is dropped.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Exit status, standard output, standard error.
 type Said = (i32, String, String);
 
 impl Home {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().unwrap(), None)
+    }
+
+    /// Where `edge-manager serve` has the record, and does what commands ask it for.
+    fn serving() -> Self {
+        let mut home = Self::new();
+        let ready = home.0.path().join("ready");
+        let args = ["serve", "--listen", "127.0.0.1:0", "--ready-file", ready.to_str().unwrap()];
+        let serving =
+            home.command(&args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        home.1 = Some(Serving(serving.unwrap()));
+        for _ in 0..6000 {
+            if ready.exists() {
+                return home;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("it does not serve");
+    }
+
+    /// A home without a manager that serves, and one with it: commands say the same, and end the same way.
+    fn both() -> [Self; 2] {
+        [Self::new(), Self::serving()]
     }
 
     fn state(&self) -> PathBuf {
@@ -90,42 +122,51 @@ fn failed(code: i32, error: &str) -> Said {
 
 #[test]
 fn a_block_is_made_listed_explained_and_removed() {
-    let home = Home::new();
-    home.answer("revision 99\n");
-    let block = home.run(&["block", "192.0.2.0/24", "--reason", "scans", "--action", "deny 404"]);
-    let rule = "rule 1: block 192.0.2.0/24: deny 404, no end, manual, reason: scans\n";
-    assert_eq!(block, done(0, format!("{rule}in force at revision 1\n")));
-    assert_eq!(home.run(&["list"]), done(0, rule));
-    let explained = format!("192.0.2.7: deny 404\n  decides: {rule}");
-    assert_eq!(home.run(&["explain", "192.0.2.7"]), done(0, explained));
-    assert_eq!(home.run(&["unblock", "192.0.2.0/24"]), done(0, format!("{rule}in force at revision 2\n")));
-    assert_eq!(home.run(&["list"]), done(0, ""));
-    assert_eq!(home.run(&["explain", "192.0.2.7"]), done(0, "192.0.2.7: pass\n"));
+    for home in Home::both() {
+        home.answer("revision 99\n");
+        let block = home.run(&["block", "192.0.2.0/24", "--reason", "scans", "--action", "deny 404"]);
+        let rule = "rule 1: block 192.0.2.0/24: deny 404, no end, manual, reason: scans\n";
+        assert_eq!(block, done(0, format!("{rule}in force at revision 1\n")));
+        assert_eq!(home.run(&["list"]), done(0, rule));
+        let explained = format!("192.0.2.7: deny 404\n  decides: {rule}");
+        assert_eq!(home.run(&["explain", "192.0.2.7"]), done(0, explained));
+        assert_eq!(
+            home.run(&["unblock", "192.0.2.0/24"]),
+            done(0, format!("{rule}in force at revision 2\n"))
+        );
+        assert_eq!(home.run(&["list"]), done(0, ""));
+        assert_eq!(home.run(&["explain", "192.0.2.7"]), done(0, "192.0.2.7: pass\n"));
+    }
 }
 
 #[test]
 fn without_haproxy_a_change_is_stored_and_not_yet_enforced() {
-    let home = Home::new();
-    let (code, out, error) = home.run(&["allow", "192.0.2.1"]);
-    assert_eq!((code, error.as_str()), (3, ""));
-    assert_eq!(out, format!("rule 1: allow 192.0.2.1: no end, manual\n{}", home.not_enforced()));
-    let (code, out, _) = home.run(&["disallow", "192.0.2.1"]);
-    assert_eq!((code, out.contains("rule 1: allow 192.0.2.1")), (3, true));
+    for home in Home::both() {
+        let (code, out, error) = home.run(&["allow", "192.0.2.1"]);
+        assert_eq!((code, error.as_str()), (3, ""));
+        assert_eq!(out, format!("rule 1: allow 192.0.2.1: no end, manual\n{}", home.not_enforced()));
+        let (code, out, _) = home.run(&["disallow", "192.0.2.1"]);
+        assert_eq!((code, out.contains("rule 1: allow 192.0.2.1")), (3, true));
+    }
 }
 
 #[test]
 fn what_is_there_already_or_not_at_all_is_refused() {
-    let home = Home::new();
-    home.run(&["block", "192.0.2.1"]);
-    let present = failed(1, "block 192.0.2.1 is there already, as rule 1");
-    assert_eq!(home.run(&["block", "192.0.2.2", "192.0.2.1"]), present);
-    assert_eq!(home.run(&["unblock", "192.0.2.2"]), failed(1, "block 192.0.2.2: no such rule in the record"));
-    assert_eq!(
-        home.run(&["disallow", "192.0.2.1"]),
-        failed(1, "allow 192.0.2.1: no such rule in the record")
-    );
-    let (code, out, _) = home.run(&["block", "192.0.2.1", "--replace", "--action", "drop"]);
-    assert_eq!((code, out.lines().next()), (3, Some("rule 1: block 192.0.2.1: drop, no end, manual")));
+    for home in Home::both() {
+        home.run(&["block", "192.0.2.1"]);
+        let present = failed(1, "block 192.0.2.1 is there already, as rule 1");
+        assert_eq!(home.run(&["block", "192.0.2.2", "192.0.2.1"]), present);
+        assert_eq!(
+            home.run(&["unblock", "192.0.2.2"]),
+            failed(1, "block 192.0.2.2: no such rule in the record")
+        );
+        assert_eq!(
+            home.run(&["disallow", "192.0.2.1"]),
+            failed(1, "allow 192.0.2.1: no such rule in the record")
+        );
+        let (code, out, _) = home.run(&["block", "192.0.2.1", "--replace", "--action", "drop"]);
+        assert_eq!((code, out.lines().next()), (3, Some("rule 1: block 192.0.2.1: drop, no end, manual")));
+    }
 }
 
 #[test]
@@ -153,90 +194,129 @@ fn bad_values_are_named() {
 
 #[test]
 fn thousands_of_targets_are_one_change() {
-    let home = Home::new();
-    let input: String = (0..10_000).map(|n| format!("10.0.{}.{}\n", n / 250, n % 250)).collect();
-    let (code, out, _) = home.run_with(&["block", "-", "192.0.2.1", "--ttl", "1h"], &input);
-    assert_eq!((code, out), (3, format!("10001 rules\n{}", home.not_enforced())));
-    let (_, out, _) = home.run(&["list", "--after", "5000", "--limit", "100", "--kind", "block"]);
-    let ids: Vec<_> = out.lines().map(|line| line.split([' ', ':']).nth(1).unwrap().to_owned()).collect();
-    assert_eq!((ids.len(), ids[0].as_str(), ids[99].as_str()), (100, "5001", "5100"));
-    let twice = home.run_with(&["block", "-"], "192.0.2.2\n192.0.2.2\n");
-    assert_eq!(twice, failed(1, "block 192.0.2.2 is there already, as rule 10002"));
-    assert_eq!(home.run(&["list"]).1.lines().count(), 10_001, "nothing was made");
+    for home in Home::both() {
+        let input: String = (0..10_000).map(|n| format!("10.0.{}.{}\n", n / 250, n % 250)).collect();
+        let (code, out, _) = home.run_with(&["block", "-", "192.0.2.1", "--ttl", "1h"], &input);
+        assert_eq!((code, out), (3, format!("10001 rules\n{}", home.not_enforced())));
+        let (_, out, _) = home.run(&["list", "--after", "5000", "--limit", "100", "--kind", "block"]);
+        let ids: Vec<_> = out.lines().map(|line| line.split([' ', ':']).nth(1).unwrap().to_owned()).collect();
+        assert_eq!((ids.len(), ids[0].as_str(), ids[99].as_str()), (100, "5001", "5100"));
+        let twice = home.run_with(&["block", "-"], "192.0.2.2\n192.0.2.2\n");
+        assert_eq!(twice, failed(1, "block 192.0.2.2 is there already, as rule 10002"));
+        assert_eq!(home.run(&["list"]).1.lines().count(), 10_001, "nothing was made");
+    }
 }
 
 #[test]
 fn json_has_all_that_is_known() {
-    let home = Home::new();
-    home.answer("revision 1\n");
-    let args = [
-        "block",
-        "Shop.Example/adm/*",
-        "--if",
-        "method=POST anon",
-        "--until",
-        "2100-01-01T00:00:00Z",
-        "--by",
-        "me",
-    ];
-    let change = home.json(&[&args[..], &["--reason", "a\"b", "--list", "feed", "--json"]].concat());
-    let mut rule = json!({
-        "id": 1, "kind": "resource", "target": "shop.example/adm/*", "match": "prefix",
-        "conditions": "method=POST anon", "action": "deny 403", "expires_at_s": 4_102_444_800_u32, "list": "feed",
-        "reason": "a\"b", "created_at_s": change["rules"][0]["created_at_s"], "created_by": "me",
-    });
-    assert!(rule["created_at_s"].as_u64().unwrap() > 1_700_000_000);
-    assert_eq!(change, json!({"status": "success", "enforcement": "in_force", "revision": 1, "rules": [rule]}));
-    assert_eq!(home.json(&["list", "--json", "--list", "feed", "--kind", "resource"]), rule);
-    assert_eq!(home.run(&["list", "--list", "manual"]), done(0, ""));
-    rule["part"] = "conditional".into();
-    let explained = home.json(&["explain", "https://shop.example/adm/x", "--json"]);
-    rule["left_s"] = explained["rules"][0]["left_s"].clone();
-    assert!(rule["left_s"].as_u64().unwrap() < 4_102_444_800, "{rule}");
-    let answer = json!({"subject": "shop.example/adm/x", "verdict": "depends on the request", "code": -1, "rules": [rule]});
-    assert_eq!(explained, answer);
-    std::fs::remove_file(home.socket()).unwrap();
-    let change = home.json(&["unblock", "shop.example/adm/*", "--if", "anon method=POST", "--json"]);
-    assert_eq!((&change["enforcement"], &change["revision"]), (&json!("stored_not_enforced"), &json!(2)));
-    assert!(change["reason"].as_str().unwrap().contains("No such file"), "{change}");
+    for home in Home::both() {
+        home.answer("revision 1\n");
+        let args = [
+            "block",
+            "Shop.Example/adm/*",
+            "--if",
+            "method=POST anon",
+            "--until",
+            "2100-01-01T00:00:00Z",
+            "--by",
+            "me",
+        ];
+        let change = home.json(&[&args[..], &["--reason", "a\"b", "--list", "feed", "--json"]].concat());
+        let mut rule = json!({
+            "id": 1, "kind": "resource", "target": "shop.example/adm/*", "match": "prefix",
+            "conditions": "method=POST anon", "action": "deny 403", "expires_at_s": 4_102_444_800_u32, "list": "feed",
+            "reason": "a\"b", "created_at_s": change["rules"][0]["created_at_s"], "created_by": "me",
+        });
+        assert!(rule["created_at_s"].as_u64().unwrap() > 1_700_000_000);
+        assert_eq!(
+            change,
+            json!({"status": "success", "enforcement": "in_force", "revision": 1, "rules": [rule]})
+        );
+        assert_eq!(home.json(&["list", "--json", "--list", "feed", "--kind", "resource"]), rule);
+        assert_eq!(home.run(&["list", "--list", "manual"]), done(0, ""));
+        rule["part"] = "conditional".into();
+        let explained = home.json(&["explain", "https://shop.example/adm/x", "--json"]);
+        rule["left_s"] = explained["rules"][0]["left_s"].clone();
+        assert!(rule["left_s"].as_u64().unwrap() < 4_102_444_800, "{rule}");
+        let answer = json!({"subject": "shop.example/adm/x", "verdict": "depends on the request", "code": -1, "rules": [rule]});
+        assert_eq!(explained, answer);
+        std::fs::remove_file(home.socket()).unwrap();
+        let change = home.json(&["unblock", "shop.example/adm/*", "--if", "anon method=POST", "--json"]);
+        assert_eq!((&change["enforcement"], &change["revision"]), (&json!("stored_not_enforced"), &json!(2)));
+        assert!(change["reason"].as_str().unwrap().contains("No such file"), "{change}");
+    }
 }
 
 #[test]
 fn rules_end_and_are_cleared() {
-    let home = Home::new();
-    let (_, out, _) = home.run(&["block", "192.0.2.1", "--ttl", "1ms"]);
-    assert!(out.starts_with("rule 1: block 192.0.2.1: deny 403, "), "{out}");
-    // It ends within two seconds, by the wall clock.
-    let has_ended = |_| {
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        home.run(&["list"]).1.is_empty()
-    };
-    assert!((0..600).any(has_ended));
-    assert_eq!(home.run(&["list", "--ended"]), done(0, "rule 1: block 192.0.2.1: deny 403, ended, manual\n"));
-    assert_eq!(home.run(&["clear-expired"]), done(0, "1 rules\n"));
-    assert_eq!(home.run(&["list", "--ended"]), done(0, ""));
+    for home in Home::both() {
+        let (_, out, _) = home.run(&["block", "192.0.2.1", "--ttl", "1ms"]);
+        assert!(out.starts_with("rule 1: block 192.0.2.1: deny 403, "), "{out}");
+        // It ends within two seconds, by the wall clock.
+        let has_ended = |_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            home.run(&["list"]).1.is_empty()
+        };
+        assert!((0..600).any(has_ended));
+        assert_eq!(
+            home.run(&["list", "--ended"]),
+            done(0, "rule 1: block 192.0.2.1: deny 403, ended, manual\n")
+        );
+        assert_eq!(home.run(&["clear-expired"]), done(0, "1 rules\n"));
+        assert_eq!(home.run(&["list", "--ended"]), done(0, ""));
+    }
 }
 
 #[test]
 fn commands_at_the_same_time_wait_for_each_other() {
-    let home = Home::new();
-    let children: Vec<_> = (0..4)
-        .map(|n| home.command(&["block", &format!("192.0.2.{n}")]).stdin(Stdio::null()).spawn().unwrap())
-        .collect();
-    for child in children {
-        let (code, out, error) = said(child.wait_with_output().unwrap());
-        assert_eq!(code, 3, "{out}{error}");
+    for home in Home::both() {
+        let children: Vec<_> = (0..4)
+            .map(|n| home.command(&["block", &format!("192.0.2.{n}")]).stdin(Stdio::null()).spawn().unwrap())
+            .collect();
+        for child in children {
+            let (code, out, error) = said(child.wait_with_output().unwrap());
+            assert_eq!(code, 3, "{out}{error}");
+        }
+        assert_eq!(home.run(&["list"]).1.lines().count(), 4);
     }
-    assert_eq!(home.run(&["list"]).1.lines().count(), 4);
 }
 
 #[test]
 fn what_was_done_counts_though_nobody_reads_of_it() {
+    for home in Home::both() {
+        let mut child = home.command(&["block", "192.0.2.1"]).spawn().unwrap();
+        drop((child.stdin.take(), child.stdout.take()));
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+        assert_eq!(home.run(&["list"]).1.lines().count(), 1);
+    }
+}
+
+#[test]
+fn who_is_asked_to_change_rules_is_the_one_who_has_them() {
+    let home = Home::serving();
+    home.run(&["block", "192.0.2.1", "--by", "me"]);
+    let rule = home.json(&["list", "--json"]);
+    assert_eq!(rule["created_by"], "me");
+    let socket = home.0.path().join("rules.db.sock");
+    assert!(socket.exists());
+    drop(home.1);
+    // Nobody listens there any more.
+    assert!(socket.exists(), "it was killed");
+    let home = Home(home.0, None);
+    let (code, out, error) = home.run(&["unblock", "192.0.2.1"]);
+    assert_eq!((code, out.lines().count()), (3, 2), "{out}{error}");
+}
+
+#[test]
+fn a_socket_that_does_not_answer_is_told() {
     let home = Home::new();
-    let mut child = home.command(&["block", "192.0.2.1"]).spawn().unwrap();
-    drop((child.stdin.take(), child.stdout.take()));
-    assert_eq!(child.wait().unwrap().code(), Some(3));
-    assert_eq!(home.run(&["list"]).1.lines().count(), 1);
+    let socket = home.0.path().join("control.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let thread = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let (code, out, error) = home.run(&["block", "192.0.2.1", "--control", socket.to_str().unwrap()]);
+    assert_eq!((code, out.as_str()), (4, ""), "{error}");
+    assert!(error.starts_with("edge-manager: `edge-manager serve`: "), "{error}");
+    thread.join().unwrap();
 }
 
 #[test]

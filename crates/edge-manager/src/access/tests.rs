@@ -121,7 +121,12 @@ fn a_change_is_noted_with_who_made_it_or_not_made() {
     let added = (1, NOW_US, "panel", "admin", Some("192.0.2.7"), "key.add", "page (read)");
     assert_eq!(short, [removed, added]);
     assert!(noted.iter().all(|row| row.result == "done"));
-    assert_eq!(store.read(|view| view.audit(&AuditSelection { after: Some(2), ..AuditSelection::default() }, 10)).unwrap(), noted[1..]);
+    assert_eq!(
+        store
+            .read(|view| view.audit(&AuditSelection { after: Some(2), ..AuditSelection::default() }, 10))
+            .unwrap(),
+        noted[1..]
+    );
     assert_eq!(store.read(|view| view.audit(&AuditSelection::default(), 1)).unwrap(), noted[..1]);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_journal::WriteError;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tracing::Span;
 
 use super::ApiError;
@@ -66,7 +66,6 @@ pub struct App {
     /// Bodies with thousands of changes that are read at the same time.
     pub(super) bulks: Arc<Semaphore>,
     at_work: Arc<Semaphore>,
-    is_stopping: watch::Sender<bool>,
 }
 
 impl App {
@@ -92,7 +91,6 @@ impl App {
             metrics: Metrics::new(now_us),
             bulks: Arc::new(Semaphore::new(MAX_BULKS)),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
-            is_stopping: watch::Sender::new(false),
         })
     }
 
@@ -125,14 +123,6 @@ impl App {
 
     /// Tells answers without an end, such as streams of events, to end.
     pub fn stop(&self) {
-        self.is_stopping.send_replace(true);
         self.events.close();
-    }
-
-    /// Ends when the manager stops.
-    pub async fn stopped(&self) {
-        let mut stopping = self.is_stopping.subscribe();
-        // The sender is of `self`, which outlives the wait.
-        let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
     }
 }

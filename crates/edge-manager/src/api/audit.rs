@@ -154,7 +154,11 @@ async fn read(app: &Arc<App>, selection: AuditSelection, limit: u32) -> Result<V
 }
 
 /// All that is selected, a piece at a time: however much it is, it needs the memory of a piece.
-async fn lines(app: Arc<App>, mut selection: AuditSelection, limit: Option<u32>) -> Result<Response, ApiError> {
+async fn lines(
+    app: Arc<App>,
+    mut selection: AuditSelection,
+    limit: Option<u32>,
+) -> Result<Response, ApiError> {
     let mut left = limit.unwrap_or(u32::MAX);
     let mut piece = read(&app, selection.clone(), left.min(PIECE)).await?;
     let (sender, receiver) = mpsc::channel::<Result<Bytes, ApiError>>(1);

@@ -252,14 +252,13 @@ pub(super) async fn put(
     now_us: u64,
 ) -> Result<(Entry, String), ApiError> {
     app.blocking(move |app| {
-        let changed =
-            app.change_rules(&caller, vec![change], now_us).map_err(|error| match error {
-                RulesError::Refused { why: Refusal::Present(entry), .. } => present(&entry),
-                RulesError::Refused { why: Refusal::Absent(target), .. } => {
-                    ApiError::not_found(format_args!("IP {} is not blocked", client_text(&target)))
-                }
-                other => other.into(),
-            })?;
+        let changed = app.change_rules(&caller, vec![change], now_us).map_err(|error| match error {
+            RulesError::Refused { why: Refusal::Present(entry), .. } => present(&entry),
+            RulesError::Refused { why: Refusal::Absent(target), .. } => {
+                ApiError::not_found(format_args!("IP {} is not blocked", client_text(&target)))
+            }
+            other => other.into(),
+        })?;
         let entry = changed.entries.into_iter().next();
         let entry = entry.ok_or_else(|| ApiError::internal("a change without a rule"))?;
         Ok((entry, note(&changed.enforcement)))

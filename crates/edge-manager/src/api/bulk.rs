@@ -82,10 +82,14 @@ async fn change(State(app): State<Arc<App>>, caller: Caller, request: Request) -
 fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
     let Some(kind) = content_type(headers) else { return Ok(Form::Json) };
     match &*kind {
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Ok(Form::Lines),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            Ok(Form::Lines)
+        }
         kind if is_json(kind) => Ok(Form::Json),
         other => {
-            let wrong = format_args!("Content-Type: {other:?}: the body must be application/json or application/x-ndjson");
+            let wrong = format_args!(
+                "Content-Type: {other:?}: the body must be application/json or application/x-ndjson"
+            );
             Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, wrong))
         }
     }

@@ -112,7 +112,9 @@ impl From<RulesError> for ApiError {
     fn from(error: RulesError) -> Self {
         match &error {
             RulesError::Refused { why: Refusal::Present(_), .. } => Self::conflict(error),
-            RulesError::Refused { why: Refusal::Absent(_) | Refusal::NoSuchNumber(_), .. } => Self::not_found(error),
+            RulesError::Refused { why: Refusal::Absent(_) | Refusal::NoSuchNumber(_), .. } => {
+                Self::not_found(error)
+            }
             RulesError::TooMany => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error),
             RulesError::Record(StoreError::TooManyLists) => Self::conflict(error),
             _ => Self::internal(error),

@@ -42,7 +42,8 @@ pub(super) fn routes() -> Routes {
 )]
 async fn listen(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     // One that is none of ours was heard of another manager.
-    let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
+    let last =
+        headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
     let listener = match app.events.listen(last) {
         Ok(listener) => listener,
         Err(error) => {

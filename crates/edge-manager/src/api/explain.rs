@@ -43,13 +43,16 @@ impl Asked {
     fn question(self) -> Result<Question, ApiError> {
         let Self { ip, url, method, anonymous, client } = self;
         if method.is_none() && (anonymous.is_some() || client.is_some()) || ip.is_some() && method.is_some() {
-            return Err(ApiError::bad_request("method: anonymous and client go with it, and it goes with a url"));
+            return Err(ApiError::bad_request(
+                "method: anonymous and client go with it, and it goes with a url",
+            ));
         }
         match (ip, url) {
             (Some(ip), None) => {
                 let addr = ip.parse();
-                addr.map(Question::Address)
-                    .map_err(|_| ApiError::bad_request(format_args!("ip: {ip:?}: not an IPv4 or IPv6 address")))
+                addr.map(Question::Address).map_err(|_| {
+                    ApiError::bad_request(format_args!("ip: {ip:?}: not an IPv4 or IPv6 address"))
+                })
             }
             (None, Some(url)) => match (url.parse()?, method) {
                 (Question::Resource(base), Some(method)) => {

@@ -36,7 +36,6 @@ async fn get(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError>
                     allow: count(Kind::Allow)?,
                     block: count(Kind::Block)?,
                     resource: count(Kind::Resource)?,
-                    learned: 0,
                     revision: view.revision()?.unwrap_or_default(),
                     listeners: app.events.listeners(),
                 })

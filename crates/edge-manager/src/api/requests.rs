@@ -33,7 +33,11 @@ pub(super) async fn watch(request: Request, next: Next) -> Response {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, late).into_response()
     });
     if let Some(app) = app {
-        app.metrics.count_request(method.as_str(), route.as_deref().unwrap_or("none"), response.status().as_u16());
+        app.metrics.count_request(
+            method.as_str(),
+            route.as_deref().unwrap_or("none"),
+            response.status().as_u16(),
+        );
     }
     log(&method, &path, peer.as_ref(), &response, began.elapsed());
     response

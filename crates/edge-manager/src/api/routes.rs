@@ -117,13 +117,6 @@ fn describe(operation: &mut Operation, role: Option<Role>) {
         ("500", "Something is wrong with the manager or its record"),
         ("503", "There is no answer in time, or no room for one more"),
     ];
-    if operation.request_body.is_some() {
-        answers.extend([
-            ("408", "The body does not arrive in time"),
-            ("413", "The body is too long"),
-            ("415", "The body is of another type"),
-        ]);
-    }
     if let Some(role) = role {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(SCHEME, [])]);
         let role = format!("Needs a key of the role {role}.");

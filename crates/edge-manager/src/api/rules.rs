@@ -119,7 +119,10 @@ pub(super) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
         (status = 400, description = "A parameter cannot be taken", body = ErrorBody)
     )
 )]
-async fn list(State(app): State<Arc<App>>, Params(wanted): Params<Wanted>) -> Result<Json<RulePage>, ApiError> {
+async fn list(
+    State(app): State<Arc<App>>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<RulePage>, ApiError> {
     let limit = limit(wanted.limit)?;
     // One more tells whether there is another page.
     let selection = wanted.selection(limit + 1, now_s())?;
@@ -127,7 +130,9 @@ async fn list(State(app): State<Arc<App>>, Params(wanted): Params<Wanted>) -> Re
         .blocking(move |app| {
             let mut rules: Vec<RuleJson> = app.store.read(|view| {
                 view.with_entries(&selection, |entries| {
-                    entries.map(|entry| Ok::<_, StoreError>(RuleJson::from(&entry?))).collect::<Result<_, _>>()
+                    entries
+                        .map(|entry| Ok::<_, StoreError>(RuleJson::from(&entry?)))
+                        .collect::<Result<_, _>>()
                 })?
             })?;
             let has_more = rules.len() > limit as usize;
@@ -151,10 +156,14 @@ async fn list(State(app): State<Arc<App>>, Params(wanted): Params<Wanted>) -> Re
         (status = 409, description = "There is a rule with this target, and `replace` was not asked for", body = ErrorBody)
     )
 )]
-async fn make(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Json<ChangeJson>, ApiError> {
+async fn make(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Json<ChangeJson>, ApiError> {
     let body = json(request).await?;
-    let new: NewRuleJson<'_> =
-        serde_json::from_slice(&body).map_err(|error| ApiError::bad_request(format_args!("the body: {error}")))?;
+    let new: NewRuleJson<'_> = serde_json::from_slice(&body)
+        .map_err(|error| ApiError::bad_request(format_args!("the body: {error}")))?;
     let now_us = now_us();
     let change = new.change(&caller.name, now_us).map_err(ApiError::bad_request)?;
     put(&app, caller, change, now_us).await
@@ -186,7 +195,8 @@ async fn get(
 ) -> Result<Json<RuleJson>, ApiError> {
     let entry: Option<Entry> =
         app.blocking(move |app| Ok(app.store.read::<_, StoreError>(|view| view.entry(id))?)).await?;
-    let entry = entry.ok_or_else(|| ApiError::not_found(format_args!("rule {id}: no such rule in the record")))?;
+    let entry =
+        entry.ok_or_else(|| ApiError::not_found(format_args!("rule {id}: no such rule in the record")))?;
     Ok(Json(RuleJson::from(&entry)))
 }
 
@@ -211,7 +221,12 @@ async fn remove(
 }
 
 /// Makes one change.
-async fn put(app: &Arc<App>, caller: Caller, change: Change, now_us: u64) -> Result<Json<ChangeJson>, ApiError> {
+async fn put(
+    app: &Arc<App>,
+    caller: Caller,
+    change: Change,
+    now_us: u64,
+) -> Result<Json<ChangeJson>, ApiError> {
     let changed = app
         .blocking(move |app| Ok(ChangeJson::from(&app.change_rules(&caller, vec![change], now_us)?)))
         .await?;

@@ -95,15 +95,3 @@ fn only_what_shows_nothing_is_for_everybody() {
     let writes = |route: &&Route| route.method != axum::http::Method::GET;
     assert!(list().iter().filter(writes).all(|route| route.role >= Some(Role::Operator)));
 }
-
-#[tokio::test]
-async fn who_waits_for_the_end_is_told() {
-    let (_dir, app) = app();
-    let waiting = tokio::spawn({
-        let app = app.clone();
-        async move { app.stopped().await }
-    });
-    app.stop();
-    waiting.await.unwrap();
-    app.stopped().await;
-}

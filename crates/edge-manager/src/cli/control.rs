@@ -27,7 +27,12 @@ pub(super) fn connect(path: &Path) -> Result<Option<UnixStream>, Failure> {
     match UnixStream::connect(path) {
         Ok(stream) => Ok(Some(stream)),
         // The last: no socket has such a long name.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput
+            ) =>
+        {
             Ok(None)
         }
         Err(error) => Err(Failure::Control(path.to_owned(), error)),

@@ -55,9 +55,9 @@ pub(super) enum Failure {
 impl From<RulesError> for Failure {
     fn from(error: RulesError) -> Self {
         match error {
-            RulesError::Refused { .. } | RulesError::TooMany | RulesError::Record(StoreError::TooManyLists) => {
-                Self::Refused(error)
-            }
+            RulesError::Refused { .. }
+            | RulesError::TooMany
+            | RulesError::Record(StoreError::TooManyLists) => Self::Refused(error),
             RulesError::Publication(WriteError::Locked) | RulesError::Record(StoreError::Busy) => {
                 Self::Locked(error)
             }

@@ -24,8 +24,7 @@ async fn heard(stream: &mut (impl Stream<Item = Told> + Unpin)) -> String {
 async fn every_listener_hears_all_in_its_order_until_the_end() {
     let events = events();
     tell(&events, 0);
-    let mut streams =
-        [0, 1].map(|_| Box::pin(events.listen(None).unwrap().into_stream()));
+    let mut streams = [0, 1].map(|_| Box::pin(events.listen(None).unwrap().into_stream()));
     tell(&events, 1);
     events.tell(Topic::Haproxy, &json!({"state": "up"}), NOW_US);
     assert_eq!(events.listeners(), 2);

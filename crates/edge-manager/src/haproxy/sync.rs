@@ -32,21 +32,24 @@ pub enum Enforcement {
 /// most so long. Whoever does not listen is not waited for: it reads everything when it starts.
 pub fn enforce(sockets: &[PathBuf], revision: u64, patience: Duration) -> Enforcement {
     let deadline = Instant::now() + patience;
+    let Some((first, others)) = sockets.split_first() else {
+        return Enforcement::StoredNotEnforced { reason: "no stats socket of HAProxy to ask".to_owned() };
+    };
     let reasons: Vec<String> = thread::scope(|scope| {
-        let asked: Vec<_> = sockets
+        let asked: Vec<_> = others
             .iter()
             .map(|socket| (socket, scope.spawn(move || until_enforced(socket, revision, deadline))))
             .collect();
-        let answers = asked.into_iter().map(|(socket, asked)| {
+        // Mostly there is only one: a thread for it would take longer than its answer.
+        let first = std::iter::once((first, until_enforced(first, revision, deadline)));
+        let answers = first.chain(asked.into_iter().map(|(socket, asked)| {
             (socket, asked.join().unwrap_or_else(|_| Err(Lack::Io(io::Error::other("its thread panicked")))))
-        });
+        }));
         answers
             .filter_map(|(socket, answer)| Some(format!("{}: {}", socket.display(), answer.err()?)))
             .collect()
     });
-    if sockets.is_empty() {
-        Enforcement::StoredNotEnforced { reason: "no stats socket of HAProxy to ask".to_owned() }
-    } else if reasons.is_empty() {
+    if reasons.is_empty() {
         Enforcement::InForce
     } else {
         Enforcement::StoredNotEnforced { reason: reasons.join("; ") }

@@ -29,7 +29,7 @@ pub struct PartJson {
     /// Its part.
     pub part: PartName,
     /// How long it will be obeyed, seconds; null for a rule that never ends.
-    #[schema(required)]
+    #[schema(required, format = Int64, maximum = 4_294_967_294_u64)]
     pub left_s: Option<u32>,
     /// The rule.
     #[serde(flatten)]

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// A text, borrowed where it has no escapes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,7 +52,8 @@ pub(super) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     name: &str,
     map: &mut A,
 ) -> Result<bool, A::Error> {
-    let value = map.next_value::<Option<T>>().map_err(|error| A::Error::custom(format_args!("{name}: {error}")))?;
+    let value =
+        map.next_value::<Option<T>>().map_err(|error| A::Error::custom(format_args!("{name}: {error}")))?;
     if place.is_some() {
         return Err(A::Error::custom(format_args!("{name}: given twice")));
     }

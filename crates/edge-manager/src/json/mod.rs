@@ -11,8 +11,8 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-pub use bulk::{Bulk, BulkBody, BulkError, BulkJson, Form};
 pub(crate) use bulk::without_place;
+pub use bulk::{Bulk, BulkBody, BulkError, BulkJson, Form};
 pub use change::{ChangeJson, Enforced};
 pub use explanation::{ExplanationJson, PartName};
 pub use removal::RemovalJson;

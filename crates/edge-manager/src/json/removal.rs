@@ -76,7 +76,11 @@ impl RemovalJson<'_> {
             return Ok(Change::Remove(Subject { kind: *kind, target, ip, url }.target(conditions)?));
         };
         let is_alone = kind.is_none() && [target, ip, url, conditions].into_iter().all(Option::is_none);
-        if is_alone { Ok(Change::RemoveNumber(*id)) } else { Err("id: not together with other fields".to_owned()) }
+        if is_alone {
+            Ok(Change::RemoveNumber(*id))
+        } else {
+            Err("id: not together with other fields".to_owned())
+        }
     }
 
     /// The request for the removal of the rule with this target.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use edge_filter::{List, Target};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Schema, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, OneOfBuilder};
@@ -57,11 +57,11 @@ pub struct NewRuleJson<'a> {
     pub(super) list: Option<Text<'a>>,
     /// Why, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 1024)]
+    #[schema(value_type = Option<String>, max_length = 1024, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub(super) reason: Option<Text<'a>>,
     /// Who makes it; by default whoever asks.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 128)]
+    #[schema(value_type = Option<String>, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub(super) by: Option<Text<'a>>,
     /// Where there is a rule with this target, give it this action, end, list and reason, in place of an error.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +108,9 @@ impl<'a> NewRuleJson<'a> {
         let subject = Subject { kind: self.kind, target: &self.target, ip: &self.ip, url: &self.url };
         let (field, target) = subject.text()?;
         let allows = self.kind == Some(Kind::Allow);
-        for (field, is_given) in [("action", self.action.is_some()), ("conditions", self.conditions.is_some())] {
+        for (field, is_given) in
+            [("action", self.action.is_some()), ("conditions", self.conditions.is_some())]
+        {
             if allows && is_given {
                 return Err(format!("{field}: an entry that allows has none"));
             }
@@ -205,7 +207,9 @@ impl<'a> Subject<'a> {
     pub(super) fn check(&self, target: &Target) -> Result<(), String> {
         let is_client = matches!(target, Target::Client(..));
         match (self.kind, self.ip, self.url) {
-            (_, Some(Text(ip)), _) if !is_client => Err(format!("ip: {ip:?}: not an IPv4 or IPv6 address or CIDR")),
+            (_, Some(Text(ip)), _) if !is_client => {
+                Err(format!("ip: {ip:?}: not an IPv4 or IPv6 address or CIDR"))
+            }
             (_, _, Some(Text(url))) if is_client => Err(format!("url: {url:?}: a client, not a resource")),
             (Some(kind), ..) if kind != kind_of(target) => {
                 let named = format!("{kind:?}").to_lowercase();
@@ -263,6 +267,8 @@ fn time_schema() -> Schema {
         .item(at_s)
         .item(text)
         .item(null)
-        .description(Some("When it ends: seconds since the Unix epoch, or a time in UTC such as 2026-01-31T08:00:00Z."))
+        .description(Some(
+            "When it ends: seconds since the Unix epoch, or a time in UTC such as 2026-01-31T08:00:00Z.",
+        ))
         .into()
 }

@@ -30,13 +30,14 @@ pub struct RuleJson {
     #[schema(pattern = "^(deny [45][0-9]{2}|tarpit|drop|observe)$")]
     pub action: String,
     /// Seconds since the Unix epoch; null for a rule that never ends.
-    #[schema(required)]
+    #[schema(required, format = Int64, maximum = 4_294_967_294_u64)]
     pub expires_at_s: Option<u32>,
     /// The list that it belongs to.
     pub list: String,
     /// Why, for people.
     pub reason: String,
     /// Seconds since the Unix epoch.
+    #[schema(format = Int64, maximum = 4_294_967_295_u64)]
     pub created_at_s: u32,
     /// Who made it.
     pub created_by: String,

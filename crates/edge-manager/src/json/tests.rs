@@ -32,7 +32,8 @@ fn an_array_an_object_and_lines_mean_the_same() {
         by: "you",
         ..Input::default()
     };
-    let allow = Input { allows: true, target: "2001:db8::/32", end: End::At(4_102_444_800), by: "me", ..page };
+    let allow =
+        Input { allows: true, target: "2001:db8::/32", end: End::At(4_102_444_800), by: "me", ..page };
     let allow = Input { conditions: "", action: "", ..allow };
     let made = [put(block, IfPresent::Refuse), put(page, IfPresent::Replace), put(allow, IfPresent::Refuse)];
     let rules = [
@@ -70,7 +71,10 @@ fn an_array_an_object_and_lines_mean_the_same() {
 #[test]
 fn what_is_wrong_is_told_with_place_field_and_value() {
     for (rule, what) in [
-        (r#"{"target":"nonsense"}"#, r#"target: "nonsense": not an IPv4 or IPv6 address or CIDR, nor /path or host/path"#),
+        (
+            r#"{"target":"nonsense"}"#,
+            r#"target: "nonsense": not an IPv4 or IPv6 address or CIDR, nor /path or host/path"#,
+        ),
         (r#"{"ip":"/path"}"#, r#"ip: "/path": not an IPv4 or IPv6 address or CIDR"#),
         (r#"{"ip":"192.0.2.1/33"}"#, r#"ip: "192.0.2.1/33": not an IPv4 or IPv6 address or CIDR"#),
         (r#"{"url":"192.0.2.0/24"}"#, r#"url: "192.0.2.0/24": a client, not a resource"#),
@@ -87,8 +91,14 @@ fn what_is_wrong_is_told_with_place_field_and_value() {
         (r#"{"target":"::1","ttl":5,"expires_at":5000}"#, "ttl: not together with expires_at"),
         (r#"{"target":"::1","expires_at":5}"#, "expires_at: \"5\": is in the past"),
         (r#"{"kind":"allow","target":"::1","action":"drop"}"#, "action: an entry that allows has none"),
-        (r#"{"kind":"allow","target":"::1","conditions":"anon"}"#, "conditions: an entry that allows has none"),
-        (r#"{"target":"::1","conditions":"anon"}"#, "conditions: \"anon\": conditions go with a resource, not with a client"),
+        (
+            r#"{"kind":"allow","target":"::1","conditions":"anon"}"#,
+            "conditions: an entry that allows has none",
+        ),
+        (
+            r#"{"target":"::1","conditions":"anon"}"#,
+            "conditions: \"anon\": conditions go with a resource, not with a client",
+        ),
         (r#"{"target":"::1","reason":"a\nb"}"#, r#"reason: "a\nb": control characters"#),
         (r#"{"target":"::1","colour":1}"#, "\"colour\": no field of a rule that is to be made"),
         ("5", "invalid type: integer `5`, expected a rule that is to be made"),
@@ -153,7 +163,8 @@ fn a_rule_comes_back_as_it_was_sent() {
         assert_eq!(Entry::try_from(back).unwrap(), entry, "{json}");
     }
     let input = Input { allows: true, target: "::1", end: End::At(5000), ..Input::default() };
-    let entry = Entry { id: 1, rule: input.parse(NOW_US).unwrap().rule, created_at_s: 1, created_by: String::new() };
+    let entry =
+        Entry { id: 1, rule: input.parse(NOW_US).unwrap().rule, created_at_s: 1, created_by: String::new() };
     let expected = json!({
         "id": 1, "kind": "allow", "target": "::1", "action": "deny 403", "expires_at_s": 5000, "list": "manual",
         "reason": "", "created_at_s": 1, "created_by": "",

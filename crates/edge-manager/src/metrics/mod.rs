@@ -30,7 +30,6 @@ pub struct Metrics {
     not_enforced: Counter,
     reloads: Family<Labels<1>, Counter>,
     rules: Family<Labels<1>, Gauge>,
-    learned: Gauge,
     revision: Gauge,
     listeners: Gauge,
 }
@@ -44,8 +43,6 @@ pub struct State {
     pub block: u64,
     /// Those on resources.
     pub resource: u64,
-    /// Rules that backends have taught.
-    pub learned: u64,
     /// Of the state directory.
     pub revision: u64,
     /// Who hears of events.
@@ -63,7 +60,6 @@ impl Metrics {
             not_enforced: Counter::default(),
             reloads: Family::default(),
             rules: Family::default(),
-            learned: Gauge::default(),
             revision: Gauge::default(),
             listeners: Gauge::default(),
             registry: Registry::default(),
@@ -78,7 +74,6 @@ impl Metrics {
         registry.register("not_enforced", help, metrics.not_enforced.clone());
         registry.register("reloads", "Publications of a configuration", metrics.reloads.clone());
         registry.register("rules", "Rules of the record, ended ones too", metrics.rules.clone());
-        registry.register("learned", "Rules that backends have taught", metrics.learned.clone());
         registry.register("revision", "Revision of the state directory", metrics.revision.clone());
         registry.register("event_listeners", "Who hears of events", metrics.listeners.clone());
         let help = "When this process began, since the Unix epoch";
@@ -91,7 +86,8 @@ impl Metrics {
         // Whoever asks must not make series.
         let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
         let method = if known.contains(&method) { method } else { "other" };
-        let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
+        let labels =
+            [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
     }
 
@@ -119,11 +115,10 @@ impl Metrics {
     /// # Errors
     /// None: there is room for it.
     pub fn text(&self, state: &State) -> Result<String, std::fmt::Error> {
-        let State { allow, block, resource, learned, revision, listeners } = *state;
+        let State { allow, block, resource, revision, listeners } = *state;
         for (kind, count) in [("allow", allow), ("block", block), ("resource", resource)] {
             self.rules.get_or_create(&[("kind", kind.to_owned())]).set(count.cast_signed());
         }
-        self.learned.set(learned.cast_signed());
         self.revision.set(revision.cast_signed());
         self.listeners.set(listeners as i64);
         let mut text = String::new();

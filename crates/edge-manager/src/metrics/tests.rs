@@ -1,7 +1,7 @@
 use super::*;
 
 fn text(metrics: &Metrics) -> String {
-    let state = State { allow: 1, block: 20, resource: 3, learned: 4, revision: 7, listeners: 2 };
+    let state = State { allow: 1, block: 20, resource: 3, revision: 7, listeners: 2 };
     metrics.text(&state).unwrap()
 }
 
@@ -29,7 +29,6 @@ fn all_that_is_counted_is_told() {
         r#"edge_manager_reloads_total{result="done"} 1"#,
         r#"edge_manager_reloads_total{result="failed"} 1"#,
         r#"edge_manager_rules{kind="block"} 20"#,
-        "edge_manager_learned 4",
         "edge_manager_revision 7",
         "edge_manager_event_listeners 2",
         "edge_manager_process_start_time_seconds 5",

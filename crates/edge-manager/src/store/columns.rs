@@ -40,7 +40,8 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn entry(&mut self, row: &Row<'_>) -> Result<Entry, StoreError> {
         let id = row.get(0)?;
-        let target = target_of(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
+        let target =
+            target_of(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
         let target = target.map_err(|reason| StoreError::Row { id, reason })?;
         let action = action(row.get(4)?);
         let action = action.ok_or_else(|| StoreError::Row { id, reason: "no such verdict".into() })?;

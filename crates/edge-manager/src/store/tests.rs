@@ -114,8 +114,10 @@ fn rules_are_selected_by_kind_list_end_and_page() {
 fn rules_are_found_by_what_their_targets_cover_or_begin_with() {
     let (_dir, path) = home();
     let store = Store::open(&path).unwrap();
-    let targets = ["192.0.2.0/24", "192.0.2.7", "192.0.20.1", "2001:db8::/32", "192.0.2.example/a", "/a", "/A/*"];
-    let mut rules: Vec<_> = targets.map(|text| rule(crate::rules::target(text, "").unwrap(), "manual")).into();
+    let targets =
+        ["192.0.2.0/24", "192.0.2.7", "192.0.20.1", "2001:db8::/32", "192.0.2.example/a", "/a", "/A/*"];
+    let mut rules: Vec<_> =
+        targets.map(|text| rule(crate::rules::target(text, "").unwrap(), "manual")).into();
     rules.push(rule(Target::Client(List::Allow, "0.0.0.0/0".parse().unwrap()), "manual"));
     insert(&store, rules);
     let found = |text: &str| selected(&store, Selection { about: Some(text.into()), ..Selection::default() });

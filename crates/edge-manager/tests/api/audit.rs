@@ -10,9 +10,8 @@ fn noted(manager: &Manager) {
         let caller = Caller { name: name.into(), role: Role::Operator, from: "192.0.2.9".parse().ok() };
         manager.app.rules.apply(&caller, [change], at_s * 1_000_000).unwrap();
     };
-    let put = |target: &str| {
-        Change::Put(Input { target, ..Input::default() }.parse(1).unwrap(), IfPresent::Refuse)
-    };
+    let put =
+        |target: &str| Change::Put(Input { target, ..Input::default() }.parse(1).unwrap(), IfPresent::Refuse);
     change("alice", put("192.0.2.1"), 1_000_000_000);
     change("alice", put("192.0.2.2"), 1_000_000_100);
     change("bob", Change::RemoveNumber(1), 1_000_000_200);
@@ -66,7 +65,8 @@ fn all_of_it_comes_as_lines() {
         manager.app.rules.apply(&Caller::manager(), [change], 1).unwrap();
     }
     let lines = |query: &str| -> Vec<i64> {
-        let answer = manager.ask("GET", &format!("/api/audit{query}"), &["Accept: application/x-ndjson"], b"");
+        let answer =
+            manager.ask("GET", &format!("/api/audit{query}"), &["Accept: application/x-ndjson"], b"");
         assert!(answer.head.contains("\r\ncontent-type: application/x-ndjson"), "{}", answer.head);
         let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_i64().unwrap();
         answer.body.lines().map(line).collect()

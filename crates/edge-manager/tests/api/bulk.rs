@@ -30,7 +30,10 @@ fn thousands_of_rules_are_one_change() {
     let change = answer.json();
     assert_eq!((answer.status, &change["enforcement"]), (200, &json!("in_force")), "{:?}", answer.head);
     assert_eq!(change["rules"].as_array().unwrap().len(), 10_000);
-    assert_eq!((&change["rules"][9999]["id"], &change["rules"][9999]["target"]), (&json!(10_000), &json!("10.0.39.249")));
+    assert_eq!(
+        (&change["rules"][9999]["id"], &change["rules"][9999]["target"]),
+        (&json!(10_000), &json!("10.0.39.249"))
+    );
     let remove: Vec<_> = (1..=10_000).map(|id| json!({"id": id})).collect();
     let answer = send(&manager, &json!({"rules": [{"ip": "::1"}], "remove": remove}));
     assert_eq!(answer.status, 200);
@@ -49,11 +52,32 @@ fn all_changes_are_made_or_none() {
     let absent = "allow 192.0.2.9: no such rule in the record";
     for (body, status, expected) in [
         (json!([{"ip": "192.0.2.2"}, {"ip": "192.0.2.1"}]), 409, format!("rules[1]: {present}")),
-        (json!([{"ip": "192.0.2.2"}, {"ip": "192.0.2.2"}]), 409, "rules[1]: block 192.0.2.2 is there already, as rule ".to_owned()),
-        (json!({"remove": [{"id": 1}, {"ip": "192.0.2.9", "kind": "allow"}]}), 404, format!("remove[1]: {absent}")),
-        (json!({"remove": [{"id": 1}], "rules": [{"ip": "x"}]}), 400, "rules[0]: ip: \"x\": not an IPv4".to_owned()),
-        (json!([{"ip": "192.0.2.2"}, {"ip": 7}]), 400, "rules[1]: ip: invalid type: integer `7`, expected a string".to_owned()),
-        (json!(7), 400, "invalid type: integer `7`, expected an array of rules, or an object of rules and remove".to_owned()),
+        (
+            json!([{"ip": "192.0.2.2"}, {"ip": "192.0.2.2"}]),
+            409,
+            "rules[1]: block 192.0.2.2 is there already, as rule ".to_owned(),
+        ),
+        (
+            json!({"remove": [{"id": 1}, {"ip": "192.0.2.9", "kind": "allow"}]}),
+            404,
+            format!("remove[1]: {absent}"),
+        ),
+        (
+            json!({"remove": [{"id": 1}], "rules": [{"ip": "x"}]}),
+            400,
+            "rules[0]: ip: \"x\": not an IPv4".to_owned(),
+        ),
+        (
+            json!([{"ip": "192.0.2.2"}, {"ip": 7}]),
+            400,
+            "rules[1]: ip: invalid type: integer `7`, expected a string".to_owned(),
+        ),
+        (
+            json!(7),
+            400,
+            "invalid type: integer `7`, expected an array of rules, or an object of rules and remove"
+                .to_owned(),
+        ),
     ] {
         let answer = send(&manager, &body);
         let (found, message) = message(&answer);
@@ -71,7 +95,8 @@ fn lines_are_changed_in_their_order() {
     let manager = Manager::start().with_haproxy();
     let body = "{\"ip\":\"192.0.2.1\"}\n{\"remove\":{\"ip\":\"192.0.2.1\"}}\n{\"ip\":\"192.0.2.1\",\"action\":\"drop\"}\n";
     let answer = lines(&manager, body);
-    let ids: Vec<_> = answer.json()["rules"].as_array().unwrap().iter().map(|rule| rule["id"].clone()).collect();
+    let ids: Vec<_> =
+        answer.json()["rules"].as_array().unwrap().iter().map(|rule| rule["id"].clone()).collect();
     assert_eq!((answer.status, ids), (200, vec![json!(1), json!(1), json!(2)]));
 }
 

@@ -20,7 +20,10 @@ impl Listener {
         stream.write_all(&request(manager.address, "GET", "/api/events", headers, b"")).unwrap();
         let mut listener = Self { stream, heard: String::new() };
         let head = listener.until("\r\n\r\n");
-        assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-type: text/event-stream"), "{head}");
+        assert!(
+            head.starts_with("HTTP/1.1 200 ") && head.contains("content-type: text/event-stream"),
+            "{head}"
+        );
         listener
     }
 
@@ -59,13 +62,20 @@ fn listeners_hear_of_changes_of_the_rules() {
     manager.send("POST", "/api/rules/bulk", &json!(rules).to_string());
     for listener in &mut listeners {
         let (first, name, made) = listener.next();
-        let of = |data: &Value| ["by", "made", "removed", "enforcement", "revision"].map(|key| data[key].clone());
+        let of =
+            |data: &Value| ["by", "made", "removed", "enforcement", "revision"].map(|key| data[key].clone());
         assert_eq!(name, "rules");
         assert_eq!(of(&made), [json!("local"), json!(1), json!(0), json!("in_force"), json!(1)]);
         let rule = &made["rules"][0];
-        assert_eq!((&rule["change"], &rule["target"], &rule["id"]), (&json!("made"), &json!("192.0.2.1"), &json!(1)));
+        assert_eq!(
+            (&rule["change"], &rule["target"], &rule["id"]),
+            (&json!("made"), &json!("192.0.2.1"), &json!(1))
+        );
         let (second, _, removed) = listener.next();
-        assert_eq!((second > first, &removed["removed"], &removed["rules"][0]["change"]), (true, &json!(1), &json!("removed")));
+        assert_eq!(
+            (second > first, &removed["removed"], &removed["rules"][0]["change"]),
+            (true, &json!(1), &json!("removed"))
+        );
         let (_, _, many) = listener.next();
         assert_eq!((&many["made"], many["rules"].as_array().unwrap().len()), (&json!(100), 20));
     }

@@ -47,10 +47,14 @@ fn conditions_are_decided_where_the_request_is_known() {
     let mut undecided = explain("url=https://a.example/adm");
     undecided.1.sort();
     let conditional = "conditional";
-    assert_eq!(undecided, parts("depends on the request", of(conditional, conditional, conditional, "decides")));
+    assert_eq!(
+        undecided,
+        parts("depends on the request", of(conditional, conditional, conditional, "decides"))
+    );
     let decided = |query: &str| {
         let (verdict, rules) = explain(&format!("url=/adm{query}"));
-        let deciding: Vec<_> = rules.iter().filter(|(_, part)| part == "decides").map(|(id, _)| *id).collect();
+        let deciding: Vec<_> =
+            rules.iter().filter(|(_, part)| part == "decides").map(|(id, _)| *id).collect();
         (verdict, deciding)
     };
     assert_eq!(decided("&method=POST&anonymous=true"), ("deny 404".to_owned(), vec![3]));

@@ -158,13 +158,27 @@ impl Answer {
 /// One request on this connection, which the server closes.
 pub(crate) fn ask(mut stream: impl Read + Write, request: &[u8]) -> Answer {
     stream.write_all(request).unwrap();
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let count = stream.read(&mut piece).unwrap();
+        bytes.extend_from_slice(&piece[..count]);
+        // Of events there is no end.
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]);
+        if count == 0 || start.contains("text/event-stream") && start.contains("\r\n\r\n") {
+            break;
+        }
+    }
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
     let head = head.to_ascii_lowercase();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = if head.contains("transfer-encoding: chunked") { whole(body) } else { body.to_owned() };
+    let body = if head.contains("text/event-stream") {
+        String::new()
+    } else if head.contains("transfer-encoding: chunked") {
+        whole(body)
+    } else {
+        body.to_owned()
+    };
     Answer { status, head, body }
 }
 

@@ -10,7 +10,11 @@ fn what_is_done_is_counted() {
     manager.send("DELETE", "/api/rules/1", "");
     manager.get("/none/at/all");
     let answer = manager.get("/metrics");
-    assert!(answer.head.contains("\r\ncontent-type: application/openmetrics-text; version=1.0.0"), "{}", answer.head);
+    assert!(
+        answer.head.contains("\r\ncontent-type: application/openmetrics-text; version=1.0.0"),
+        "{}",
+        answer.head
+    );
     for line in [
         r#"edge_manager_requests_total{method="POST",route="/api/rules",status="200"} 2"#,
         r#"edge_manager_requests_total{method="POST",route="/api/rules",status="409"} 1"#,

@@ -50,7 +50,10 @@ fn every_answer_is_described() {
             }
             for (status, response) in responses {
                 let content = response["content"].as_object().unwrap_or_else(|| panic!("{place} {status}"));
-                assert!(!content.is_empty() && content.values().all(|of| of["schema"].is_object()), "{place} {status}");
+                assert!(
+                    !content.is_empty() && content.values().all(|of| of["schema"].is_object()),
+                    "{place} {status}"
+                );
             }
             assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{place}");
         }

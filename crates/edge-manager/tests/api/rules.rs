@@ -31,16 +31,15 @@ fn a_rule_is_made_read_replaced_and_removed() {
         "conditions": "method=POST anon", "action": "deny 404", "expires_at_s": 4_102_444_800_u32, "list": "feed",
         "reason": "why", "created_at_s": answer.json()["rules"][0]["created_at_s"], "created_by": "me",
     });
-    let change = |revision: u64, rule: &Value| {
-        json!({"status": "success", "enforcement": "in_force", "revision": revision, "rules": [rule]})
-    };
+    let change = |revision: u64, rule: &Value| json!({"status": "success", "enforcement": "in_force", "revision": revision, "rules": [rule]});
     assert_eq!((answer.status, answer.json()), (200, change(1, &rule)));
     assert_eq!(manager.get("/api/rules/1").json(), rule);
     let twice = manager.send("POST", PATH, &new.to_string());
     let present = error("shop.example/adm/* method=POST anon is there already, as rule 1");
     assert_eq!((twice.status, twice.json()), (409, present));
     let mut replaced = rule.clone();
-    (replaced["action"], replaced["expires_at_s"], replaced["reason"]) = ("drop".into(), Value::Null, "".into());
+    (replaced["action"], replaced["expires_at_s"], replaced["reason"]) =
+        ("drop".into(), Value::Null, "".into());
     let mut new = new;
     new["replace"] = true.into();
     new["action"] = "drop".into();
@@ -51,7 +50,11 @@ fn a_rule_is_made_read_replaced_and_removed() {
     assert_eq!((answer.status, answer.json()), (200, change(3, &replaced)));
     for method in ["GET", "DELETE"] {
         let answer = manager.send(method, "/api/rules/1", "");
-        assert_eq!((answer.status, answer.json()), (404, error("rule 1: no such rule in the record")), "{method}");
+        assert_eq!(
+            (answer.status, answer.json()),
+            (404, error("rule 1: no such rule in the record")),
+            "{method}"
+        );
     }
 }
 
@@ -82,15 +85,26 @@ fn what_haproxy_has_not_confirmed_is_said_to_be_stored() {
 fn what_cannot_be_taken_is_named_and_changes_nothing() {
     let manager = Manager::start().with_haproxy();
     for (body, message) in [
-        (r#"{"target":"nonsense"}"#, r#"target: "nonsense": not an IPv4 or IPv6 address or CIDR, nor /path or host/path"#),
+        (
+            r#"{"target":"nonsense"}"#,
+            r#"target: "nonsense": not an IPv4 or IPv6 address or CIDR, nor /path or host/path"#,
+        ),
         (r#"{"ip":"::1","ttl":0}"#, r#"ttl: "0": 1 s at least, and to the year 2105 at most"#),
-        (r#"{"ip":"::1","expires_at":"soon"}"#, "the body: expires_at: \"soon\": input format invalid at line 1 column 31"),
-        (r#"{"ip":"::1","colour":"red"}"#, "the body: \"colour\": no field of a rule that is to be made at line 1 column 27"),
-        ("[]", "the body: invalid type: sequence, expected a rule that is to be made at line 1 column 0"),
-        ("", "the body: EOF while parsing a value at line 1 column 0"),
+        (
+            r#"{"ip":"::1","expires_at":"soon"}"#,
+            "the body: expires_at: \"soon\": timestamp format is invalid",
+        ),
+        (r#"{"ip":"::1","colour":"red"}"#, "the body: \"colour\": no field of a rule that is to be made"),
+        ("[]", "the body: invalid type: sequence, expected a rule that is to be made"),
+        ("", "the body: EOF while parsing a value"),
     ] {
         let answer = manager.send("POST", PATH, body);
-        assert_eq!((answer.status, answer.json()), (400, error(message)), "{body}");
+        let told = answer.json()["message"].as_str().unwrap().to_owned();
+        let place = told.strip_prefix(message).unwrap_or_else(|| panic!("{body}: {told}"));
+        assert!(
+            answer.status == 400 && (place.is_empty() || place.starts_with(" at line 1 column ")),
+            "{answer:?}"
+        );
     }
     for path in ["/api/rules/x", "/api/rules/1.5", "/api/rules/99999999999999999999"] {
         for method in ["GET", "DELETE"] {
@@ -98,12 +112,18 @@ fn what_cannot_be_taken_is_named_and_changes_nothing() {
         }
     }
     for (query, message) in [
-        ("kind=none", "the query: kind: unknown variant `none`, expected one of `allow`, `block`, `resource`"),
+        (
+            "kind=none",
+            "the query: kind: unknown variant `none`, expected one of `allow`, `block`, `resource`",
+        ),
         ("action=deny%20700", "action: \"deny 700\": not an action"),
         ("limit=0", "limit: 0: 1 to 1000"),
         ("limit=1001", "limit: 1001: 1 to 1000"),
         ("after=x", "the query: after: invalid digit found in string"),
-        ("expired=yes", "the query: expired: unknown variant `yes`, expected one of `without`, `with`, `only`"),
+        (
+            "expired=yes",
+            "the query: expired: unknown variant `yes`, expected one of `without`, `with`, `only`",
+        ),
     ] {
         let answer = manager.get(&format!("{PATH}?{query}"));
         assert_eq!(answer.status, 400, "{query} {answer:?}");
