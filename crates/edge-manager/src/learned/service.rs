@@ -97,7 +97,8 @@ impl Learned {
             }
             ResourceId::Rule(number) => {
                 let entry = self.rule(number)?;
-                let Applied { effect, .. } = self.rules.apply(caller, [Change::RemoveNumber(number)], now_us)?;
+                let Applied { effect, .. } =
+                    self.rules.apply(caller, [Change::RemoveNumber(number)], now_us)?;
                 Ok((Item::Rule(entry), effect))
             }
         }

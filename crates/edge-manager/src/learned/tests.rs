@@ -7,7 +7,9 @@ use edge_filter::{
     Action, CanonicalPath, Conditions, Host, Operation, Origin, ParameterSegments, Provenance, Resource,
     Rule, Status, Target,
 };
-use edge_journal::{FileName, LearnedJournal, Next, Record, Records, StateDir, remove_learned};
+use edge_journal::{
+    FileName, LearnedJournal, Next, Record, Records, StateDir, learned_at_us, remove_learned,
+};
 
 use super::*;
 use crate::access::Caller;
@@ -324,6 +326,7 @@ fn what_was_given_back_and_is_taken_back_does_not_come_back() {
     assert_eq!(home.targets(), [""; 0]);
     let over = Over { at_us: START_US + 9, by: "backend".into() };
     let ended = Lesson { id: 1, rule, over: Some(over), is_published: true }.published();
+    assert_eq!((ended.expires_at_s, learned_at_us(&ended)), (0, Some(START_US + 9)));
     assert_eq!(home.published().pop(), Some(Operation::Put(ended.clone())));
     // The journal that says so is lost too.
     home.remove(next);

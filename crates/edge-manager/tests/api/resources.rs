@@ -105,7 +105,10 @@ fn a_lesson_is_deleted_once() {
     let _worker = teach(&manager, &["/a"]);
     let deleted = manager.send("DELETE", "/api/resources/learned-1", "");
     let said = deleted.json();
-    assert_eq!((deleted.status, &said["status"], &said["enforcement"]), (200, &"success".into(), &"in_force".into()));
+    assert_eq!(
+        (deleted.status, &said["status"], &said["enforcement"]),
+        (200, &"success".into(), &"in_force".into())
+    );
     assert_eq!(said["resource"]["id"], "learned-1");
     let again = manager.send("DELETE", "/api/resources/learned-1", "");
     let absent = r#"{"status":"error","message":"learned-1: no such rule is in force"}"#;
