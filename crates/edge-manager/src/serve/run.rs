@@ -16,7 +16,7 @@ use crate::clock::now_us;
 use crate::rules::RulesError;
 use crate::store::StoreError;
 
-/// Threads for requests that wait; see [`App::blocking`], which uses no more than 64.
+/// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 84.
 const MAX_BLOCKING_THREADS: usize = 128;
 
 /// How long work that nobody waits for any more may go on when the manager ends.
