@@ -8,6 +8,7 @@ pub mod access;
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod configuration;
 pub mod events;
 pub mod haproxy;
 pub mod journal;

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use edge_journal::WriteError;
 
 use crate::access::AccessError;
+use crate::configuration::PublishError;
 use crate::rules::{Invalid, RulesError};
 use crate::serve::{LogError, ServeError};
+use crate::site::FieldError;
 use crate::store::StoreError;
 
 /// Why a command did not do what was asked for. [`super::EXIT_CODES`] lists how it ends.
@@ -30,6 +32,13 @@ pub(super) enum Failure {
     /// A value that can be taken no more, such as an end that has come meanwhile.
     #[error("{0}")]
     InvalidByServe(String),
+    /// The file of a site.
+    #[error("{path}: {why}")]
+    SiteFile { path: String, why: String },
+    #[error(transparent)]
+    Site(#[from] FieldError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     #[error("{0}")]
     Unusable(RulesError),
     #[error("{0}; `edge-manager serve` or another command may be at work")]
@@ -96,10 +105,22 @@ impl Failure {
         let code = match &self {
             // Whoever read this has seen enough, as head(1) does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Publish(error) => match error {
+                PublishError::Template(_)
+                | PublishError::Refused(_)
+                | PublishError::Unsuitable(_)
+                | PublishError::NotRunning { .. }
+                | PublishError::Nothing
+                | PublishError::NoSuchSet(_) => 1,
+                PublishError::Busy
+                | PublishError::Program(_)
+                | PublishError::Files(_)
+                | PublishError::Damaged { .. } => 4,
+            },
             Self::Key(AccessError::Name(_)) => 2,
             Self::Refused(_) | Self::RefusedByServe(_) | Self::Key(_) => 1,
             Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) => 2,
-            Self::Serve(ServeError::OpenToAll(_)) | Self::Log(LogError::Filter(..)) => 2,
+            Self::SiteFile { .. } | Self::Site(_) | Self::Serve(ServeError::OpenToAll(_)) | Self::Log(LogError::Filter(..)) => 2,
             Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::NoAnswer(_) => 4,
             Self::Output(_) | Self::Serve(_) | Self::Log(_) => 4,
         };

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod change;
+mod configuration;
 mod control;
 mod failure;
 mod journal;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use change::{Allow, Block, ClearExpired, Disallow, Unblock};
+use configuration::{Check, Configurations, Reload, Render};
 use journal::Journal;
 use key::Key;
 use read::{Explain, ListRules};
@@ -30,11 +32,11 @@ pub struct Cli {
     command: Command,
 }
 
-/// How a command ends, where it changes or reads rules.
+/// How a command ends, where it changes or reads rules or the configuration.
 const EXIT_CODES: &str = "\
 Exit status:
   0  done; of a change: HAProxy has confirmed that it is in force
-  1  refused, nothing has changed: the rule is there already, or is not there
+  1  refused, nothing has changed: the rule is there already, or is not there; HAProxy does not take the configuration
   2  wrong arguments, or a value that cannot be taken: nothing has changed
   3  the change is stored, but not confirmed to be in force: the line says why. HAProxy gets it as soon as it can
   4  the record or the state directory cannot be used; another process may have it. Nothing has changed";
@@ -67,6 +69,18 @@ enum Command {
     /// Remove rules that have ended from the record, where nobody obeys them any more
     #[command(after_help = EXIT_CODES)]
     ClearExpired(ClearExpired),
+    /// Print haproxy.cfg and the files beside it, or write them to a directory; nothing of HAProxy's is touched
+    #[command(after_help = EXIT_CODES)]
+    Render(Render),
+    /// Ask HAProxy whether it would take the configuration, and print what it would change
+    #[command(after_help = EXIT_CODES)]
+    Check(Check),
+    /// Put the configuration in its place and reload HAProxy; where that fails, the last good one is in force still or again
+    #[command(after_help = EXIT_CODES)]
+    Reload(Reload),
+    /// List, compare and bring back the configurations that were published
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Configurations(Configurations),
     /// Serve the API, and keep HAProxy up to date, until it is told to stop
     #[command(after_help = EXIT_CODES)]
     Serve(Serve),
@@ -93,6 +107,10 @@ impl Cli {
             Command::Explain(explain) => explain.run(),
             Command::Resources(resources) => resources.run(),
             Command::ClearExpired(clear) => clear.run(),
+            Command::Render(render) => render.run(),
+            Command::Check(check) => check.run(),
+            Command::Reload(reload) => reload.run(),
+            Command::Configurations(configurations) => configurations.run(),
         };
         done.unwrap_or_else(|failure| failure.tell())
     }

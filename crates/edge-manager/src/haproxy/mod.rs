@@ -1,9 +1,22 @@
-//! Talking to HAProxy.
+//! Talking to HAProxy, and keeping it running.
 
+mod backoff;
+mod control;
 mod liveness;
+mod master;
+mod output;
+mod process;
+mod program;
 mod socket;
+mod supervisor;
 mod sync;
 
+pub use backoff::Pace;
+pub use control::{Control, Trouble};
 pub use liveness::is_running;
+pub(crate) use master::SET_VARIABLE;
+pub use master::{Master, Processes, Reloaded};
+pub use program::{Checked, Program, ProgramError};
+pub use supervisor::{Launch, State, Status, Supervisor};
 pub use socket::lines;
 pub use sync::{Enforcement, enforce};

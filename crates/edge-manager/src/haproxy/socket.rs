@@ -1,6 +1,7 @@
 //! A command on a stats socket.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
@@ -9,17 +10,40 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
-/// Longest answer that is read, bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 10;
+/// Longest answer that is read where nothing long is asked for, bytes.
+pub(super) const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// Sends one command and reads the answer, all of it before the deadline.
+/// Sends one command to a stats socket and reads the answer, all of it before the deadline.
 ///
 /// # Errors
 /// Nobody listens, the deadline has come, or the answer is too long or no text.
 pub(super) fn ask(socket: &Path, command: &str, deadline: Instant) -> io::Result<String> {
+    answer(send(socket, command, deadline)?, MAX_ANSWER_BYTES, deadline)
+}
+
+/// [`ask`], of a master: it would wait for the next command, and keeps the connection until it is told that none comes.
+pub(super) fn ask_master(
+    socket: &Path,
+    command: &str,
+    max_bytes: usize,
+    deadline: Instant,
+) -> io::Result<String> {
+    let stream = send(socket, command, deadline)?;
+    stream.shutdown(Shutdown::Write)?;
+    answer(stream, max_bytes, deadline)
+}
+
+fn send(socket: &Path, command: &str, deadline: Instant) -> io::Result<UnixStream> {
+    let mut stream = connect(socket, deadline)?;
+    stream.set_write_timeout(Some(left(deadline)?))?;
+    stream.write_all(format!("{command}\n").as_bytes())?;
+    Ok(stream)
+}
+
+fn answer(stream: UnixStream, max_bytes: usize, deadline: Instant) -> io::Result<String> {
     let mut answer = Vec::new();
-    Answer::to(socket, command, deadline)?.take(MAX_ANSWER_BYTES as u64 + 1).read_to_end(&mut answer)?;
-    if answer.len() > MAX_ANSWER_BYTES {
+    Answer { stream, deadline }.take(max_bytes as u64 + 1).read_to_end(&mut answer)?;
+    if answer.len() > max_bytes {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
     }
     String::from_utf8(answer).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the answer is no text"))
@@ -37,7 +61,8 @@ pub fn lines(
     deadline: Instant,
     take: &mut dyn FnMut(&str),
 ) -> io::Result<()> {
-    let mut answer = BufReader::new(Answer::to(socket, command, deadline)?).take(max_bytes);
+    let stream = send(socket, command, deadline)?;
+    let mut answer = BufReader::new(Answer { stream, deadline }).take(max_bytes);
     let mut line = Vec::new();
     while answer.read_until(b'\n', &mut line)? > 0 {
         if let Some(Ok(text)) = line.strip_suffix(b"\n").map(str::from_utf8) {
@@ -52,15 +77,6 @@ pub fn lines(
 struct Answer {
     stream: UnixStream,
     deadline: Instant,
-}
-
-impl Answer {
-    fn to(socket: &Path, command: &str, deadline: Instant) -> io::Result<Self> {
-        let mut stream = connect(socket, deadline)?;
-        stream.set_write_timeout(Some(left(deadline)?))?;
-        stream.write_all(format!("{command}\n").as_bytes())?;
-        Ok(Self { stream, deadline })
-    }
 }
 
 impl Read for Answer {

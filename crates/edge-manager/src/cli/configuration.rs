@@ -1,0 +1,276 @@
+//! Commands on the configuration of HAProxy.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::read::write_json;
+use crate::configuration::{Configuration, Manifest, Past, Patience, Published, Settings};
+use crate::haproxy::{Control, Enforcement, Master, Program};
+use crate::site::{Site, SiteInput};
+
+/// Where HAProxy's files are, and who checks and runs them.
+#[derive(Debug, Args)]
+struct Places {
+    /// The directory of the configurations; HAProxy is started with -f DIR/current/haproxy.cfg
+    #[arg(
+        long,
+        env = "EDGE_CONFIG_DIR",
+        value_name = "DIR",
+        default_value = "/var/lib/edge-manager/haproxy"
+    )]
+    config_dir: PathBuf,
+    /// Your own templates, in the place of those built in or beside them
+    #[arg(long, env = "EDGE_TEMPLATE_DIR", value_name = "DIR")]
+    templates: Option<PathBuf>,
+    /// The program
+    #[arg(long, env = "EDGE_HAPROXY", value_name = "PATH", default_value = "haproxy")]
+    haproxy: PathBuf,
+    /// Where HAProxy's master process listens; master.sock of the directory if none is named
+    #[arg(long, env = "EDGE_MASTER_SOCKET", value_name = "PATH")]
+    master_socket: Option<PathBuf>,
+}
+
+impl Places {
+    fn open(&self) -> Result<Configuration, Failure> {
+        let socket = self.master_socket.clone().unwrap_or_else(|| self.config_dir.join("master.sock"));
+        Ok(Configuration::open(Settings {
+            dir: self.config_dir.clone(),
+            templates: self.templates.clone(),
+            program: Program::new(&self.haproxy),
+            control: Control::Attached(Master::at(socket)),
+            patience: Patience::default(),
+        })?)
+    }
+}
+
+/// Domains, backends and servers.
+#[derive(Debug, Args)]
+struct SiteFile {
+    /// JSON of domains, backends, servers and what holds for all of them
+    #[arg(long, value_name = "FILE")]
+    site: PathBuf,
+}
+
+impl SiteFile {
+    fn read(&self) -> Result<Site, Failure> {
+        read_site(&self.site)
+    }
+}
+
+fn read_site(path: &PathBuf) -> Result<Site, Failure> {
+    let failure = |why: String| Failure::SiteFile { path: path.display().to_string(), why };
+    let text = fs::read_to_string(path).map_err(|error| failure(error.to_string()))?;
+    let input: SiteInput = serde_json::from_str(&text).map_err(|error| failure(error.to_string()))?;
+    Ok(Site::parse(&input)?)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Render {
+    #[command(flatten)]
+    site: SiteFile,
+    /// A directory that is not there yet; without it they are printed
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Render {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let files = crate::configuration::render(
+            &self.site.read()?,
+            self.places.templates.as_deref(),
+            &Program::new(&self.places.haproxy),
+        )?;
+        let Some(to) = self.to else {
+            let mut out = BufWriter::new(io::stdout().lock());
+            for (path, contents) in files.files() {
+                write!(out, "==> {path} <==\n{contents}\n")?;
+            }
+            out.flush()?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        let failure =
+            |error: io::Error| Failure::SiteFile { path: to.display().to_string(), why: error.to_string() };
+        fs::create_dir(&to).map_err(failure)?;
+        for (path, contents) in files.files() {
+            let path = to.join(path);
+            path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failure)?;
+            fs::write(path, contents).map_err(failure)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    site: SiteFile,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let preview = self.places.open()?.check(&self.site.read()?)?;
+        io::stdout().lock().write_all(preview.diff.as_bytes())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Reload {
+    /// JSON of domains, backends, servers and what holds for all of them; without it HAProxy reads what is in place again
+    #[arg(long, value_name = "FILE")]
+    site: Option<PathBuf>,
+    #[command(flatten)]
+    outcome: Outcome,
+    #[command(flatten)]
+    places: Places,
+}
+
+impl Reload {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let site = self.site.as_ref().map(read_site).transpose()?;
+        let configuration = self.places.open()?;
+        let published = match &site {
+            Some(site) => configuration.publish(site, &self.outcome.by)?,
+            None => configuration.reload()?,
+        };
+        self.outcome.tell(&published)
+    }
+}
+
+/// How a change is told, and who made it.
+#[derive(Debug, Args)]
+struct Outcome {
+    /// Who wants it
+    #[arg(long, value_name = "NAME", default_value = "CLI")]
+    by: String,
+    /// As one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct PublishedJson<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    set: u64,
+    is_changed: bool,
+}
+
+impl Outcome {
+    fn tell(&self, published: &Published) -> Result<ExitCode, Failure> {
+        let Published { set, is_changed, enforcement } = published;
+        let reason = match enforcement {
+            Enforcement::InForce => None,
+            Enforcement::StoredNotEnforced { reason } => Some(reason.as_str()),
+        };
+        let mut out = io::stdout().lock();
+        if self.json {
+            let status = if reason.is_none() { "in_force" } else { "stored_not_enforced" };
+            let json = PublishedJson { status, reason, set: *set, is_changed: *is_changed };
+            write_json(&mut out, &json)?;
+        } else {
+            let unchanged = if *is_changed { "" } else { ", unchanged" };
+            match reason {
+                None => writeln!(out, "set {set}{unchanged}: in force")?,
+                Some(reason) => writeln!(out, "set {set}{unchanged}: stored, not yet enforced: {reason}")?,
+            }
+        }
+        Ok(if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Configurations {
+    /// The sets that are kept, newest first
+    List(List),
+    /// What changes from one set to another
+    Diff(Diff),
+    /// Publish an earlier set once more
+    RollBack(RollBack),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// A line of JSON for each
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// Its number
+    from: u64,
+    /// Its number
+    to: u64,
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollBack {
+    /// Its number
+    set: u64,
+    #[command(flatten)]
+    outcome: Outcome,
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Serialize)]
+struct PastJson<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    is_current: bool,
+    is_good: bool,
+}
+
+impl Configurations {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::List(list) => list.run(),
+            Self::Diff(diff) => {
+                let text = diff.places.open()?.diff(diff.from, diff.to)?;
+                io::stdout().lock().write_all(text.as_bytes())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::RollBack(back) => {
+                let published = back.places.open()?.roll_back(back.set, &back.outcome.by)?;
+                back.outcome.tell(&published)
+            }
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        for Past { manifest, is_current, is_good } in self.places.open()?.history()? {
+            if self.json {
+                write_json(&mut out, &PastJson { manifest: &manifest, is_current, is_good })?;
+                continue;
+            }
+            let made_at = UNIX_EPOCH + Duration::from_secs(manifest.made_at_s.into());
+            let made_at = humantime::format_rfc3339_seconds(made_at);
+            let repeats = manifest.repeats.map(|set| format!(", set {set} again")).unwrap_or_default();
+            let is = [(is_current, ", current"), (is_good, ", good")];
+            let is: String = is.into_iter().filter_map(|(is, word)| is.then_some(word)).collect();
+            writeln!(out, "set {}: {made_at}, {}{repeats}{is}", manifest.set, manifest.made_by)?;
+        }
+        out.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

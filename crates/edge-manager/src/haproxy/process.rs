@@ -1,0 +1,142 @@
+//! HAProxy's master process, ours or found running.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+
+/// How long it has after SIGTERM, which ends all connections, before it is killed.
+const TERM_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A process by a descriptor, which does not pass to another process with its number.
+#[derive(Debug)]
+pub(super) struct Process {
+    pid: Pid,
+    descriptor: OwnedFd,
+    /// `None` where an earlier manager started it: how it ends is not known then.
+    child: Option<Child>,
+}
+
+impl Process {
+    /// One that we have started, as the first of its process group.
+    pub(super) fn started(child: Child) -> io::Result<Self> {
+        Self::of(child.id(), Some(child))
+    }
+
+    /// One that runs already. Whoever has its number from somewhere must ask there again afterwards.
+    pub(super) fn found(pid: u32) -> io::Result<Self> {
+        Self::of(pid, None)
+    }
+
+    fn of(pid: u32, child: Option<Child>) -> io::Result<Self> {
+        let pid = Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self { pid, descriptor: pidfd_open(pid, PidfdFlags::empty())?, child })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().cast_unsigned()
+    }
+
+    pub(super) fn is_adopted(&self) -> bool {
+        self.child.is_none()
+    }
+
+    /// Waits so long for its end, and says whether it has come.
+    pub(super) fn has_ended(&self, patience: Duration) -> bool {
+        let timeout = Timespec::try_from(patience).ok();
+        let mut descriptors = [PollFd::new(&self.descriptor, PollFlags::IN)];
+        // A signal to us ends the wait early, which does no harm: it is asked again.
+        matches!(poll(&mut descriptors, timeout.as_ref()), Ok(ready) if ready > 0)
+    }
+
+    /// Waits so long for its end, and says how it ended.
+    pub(super) fn ended_within(&mut self, patience: Duration) -> Option<String> {
+        if !self.has_ended(patience) {
+            return None;
+        }
+        Some(match &mut self.child {
+            Some(child) => child.wait().map_or_else(|error| error.to_string(), how),
+            None => "ended; an earlier manager started it".to_owned(),
+        })
+    }
+
+    /// Ends it with its workers: their connections may go on so long, then they are cut.
+    pub(super) fn stop(&mut self, grace: Duration) -> String {
+        let steps = [(Signal::USR1, grace), (Signal::TERM, TERM_PATIENCE), (Signal::KILL, TERM_PATIENCE)];
+        for (signal, patience) in steps {
+            if patience.is_zero() {
+                continue;
+            }
+            // It may end this moment.
+            let _ = pidfd_send_signal(&self.descriptor, signal);
+            if signal == Signal::KILL {
+                let _ = kill_process_group(self.pid, signal);
+            }
+            let deadline = Instant::now() + patience;
+            while Instant::now() < deadline {
+                if let Some(exit) = self.ended_within(deadline.saturating_duration_since(Instant::now())) {
+                    return exit;
+                }
+            }
+        }
+        "cannot be killed".to_owned()
+    }
+}
+
+/// In words that follow "HAProxy".
+fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use super::*;
+
+    fn start(script: &str) -> Process {
+        let mut command = Command::new("sh");
+        Process::started(command.args(["-c", script]).process_group(0).spawn().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_end_is_seen_and_told() {
+        assert_eq!(start("exit 3").ended_within(Duration::from_secs(60)).unwrap(), "exited with status 3");
+        assert_eq!(
+            start("kill -KILL $$").ended_within(Duration::from_secs(60)).unwrap(),
+            "was ended by signal 9"
+        );
+        let mut sleeper = start("sleep 1000");
+        assert_eq!(sleeper.ended_within(Duration::from_millis(20)), None);
+        sleeper.stop(Duration::ZERO);
+    }
+
+    #[test]
+    fn a_stop_is_gentle_first_and_certain_last() {
+        let mut gentle = start("trap 'exit 7' USR1; while :; do sleep 0.01; done");
+        // Its trap is set once it sleeps.
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(gentle.stop(Duration::from_secs(60)), "exited with status 7");
+        let mut deaf = start("trap '' USR1; exec sleep 1000");
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(deaf.stop(Duration::from_millis(50)), "was ended by signal 15");
+    }
+
+    #[test]
+    fn one_that_was_found_is_watched_too() {
+        let mut own = start("sleep 1000");
+        let mut found = Process::found(own.pid()).unwrap();
+        assert!(found.is_adopted() && found.ended_within(Duration::from_millis(10)).is_none());
+        own.stop(Duration::ZERO);
+        assert!(found.ended_within(Duration::from_secs(60)).unwrap().contains("earlier manager"));
+    }
+}
