@@ -7,6 +7,7 @@ mod conditions;
 mod configs;
 mod crash;
 mod large_pages;
+mod learned;
 mod learning;
 mod life;
 mod linkage;

@@ -29,7 +29,7 @@ pub use edge::{Edge, EdgeBuilder, module_dir, shipped};
 pub use haproxy::{Checked, Haproxy, Launch, StartFailure};
 pub use http::{Request, Response};
 pub use keep_alive::KeepAlive;
-pub use manager::{Manager, Said};
+pub use manager::{Manager, Said, Serving};
 pub use memcheck::{Findings, Memcheck};
 pub use metrics::Metrics;
 pub use mode::Mode;

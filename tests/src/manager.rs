@@ -4,16 +4,27 @@ use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use crate::{Edge, StateHome};
+use crate::{Edge, StateHome, eventually};
 
 /// `edge-manager`, with a record of its own for one state directory.
 #[derive(Debug)]
 pub struct Manager<'a> {
     program: PathBuf,
     home: &'a StateHome,
+}
+
+/// A running `edge-manager serve`.
+#[derive(Debug)]
+pub struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// How a command ended.
@@ -48,17 +59,40 @@ impl<'a> Manager<'a> {
         self.try_run(edge, args, input).expect("edge-manager runs")
     }
 
-    fn try_run(&self, edge: &Edge, args: &[&str], input: &str) -> io::Result<Said> {
+    /// Starts `serve`, which asks `edge` too, and waits until it answers. Dropping it kills it, as `kill -9` does.
+    ///
+    /// # Panics
+    /// It does not come to that.
+    pub fn serve(&self, edge: &Edge) -> Serving {
+        let ready = self.home.path().with_file_name("ready");
+        let _ = fs::remove_file(&ready);
+        let mut command = self.command(edge);
+        command
+            .env("EDGE_LOG", "warn")
+            .args(["serve", "--listen", "127.0.0.1:0", "--ready-file"])
+            .arg(&ready);
+        let child = command.stdin(Stdio::null()).spawn().expect("edge-manager runs");
+        let mut serving = Serving(child);
+        eventually("the manager answers", || {
+            assert!(matches!(serving.0.try_wait(), Ok(None)), "edge-manager serve has ended");
+            ready.exists().then_some(())
+        });
+        serving
+    }
+
+    fn command(&self, edge: &Edge) -> Command {
         let state = self.home.path();
         let mut command = Command::new(&self.program);
         command
-            .args(args)
             .env("EDGE_STATE_DIR", &state)
             .env("EDGE_DATABASE", state.with_file_name("record").join("rules.db"))
-            .env("EDGE_SOCKET", edge.dir().join("edge.sock"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .env("EDGE_SOCKET", edge.dir().join("edge.sock"));
+        command
+    }
+
+    fn try_run(&self, edge: &Edge, args: &[&str], input: &str) -> io::Result<Said> {
+        let mut command = self.command(edge);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let stdin = child.stdin.take();
         let output = thread::scope(|scope| {

@@ -30,11 +30,13 @@ mod dir;
 mod error;
 mod file_name;
 mod learned;
+mod lessons;
 mod record;
 mod records;
 mod rules_writer;
 mod sequence;
 mod stamps;
+mod taken_back;
 
 pub use codec::{
     EncodeError, FORMAT_VERSION, Invalid, MAX_FRAME_BYTES, MAX_LIST_NAME_BYTES, MAX_LISTS, MAX_OPERATIONS,
@@ -44,7 +46,9 @@ pub use dir::{Identity, Listing, MAX_LEARNED_JOURNALS, StateDir};
 pub use error::{Damage, ReadError};
 pub use file_name::{FileKind, FileName, Worker};
 pub use learned::{LearnedJournal, remove_learned, set_learned_aside};
+pub use lessons::{Lessons, Ruling, learned_at_us, shortened};
 pub use record::{Head, Record};
 pub use records::{Next, Records, Source};
 pub use rules_writer::{RulesWriter, WriteError};
 pub use stamps::Stamps;
+pub use taken_back::{MAX_TAKEN_BACK, Taken, TakenBack};

@@ -14,6 +14,7 @@ pub mod haproxy;
 pub mod import;
 pub mod journal;
 pub mod json;
+pub mod learned;
 pub mod metrics;
 pub mod publish;
 pub mod render;

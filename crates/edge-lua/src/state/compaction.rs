@@ -7,14 +7,13 @@ use std::vec;
 
 use crossbeam_channel::Receiver;
 use edge_filter::{Filter, Operation, Origin, Rule};
-use edge_journal::{FileName, LearnedJournal, Stamps, StateDir, remove_learned};
+use edge_journal::{FileName, LearnedJournal, Lessons, Stamps, StateDir, Taken, remove_learned};
 use serde::Serialize;
 
 use super::budget::Budget;
 use super::health::{Health, Part};
-use super::merge::{Lessons, Merge};
+use super::merge::Merge;
 use super::own::OwnJournal;
-use super::taken_back::Taken;
 use super::workers::Workers;
 
 /// Between two tries, and between two inheritances, microseconds.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use edge_filter::Filter;
-use edge_journal::FileName;
+use edge_journal::{FileName, Lessons};
 
 use super::budget::Budget;
 use super::chain::{Chain, Way};
 use super::compaction::{Compactor, Site};
 use super::health::{Health, Part};
-use super::merge::{Lessons, Merge};
+use super::merge::Merge;
 use super::report::{Journal, Report};
 use super::workers::Workers;
 use super::{State, Turn};

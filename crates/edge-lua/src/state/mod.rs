@@ -10,7 +10,6 @@ mod health;
 mod merge;
 mod own;
 mod report;
-mod taken_back;
 #[cfg(test)]
 mod tests;
 mod workers;
@@ -22,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use edge_filter::{Filter, Operation};
-use edge_journal::{Stamps, StateDir};
+use edge_journal::{MAX_TAKEN_BACK, Stamps, StateDir, Taken, shortened};
 use parking_lot::Mutex;
 
 pub(crate) use budget::Budget;
@@ -30,7 +29,6 @@ pub(crate) use report::Report;
 
 use desk::{Desk, Place};
 use own::OwnJournal;
-use taken_back::{MAX_TAKEN_BACK, Taken};
 
 /// What an operator sets about the state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +103,7 @@ impl State {
     pub(crate) fn takes_back(filter: &Filter, operation: &Operation) -> Option<TakesBack> {
         let Operation::Put(rule) = operation else { return None };
         let before = filter.snapshot().rule(&rule.target)?;
-        merge::shortened(&before, rule).map(|(taken, stamp_us)| TakesBack(taken, stamp_us))
+        shortened(&before, rule).map(|(taken, stamp_us)| TakesBack(taken, stamp_us))
     }
 
     /// Writes a lesson that was submitted to the filter, before its response goes on. Never waits for another thread but

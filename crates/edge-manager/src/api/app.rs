@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_journal::WriteError;
 use tokio::sync::Semaphore;
 use tracing::Span;
 
@@ -12,6 +13,7 @@ use crate::access::{KeyHash, Keys};
 use crate::configuration::{self, Configuration, PublishError};
 use crate::events::Events;
 use crate::haproxy::{Enforcement, enforce};
+use crate::learned::Learned;
 use crate::metrics::Metrics;
 use crate::publish::Publication;
 use crate::rules::{Effect, Rules, RulesError};
@@ -71,7 +73,9 @@ pub struct App {
     /// The record.
     pub store: Arc<Store>,
     /// Rules, in the record and the state directory.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
+    /// What backends taught.
+    pub learned: Learned,
     /// What haproxy.cfg is made of, and its publication.
     pub sites: Sites,
     /// Who may ask.
@@ -109,8 +113,13 @@ impl App {
         } = services;
         let publication = Publication::open(&state_dir, now_us, PATIENCE).map_err(RulesError::from)?;
         let store = Arc::new(Store::open(&database).map_err(RulesError::from)?);
+        let rules = Arc::new(Rules::open(store.clone(), publication, now_us)?);
+        let learned = Learned::open(rules.clone(), &state_dir, sockets.clone(), now_us)
+            .map_err(|error| WriteError::Io { file: state_dir.display().to_string(), error })
+            .map_err(RulesError::from)?;
         Ok(Self {
-            rules: Rules::open(store.clone(), publication, now_us)?,
+            rules,
+            learned,
             sites: Sites::new(store.clone(), Configuration::open(configuration)?, defaults),
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,

@@ -21,6 +21,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod requests;
+mod resources;
 mod routes;
 mod rules;
 mod security;
@@ -59,6 +60,7 @@ fn routes() -> Routes {
         .merge(configuration::routes())
         .merge(sites::routes())
         .merge(import::routes())
+        .merge(resources::routes())
         .merge(rules::routes())
         .merge(bulk::routes())
         .merge(explain::routes())

@@ -234,7 +234,7 @@ impl ClearExpired {
 }
 
 /// Whole seconds; a part of one is one.
-fn ttl_s(text: &str) -> Result<u64, humantime::DurationError> {
+pub(super) fn ttl_s(text: &str) -> Result<u64, humantime::DurationError> {
     let ttl = humantime::parse_duration(text)?;
     Ok(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0))
 }

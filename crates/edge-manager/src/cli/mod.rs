@@ -11,6 +11,7 @@ mod key;
 mod places;
 mod publishing;
 mod read;
+mod resources;
 mod serve;
 mod site;
 mod taker;
@@ -27,6 +28,7 @@ use import::Import;
 use journal::Journal;
 use key::Key;
 use read::{Explain, ListRules};
+use resources::Resources;
 use serve::Serve;
 use site::{Domain, Site};
 
@@ -69,6 +71,9 @@ enum Command {
     /// Lessons of backends, and lists in files, are not in the record: `get edge` on a stats socket of HAProxy takes them in.
     #[command(after_help = EXIT_CODES)]
     Explain(Explain),
+    /// List, take back and pin what backends have taught
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Resources(Resources),
     /// Remove rules that have ended from the record, where nobody obeys them any more
     #[command(after_help = EXIT_CODES)]
     ClearExpired(ClearExpired),
@@ -123,6 +128,7 @@ impl Cli {
             Command::Disallow(disallow) => disallow.run(),
             Command::List(list) => list.run(),
             Command::Explain(explain) => explain.run(),
+            Command::Resources(resources) => resources.run(),
             Command::ClearExpired(clear) => clear.run(),
             Command::Render(render) => render.run(),
             Command::Check(check) => check.run(),

@@ -17,5 +17,6 @@ pub use liveness::is_running;
 pub(crate) use master::SET_VARIABLE;
 pub use master::{Master, Processes, Reloaded};
 pub use program::{Checked, Program, ProgramError};
+pub use socket::lines;
 pub use supervisor::{Launch, State, Status, Supervisor};
 pub use sync::{Enforcement, enforce};

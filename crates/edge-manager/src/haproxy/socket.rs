@@ -1,6 +1,6 @@
 //! A command on a stats socket.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -40,27 +40,52 @@ fn send(socket: &Path, command: &str, deadline: Instant) -> io::Result<UnixStrea
     Ok(stream)
 }
 
-fn answer(mut stream: UnixStream, max_bytes: usize, deadline: Instant) -> io::Result<String> {
+fn answer(stream: UnixStream, max_bytes: usize, deadline: Instant) -> io::Result<String> {
     let mut answer = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        stream.set_read_timeout(Some(left(deadline)?))?;
-        let bytes = match stream.read(&mut piece) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Err(error) => return Err(error),
-        };
-        answer.extend_from_slice(&piece[..bytes]);
-        if answer.len() > max_bytes {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
+    Answer { stream, deadline }.take(max_bytes as u64 + 1).read_to_end(&mut answer)?;
+    if answer.len() > max_bytes {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
+    }
+    String::from_utf8(answer).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the answer is no text"))
+}
+
+/// Sends one command and gives each whole line of the answer to `take`, before the deadline and so many bytes at most: what
+/// comes behind is not read. A line is held at a time. What is no text is passed over.
+///
+/// # Errors
+/// Nobody listens, or the deadline has come; the lines before were taken.
+pub fn lines(
+    socket: &Path,
+    command: &str,
+    max_bytes: u64,
+    deadline: Instant,
+    take: &mut dyn FnMut(&str),
+) -> io::Result<()> {
+    let stream = send(socket, command, deadline)?;
+    let mut answer = BufReader::new(Answer { stream, deadline }).take(max_bytes);
+    let mut line = Vec::new();
+    while answer.read_until(b'\n', &mut line)? > 0 {
+        if let Some(Ok(text)) = line.strip_suffix(b"\n").map(str::from_utf8) {
+            take(text);
         }
-        if bytes == 0 {
-            return String::from_utf8(answer)
-                .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the answer is no text"));
-        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// What a socket answers, until the deadline.
+struct Answer {
+    stream: UnixStream,
+    deadline: Instant,
+}
+
+impl Read for Answer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
+        self.stream.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+            _ => error,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ mod explanation;
 mod fields;
 mod removal;
 mod request;
+mod resource;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -16,4 +17,5 @@ pub use change::{ChangeJson, Enforced};
 pub use explanation::{ExplanationJson, PartName};
 pub use removal::RemovalJson;
 pub use request::NewRuleJson;
+pub use resource::{OriginName, ResourceChangeJson, ResourceJson, ResourcePageJson};
 pub use rule::{Matching, RuleJson};

@@ -62,17 +62,21 @@ pub(super) fn kind_of(target: &Target) -> Kind {
     }
 }
 
+/// How the path of a target is matched, if it has one.
+pub(super) fn matching_of(target: &Target) -> Option<Matching> {
+    match target {
+        Target::Client(..) => None,
+        Target::Resource(resource, _) => Some(match resource.matching {
+            Match::Exact => Matching::Exact,
+            Match::Prefix => Matching::Prefix,
+        }),
+    }
+}
+
 impl From<&Entry> for RuleJson {
     fn from(entry: &Entry) -> Self {
         let Entry { id, rule, created_at_s, created_by } = entry;
         let TargetText { target, conditions, .. } = TargetText::of(&rule.target);
-        let matching = match &rule.target {
-            Target::Client(..) => None,
-            Target::Resource(resource, _) => Some(match resource.matching {
-                Match::Exact => Matching::Exact,
-                Match::Prefix => Matching::Prefix,
-            }),
-        };
         let list = match &rule.origin {
             Origin::List(name) => name.to_string(),
             Origin::Learned(_) => String::new(),
@@ -81,7 +85,7 @@ impl From<&Entry> for RuleJson {
             id: *id,
             kind: kind_of(&rule.target),
             target,
-            matching,
+            matching: matching_of(&rule.target),
             conditions,
             action: rule.action.to_string(),
             expires_at_s: entry.expires_at_s(),

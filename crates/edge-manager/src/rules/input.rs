@@ -173,7 +173,7 @@ pub fn client(list: List, text: &str) -> Result<Target, Invalid> {
 }
 
 /// A TTL is never cut short: the end is a whole second, and the part of one that has begun is not counted.
-fn expiry(end: End, now_us: u64) -> Result<u32, Invalid> {
+pub(crate) fn expiry(end: End, now_us: u64) -> Result<u32, Invalid> {
     let (field, number, end_s) = match end {
         End::Never => return Ok(NEVER),
         End::Ttl(ttl_s) => {

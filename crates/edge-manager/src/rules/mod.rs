@@ -14,6 +14,8 @@ pub use change::{Change, IfPresent, NewRule};
 pub use entry::Entry;
 pub use error::{Refusal, RulesError};
 pub use explain::{Answer, Question, explain};
+pub(crate) use input::expiry;
 pub use input::{Defect, End, Input, Invalid, client, target, time_s};
 pub use service::{Applied, Effect, MAX_CHANGES, Rules};
+pub(crate) use service::{log, make};
 pub(crate) use text::{TargetText, behind_scheme, covering, target_of};

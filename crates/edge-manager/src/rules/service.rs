@@ -108,12 +108,7 @@ impl Rules {
         }
         let now_s = seconds(now_us);
         let summary = Summary::of(&changes);
-        let mut publication = self.publication.lock();
-        let found = publication.revision();
-        let is_damaged = publication.is_damaged();
-        let (entries, present, way) = self.store.write(|record| {
-            let known = record.revision()?.unwrap_or_default();
-            let agrees = known == found && !is_damaged;
+        let ((entries, present), effect) = self.change(now_us, |record| {
             let (mut entries, mut operations) = (Vec::new(), Vec::new());
             for (at, change) in changes.into_iter().enumerate() {
                 let (entry, operation) = make(record, change, at, now_s)?;
@@ -121,22 +116,44 @@ impl Rules {
                 operations.extend(operation);
             }
             let present = entries.len() - operations.len();
-            let way = if agrees { Way::Append(batches(operations)) } else { Way::All { known } };
-            record.set_revision(way.revision(found))?;
             if let Some(Summary { operation, target }) = &summary {
                 let took = began.elapsed();
                 record.note(&Deed { caller, operation, target, result: DONE, at_us: now_us, took })?;
             }
-            Ok::<_, RulesError>((entries, present, way))
+            Ok(((entries, present), operations))
+        })?;
+        if let Some(Summary { operation, target }) = summary {
+            log(caller, operation, &target, &effect, began.elapsed());
+        }
+        Ok(Applied { entries, present, effect })
+    }
+
+    /// Changes the record and lets the directory have these operations, which say the same: all of it, or nothing. Waits for
+    /// the disk.
+    ///
+    /// # Errors
+    /// That of `make`, or the record cannot be written: nothing has changed.
+    pub(crate) fn change<T>(
+        &self,
+        now_us: u64,
+        make: impl FnOnce(&mut Changes<'_>) -> Result<(T, Vec<Operation>), RulesError>,
+    ) -> Result<(T, Effect), RulesError> {
+        let mut publication = self.publication.lock();
+        let found = publication.revision();
+        let is_damaged = publication.is_damaged();
+        let (made, way) = self.store.write(|record| {
+            let known = record.revision()?.unwrap_or_default();
+            let agrees = known == found && !is_damaged;
+            let (made, operations) = make(record)?;
+            let way = if agrees { Way::Append(batches(operations)) } else { Way::All { known } };
+            record.set_revision(way.revision(found))?;
+            Ok::<_, RulesError>((made, way))
         })?;
         let effect = match self.publish(&mut publication, way, now_us) {
             Ok(()) => Effect::Published(publication.revision()),
             Err(error) => Effect::StoredOnly(error),
         };
-        if let Some(Summary { operation, target }) = summary {
-            log(caller, operation, &target, &effect, began.elapsed());
-        }
-        Ok(Applied { entries, present, effect })
+        Ok((made, effect))
     }
 
     /// Removes the rules that have ended from the record, and says how many there were: HAProxy does not need to be told.
@@ -172,7 +189,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Gives all rules in force to `take`, one at a time, and the names of the lists.
+    /// Gives all rules in force, and the lessons that this directory has to speak of, to `take`, one at a time, and the names of the lists.
     fn read_all(
         &self,
         now_us: u64,
@@ -181,7 +198,11 @@ impl Rules {
         let selection = Selection { in_force_at_s: Some(seconds(now_us)), ..Selection::default() };
         self.store.read(|view: &View<'_>| {
             let lists = view.lists()?;
-            view.with_entries(&selection, |entries| take(&mut entries.map(|entry| Ok(entry?.rule)), &lists))?
+            let lessons =
+                view.published_lessons(seconds(now_us))?.into_iter().map(|lesson| Ok(lesson.published()));
+            view.with_entries(&selection, |entries| {
+                take(&mut entries.map(|entry| Ok(entry?.rule)).chain(lessons), &lists)
+            })?
         })
     }
 }
@@ -225,7 +246,7 @@ fn rules(count: usize) -> String {
 }
 
 /// Says of a change that HAProxy cannot find it; that it was made, the record has logged.
-fn log(caller: &Caller, operation: &str, target: &str, effect: &Effect, took: Duration) {
+pub(crate) fn log(caller: &Caller, operation: &str, target: &str, effect: &Effect, took: Duration) {
     if let Effect::StoredOnly(error) = effect {
         let (caller, duration_us) = (&*caller.name, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         tracing::error!(%caller, %operation, what = target, %error, duration_us, "change stored, not published");
@@ -233,7 +254,7 @@ fn log(caller: &Caller, operation: &str, target: &str, effect: &Effect, took: Du
 }
 
 /// Makes one change of the record; what became of it, and what the filter is told, if anything.
-fn make(
+pub(crate) fn make(
     record: &mut Changes<'_>,
     change: Change,
     at: usize,

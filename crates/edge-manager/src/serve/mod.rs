@@ -2,6 +2,7 @@
 
 mod connections;
 mod control;
+mod following;
 mod log_file;
 mod logs;
 mod ready;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::following::Following;
 use super::{Server, ready};
 use crate::access::KeyHash;
 use crate::api::{App, OpenError, Services};
@@ -122,6 +123,7 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
         .build()
         .map_err(ServeError::Runtime)?;
     let address = server.address();
+    let following = Following::start(app.clone()).map_err(ServeError::Runtime)?;
     runtime.block_on(async {
         let stop = stop_signal().map_err(ServeError::Runtime)?;
         if let Some(path) = ready_file {
@@ -131,6 +133,7 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
         ready::tell(&app);
         server.serve(app, stop).await.map_err(ServeError::Runtime)
     })?;
+    drop(following);
     runtime.shutdown_timeout(LAST_WORK);
     tracing::info!("stopped");
     Ok(())

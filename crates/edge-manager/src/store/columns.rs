@@ -63,7 +63,7 @@ fn shared(last: &mut Arc<str>, text: &str) -> Arc<str> {
     last.clone()
 }
 
-fn action(verdict: u16) -> Option<Action> {
+pub(super) fn action(verdict: u16) -> Option<Action> {
     match verdict {
         1 => Some(Action::Observe),
         2 => Some(Action::Tarpit),

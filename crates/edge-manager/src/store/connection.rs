@@ -18,6 +18,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/1.sql")),
     M::up(include_str!("migrations/2_access.sql")),
     M::up(include_str!("migrations/3_site.sql")),
+    M::up(include_str!("migrations/4_learned.sql")),
     M::up(include_str!("migrations/5_rules.sql")),
 ];
 

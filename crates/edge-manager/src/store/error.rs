@@ -28,6 +28,14 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// A row that this program does not write.
+    #[error("lesson {id} of the record cannot be read: {reason}")]
+    Lesson {
+        /// Its number.
+        id: i64,
+        /// What is wrong.
+        reason: String,
+    },
     /// A key that this program does not write.
     #[error("key {id} of the record cannot be read: {reason}")]
     Key {

@@ -11,5 +11,6 @@ mod metrics;
 mod openapi;
 mod process;
 mod refusals;
+mod resources;
 mod rules;
 mod security;

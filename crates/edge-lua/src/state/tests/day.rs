@@ -4,7 +4,6 @@ use std::fs;
 
 use super::*;
 use crate::heap::heap_bytes;
-use crate::state::taken_back::MAX_TAKEN_BACK;
 
 const DAY_S: u64 = 86_400;
 /// Seconds between two turns, and the lessons in them.

@@ -6,6 +6,7 @@ mod day;
 mod lessons;
 mod manager;
 mod overtaken;
+mod published;
 mod slices;
 
 use std::path::{Path, PathBuf};
@@ -15,9 +16,9 @@ use edge_filter::{
     Action, CanonicalPath, Conditions, Filter, Host, List, NEVER, Operation, Origin, ParameterSegments,
     Provenance, Resource, Rule, Settings, Status, Target,
 };
+use edge_journal::{MAX_TAKEN_BACK, Taken};
 use tempfile::TempDir;
 
-use super::taken_back::{MAX_TAKEN_BACK, Taken};
 use super::{Budget, State, StateSettings};
 
 const START_US: u64 = 1_700_000_000_000_000;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use edge_filter::{Operation, Resource, Target};
 
 /// Most of them that are kept.
-pub(crate) const MAX_TAKEN_BACK: usize = 10_000;
+pub const MAX_TAKEN_BACK: usize = 10_000;
 
 /// What was taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Taken {
+pub enum Taken {
     /// The rule with this target.
     Target(Target),
     /// Every learned rule on this resource, whatever its conditions.
@@ -19,7 +19,7 @@ pub(crate) enum Taken {
 
 impl Taken {
     /// What an operation takes back, if it does.
-    pub(crate) fn of(operation: &Operation) -> Option<Self> {
+    pub fn of(operation: &Operation) -> Option<Self> {
         match operation {
             Operation::Remove(target) | Operation::Forget(target) => Some(Self::Target(target.clone())),
             Operation::ForgetResource(resource) => Some(Self::Resource(resource.clone())),
@@ -28,7 +28,7 @@ impl Taken {
     }
 
     /// As a backend takes it back: rules of lists stay.
-    pub(crate) fn operation(&self) -> Operation {
+    pub fn operation(&self) -> Operation {
         match self {
             Self::Target(target) => Operation::Forget(target.clone()),
             Self::Resource(resource) => Operation::ForgetResource(resource.clone()),
@@ -41,7 +41,7 @@ type Place = (u64, u64);
 
 /// The latest stamp of each thing that was taken back.
 #[derive(Debug, Default)]
-pub(crate) struct TakenBack {
+pub struct TakenBack {
     places: HashMap<Arc<Taken>, Place>,
     in_order: BTreeMap<Place, Arc<Taken>>,
     noted: u64,
@@ -49,7 +49,7 @@ pub(crate) struct TakenBack {
 
 impl TakenBack {
     /// Keeps the later stamp; beyond [`MAX_TAKEN_BACK`] the oldest give way.
-    pub(crate) fn note(&mut self, taken: Taken, stamp_us: u64) {
+    pub fn note(&mut self, taken: Taken, stamp_us: u64) {
         let taken = match self.places.get_key_value(&taken) {
             Some((_, place)) if place.0 >= stamp_us => return,
             Some((known, place)) => {
@@ -58,7 +58,7 @@ impl TakenBack {
             }
             None => Arc::new(taken),
         };
-        self.noted += 1;
+        self.noted = self.noted.saturating_add(1);
         let place = (stamp_us, self.noted);
         self.places.insert(taken.clone(), place);
         self.in_order.insert(place, taken);
@@ -70,7 +70,7 @@ impl TakenBack {
     }
 
     /// Whether a rule with this target that was learned at `stamp_us` was taken back then or later.
-    pub(crate) fn covers(&self, target: &Target, stamp_us: u64) -> bool {
+    pub fn covers(&self, target: &Target, stamp_us: u64) -> bool {
         let of = |taken: &Taken| self.places.get(taken).is_some_and(|place| place.0 >= stamp_us);
         // Most journals hold no such record at all: nothing is copied for the question then.
         !self.places.is_empty()
@@ -79,12 +79,12 @@ impl TakenBack {
     }
 
     /// When this was taken back.
-    pub(crate) fn when(&self, taken: &Taken) -> Option<u64> {
+    pub fn when(&self, taken: &Taken) -> Option<u64> {
         self.places.get(taken).map(|place| place.0)
     }
 
     /// Lets go of what was taken back before `oldest_us`.
-    pub(crate) fn trim(&mut self, oldest_us: u64) {
+    pub fn trim(&mut self, oldest_us: u64) {
         while let Some(first) = self.in_order.first_entry()
             && first.key().0 < oldest_us
         {
@@ -93,12 +93,18 @@ impl TakenBack {
     }
 
     /// Everything with its stamp, the oldest first.
-    pub(crate) fn all(&self) -> Vec<(u64, Arc<Taken>)> {
+    pub fn all(&self) -> Vec<(u64, Arc<Taken>)> {
         self.in_order.iter().map(|(place, taken)| (place.0, taken.clone())).collect()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many are kept.
+    pub fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
     }
 }
 

@@ -1,0 +1,98 @@
+//! The thread that follows what workers learn.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
+
+use crate::api::App;
+use crate::clock::now_us;
+use crate::events::Topic;
+
+/// Between two rounds, where there is no more to do at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Between two rounds where the record cannot be used.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
+
+/// The thread, which ends with this.
+#[derive(Debug)]
+pub(super) struct Following {
+    stop: Arc<Stop>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Stop {
+    is_due: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Following {
+    pub(super) fn start(app: Arc<App>) -> io::Result<Self> {
+        let stop = Arc::new(Stop::default());
+        let follow = {
+            let stop = stop.clone();
+            move || follow(&app, &stop)
+        };
+        let thread = Builder::new().name("learned".to_owned()).spawn(follow)?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        *self.stop.is_due.lock() = true;
+        self.stop.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic was told where it happened; there is nothing more to end.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What listeners hear: the list has changed, perhaps.
+#[derive(Serialize)]
+struct Told {
+    change: &'static str,
+    records: usize,
+}
+
+fn follow(app: &App, stop: &Stop) {
+    let mut told = String::new();
+    loop {
+        let pause = match app.learned.round(now_us()) {
+            Ok(round) => {
+                if round.records > 0 {
+                    let told = Told { change: "followed", records: round.records };
+                    app.events.tell(Topic::Learned, &told, now_us());
+                }
+                round.lines.iter().for_each(|line| tracing::warn!(line, "learned"));
+                if round.given_back > 0 {
+                    tracing::info!(lessons = round.given_back, "no journal had them any more: given back");
+                }
+                told.clear();
+                if round.is_cut { Duration::ZERO } else { PAUSE }
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                if problem != told {
+                    tracing::error!(error = problem, "learned");
+                    told = problem;
+                }
+                LONG_PAUSE
+            }
+        };
+        app.learned.look_at_hits(now_us());
+        let mut is_due = stop.is_due.lock();
+        if !*is_due && !pause.is_zero() {
+            stop.changed.wait_for(&mut is_due, pause);
+        }
+        if *is_due {
+            return;
+        }
+    }
+}
