@@ -89,7 +89,16 @@ impl App {
     /// # Errors
     /// One of them cannot be used, or another process has the directory.
     pub fn open(services: Services, now_us: u64) -> Result<Self, OpenError> {
-        let Services { database, state_dir, sockets, wait, environment_key, is_local, configuration, defaults } = services;
+        let Services {
+            database,
+            state_dir,
+            sockets,
+            wait,
+            environment_key,
+            is_local,
+            configuration,
+            defaults,
+        } = services;
         let publication = Publication::open(&state_dir, now_us, PATIENCE).map_err(RulesError::from)?;
         let store = Arc::new(Store::open(&database).map_err(RulesError::from)?);
         Ok(Self {

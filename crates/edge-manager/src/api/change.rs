@@ -59,7 +59,9 @@ impl App {
                 removed,
                 enforcement: (&changed.enforcement).into(),
                 revision,
-                rules: rules.filter_map(|(word, entry)| Some(ChangedRule { change: word?, rule: entry.into() })).collect(),
+                rules: rules
+                    .filter_map(|(word, entry)| Some(ChangedRule { change: word?, rule: entry.into() }))
+                    .collect(),
             };
             self.events.tell(Topic::Rules, &told, now_us);
         }

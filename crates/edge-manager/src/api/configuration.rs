@@ -140,7 +140,11 @@ struct PastJson {
 ))]
 async fn history(State(app): State<Arc<App>>) -> Result<Json<Vec<PastJson>>, ApiError> {
     let sets = app.blocking(|app| Ok(app.sites.configuration().history()?)).await?;
-    let json = |Past { manifest, is_current, is_good }| PastJson { from: Manifest::into(manifest), is_current, is_good };
+    let json = |Past { manifest, is_current, is_good }| PastJson {
+        from: Manifest::into(manifest),
+        is_current,
+        is_good,
+    };
     Ok(Json(sets.into_iter().map(json).collect()))
 }
 
@@ -194,6 +198,7 @@ async fn roll_back(
     caller: Caller,
     JsonBody(Rollback { set }): JsonBody<Rollback>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let published = app.blocking(move |app| Ok::<_, ApiError>(app.sites.roll_back(&caller, set, now_us())?)).await?;
+    let published =
+        app.blocking(move |app| Ok::<_, ApiError>(app.sites.roll_back(&caller, set, now_us())?)).await?;
     Ok(Json(published.into()))
 }

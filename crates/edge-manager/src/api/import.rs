@@ -15,7 +15,7 @@ use crate::access::Caller;
 use crate::clock::now_us;
 use crate::haproxy::Enforcement;
 use crate::import::ForeignJson;
-use crate::rules::Change;
+use crate::rules::{Change, MAX_CHANGES, RulesError};
 use crate::site::{BackendInput, DomainInput};
 use crate::sites::{Merged, MergedSite};
 
@@ -78,6 +78,10 @@ fn take(app: &App, caller: &Caller, body: ImportJson) -> Result<ImportedJson, Ap
     };
     let changes: Vec<_> = rules.iter().enumerate().map(change).collect::<Result<_, _>>()?;
     drop(rules);
+    // Before anything is changed.
+    if changes.len() > MAX_CHANGES {
+        return Err(RulesError::TooMany.into());
+    }
     let (mut merged, mut made, mut reasons) = (MergedSite::default(), Merged::default(), Vec::new());
     let mut lacks = |enforcement| match enforcement {
         Enforcement::InForce => {}

@@ -79,7 +79,9 @@ pub(super) struct Done {
 pub(super) fn stored(message: &str, enforcement: &Enforcement) -> String {
     match enforcement {
         Enforcement::InForce => message.to_owned(),
-        Enforcement::StoredNotEnforced { reason } => format!("{message} (stored, not yet enforced: {reason})"),
+        Enforcement::StoredNotEnforced { reason } => {
+            format!("{message} (stored, not yet enforced: {reason})")
+        }
     }
 }
 

@@ -40,7 +40,8 @@ impl Changing {
                 control::post(stream, "/api/rules/bulk", "application/x-ndjson", lines)?
             }
             Hands::Own(_, rules) => {
-                let Applied { entries, effect, .. } = rules.apply(&Caller::command_line(), changes, now_us())?;
+                let Applied { entries, effect, .. } =
+                    rules.apply(&Caller::command_line(), changes, now_us())?;
                 drop(rules);
                 let Places { sockets, wait, .. } = &self.places;
                 let (revision, enforcement) = match effect {

@@ -125,8 +125,7 @@ impl Render {
             out.flush()?;
             return Ok(ExitCode::SUCCESS);
         };
-        let failure =
-            |error: io::Error| Failure::File { path: to.clone(), why: error.to_string() };
+        let failure = |error: io::Error| Failure::File { path: to.clone(), why: error.to_string() };
         fs::create_dir(&to).map_err(failure)?;
         for (path, contents) in files.files() {
             let path = to.join(path);

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use edge_filter::{Action, Conditions, List, Target};
 
 use super::failure::Failure;
-use crate::clock::now_s;
 use super::read::Database;
+use crate::clock::now_s;
 use crate::json::Bulk;
 use crate::rules::{Change, Entry, IfPresent, NewRule};
 use crate::store::{Kind, Readers, Selection};
@@ -79,8 +79,12 @@ impl Format {
             }
             (Self::Acl, Target::Client(_, net)) => writeln!(out, "{net}")?,
             (Self::Map, target) => match (target, rule.action) {
-                (Target::Client(List::Block, net), Action::Deny(status)) => writeln!(out, "{net} {}", status.code())?,
-                (Target::Resource(resource, conditions), Action::Deny(status)) if *conditions == Conditions::default() => {
+                (Target::Client(List::Block, net), Action::Deny(status)) => {
+                    writeln!(out, "{net} {}", status.code())?
+                }
+                (Target::Resource(resource, conditions), Action::Deny(status))
+                    if *conditions == Conditions::default() =>
+                {
                     writeln!(out, "{resource} {}", status.code())?;
                 }
                 _ => return Ok(false),

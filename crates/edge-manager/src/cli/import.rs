@@ -237,9 +237,7 @@ impl Work<'_> {
         mut take: impl FnMut(&mut Self, Result<Foreign, Problem>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let (terms, now_us) = (self.terms.clone(), self.now_us);
-        sources.iter().try_for_each(|source| {
-            source.each_rule(&terms, now_us, |foreign| take(self, foreign))
-        })
+        sources.iter().try_for_each(|source| source.each_rule(&terms, now_us, |foreign| take(self, foreign)))
     }
 
     /// Takes domains and backends as one change, and then the rules, [`MAX_CHANGES`] as one.
@@ -279,7 +277,11 @@ impl Work<'_> {
             Some(len) => ProgressBar::new(len),
             None => ProgressBar::new_spinner(),
         };
-        let form = if len.is_some() { "{msg} {wide_bar} {human_pos}/{human_len} {eta}" } else { "{msg} {human_pos} rules" };
+        let form = if len.is_some() {
+            "{msg} {wide_bar} {human_pos}/{human_len} {eta}"
+        } else {
+            "{msg} {human_pos} rules"
+        };
         if let Ok(style) = ProgressStyle::with_template(form) {
             bar.set_style(style);
         }

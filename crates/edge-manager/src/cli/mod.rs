@@ -1,9 +1,9 @@
 //! The command line.
 
 mod change;
+mod configuration;
 mod control;
 mod export;
-mod configuration;
 mod failure;
 mod import;
 mod journal;
@@ -21,9 +21,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use change::{Allow, Block, ClearExpired, Disallow, Unblock};
+use configuration::{Check, Configurations, Reload, Render};
 use export::Export;
 use import::Import;
-use configuration::{Check, Configurations, Reload, Render};
 use journal::Journal;
 use key::Key;
 use read::{Explain, ListRules};

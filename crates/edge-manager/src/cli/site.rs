@@ -88,25 +88,27 @@ impl Domain {
                     }
                 }
             }
-            Self::Remove { domain, takes } => {
-                match takes.open()? {
-                    Taking::Serve(stream) => {
-                        let body = serde_json::json!({"domain": domain});
-                        let answer: AnswerJson = send(stream, Method::DELETE, "/api/domains", &body)?;
-                        Ok(answer.tell("removed"))
-                    }
-                    Taking::Own(own) => {
-                        let changed = own.1.remove_domain(&caller, &domain.into(), now_us())?;
-                        Ok(told("removed", &changed.published))
-                    }
+            Self::Remove { domain, takes } => match takes.open()? {
+                Taking::Serve(stream) => {
+                    let body = serde_json::json!({"domain": domain});
+                    let answer: AnswerJson = send(stream, Method::DELETE, "/api/domains", &body)?;
+                    Ok(answer.tell("removed"))
                 }
-            }
+                Taking::Own(own) => {
+                    let changed = own.1.remove_domain(&caller, &domain.into(), now_us())?;
+                    Ok(told("removed", &changed.published))
+                }
+            },
             Self::List { at } => {
                 let domains = Readers::open(&at.database)?.read::<_, StoreError>(|view| view.domains())?;
                 let mut out = BufWriter::new(io::stdout().lock());
                 for recorded in domains {
                     let domain = recorded.domain;
-                    writeln!(out, "domain {}: {}, backend {}", recorded.id, domain.domain, domain.backend_name)?;
+                    writeln!(
+                        out,
+                        "domain {}: {}, backend {}",
+                        recorded.id, domain.domain, domain.backend_name
+                    )?;
                 }
                 out.flush()?;
                 Ok(ExitCode::SUCCESS)
@@ -201,7 +203,6 @@ fn tell(what: &str, set: u64, reason: Option<&str>) -> ExitCode {
     };
     if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }
-
 
 /// A file of JSON.
 pub(super) fn read_json<T: DeserializeOwned>(path: PathBuf) -> Result<T, Failure> {

@@ -46,7 +46,8 @@ impl Takes {
         match self.places.hands()? {
             Hands::Serve(stream) => Ok(Taking::Serve(stream)),
             Hands::Own(store, rules) => {
-                let sites = Sites::new(store, self.publishing.open()?, self.publishing.defaults(&self.places));
+                let sites =
+                    Sites::new(store, self.publishing.open()?, self.publishing.defaults(&self.places));
                 Ok(Taking::Own(Box::new((rules, sites))))
             }
         }

@@ -107,8 +107,7 @@ pub fn src_acls(path: &Path, name: &str) -> Result<Vec<SrcAcl>, ImportError> {
 }
 
 fn src_acl(path: &Path, line: usize, text: &str) -> Option<SrcAcl> {
-    let words: Vec<&str> =
-        text.split_ascii_whitespace().take_while(|word| !word.starts_with('#')).collect();
+    let words: Vec<&str> = text.split_ascii_whitespace().take_while(|word| !word.starts_with('#')).collect();
     let ["acl", name, "src", rest @ ..] = &words[..] else { return None };
     let mut acl = SrcAcl {
         path: path.to_owned(),

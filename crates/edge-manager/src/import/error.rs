@@ -19,7 +19,9 @@ pub enum ImportError {
     #[error("{0}: it has changed meanwhile; stop whoever writes it, or import a copy")]
     Changed(PathBuf),
     /// No such tables.
-    #[error("{0}: no database of the Flask manager: it has none of the tables domains, backends, backend_servers, blocked_ips")]
+    #[error(
+        "{0}: no database of the Flask manager: it has none of the tables domains, backends, backend_servers, blocked_ips"
+    )]
     NotFlask(PathBuf),
     /// More rows than a site may have.
     #[error("{table}: more than {max} rows")]

@@ -148,9 +148,11 @@ impl Flask {
                 let domain = domain.parse::<i64>().map_err(|_| "it has no domain_id".to_owned())?;
                 let mut backend = named(&name);
                 let rest = understand(&settings, &mut backend);
-                problems.extend(rest.iter().map(|rest| {
-                    problem("backends", id, format!("its settings are not understood: {rest}"))
-                }));
+                problems.extend(
+                    rest.iter().map(|rest| {
+                        problem("backends", id, format!("its settings are not understood: {rest}"))
+                    }),
+                );
                 if let Err(reason) = check(&backend, &[]) {
                     // Of what was understood; the rest of it is worth having.
                     check(&named(&name), &[])?;
@@ -233,7 +235,8 @@ fn domain(
     id: i64,
     site: &mut FlaskSite,
 ) -> Result<(), String> {
-    let is_set = |flag: Option<String>| flag.is_some_and(|flag| !["", "0", "false"].contains(&&*flag.to_lowercase()));
+    let is_set =
+        |flag: Option<String>| flag.is_some_and(|flag| !["", "0", "false"].contains(&&*flag.to_lowercase()));
     let Some((_, backend)) = backends.first() else { return Err("no backend can be taken for it".into()) };
     for (other, _) in &backends[1..] {
         let reason = format!("the domain {id} has the backend {} already", backend.name);
@@ -254,7 +257,10 @@ fn domain(
     }
     match site.backends.iter().find(|other| other.name == backend.name) {
         Some(other) if other != backend => {
-            return Err(format!("{} is the name of another domain's backend, with other servers", backend.name));
+            return Err(format!(
+                "{} is the name of another domain's backend, with other servers",
+                backend.name
+            ));
         }
         Some(_) => {}
         None => site.backends.push(backend.clone()),
@@ -264,7 +270,11 @@ fn domain(
     Ok(())
 }
 
-fn blocked([address, reason, blocked_at, blocked_by]: [Option<String>; 4], terms: &Terms, now_us: u64) -> Result<Foreign, String> {
+fn blocked(
+    [address, reason, blocked_at, blocked_by]: [Option<String>; 4],
+    terms: &Terms,
+    now_us: u64,
+) -> Result<Foreign, String> {
     let address = address.unwrap_or_default();
     rules::client(List::Block, address.trim()).map_err(|invalid| format!("ip_{invalid}"))?;
     let (reason, by) = (reason.unwrap_or_default(), blocked_by.unwrap_or_default());
@@ -288,7 +298,8 @@ fn named(name: &str) -> BackendInput {
 
 /// Whether a backend with these domains would be taken.
 fn check(backend: &BackendInput, domains: &[DomainInput]) -> Result<(), String> {
-    let input = SiteInput { backends: vec![backend.clone()], domains: domains.to_vec(), ..SiteInput::default() };
+    let input =
+        SiteInput { backends: vec![backend.clone()], domains: domains.to_vec(), ..SiteInput::default() };
     Site::parse(&input).map(drop).map_err(|refused| refused.to_string())
 }
 

@@ -103,7 +103,8 @@ impl ForeignJson {
     /// # Errors
     /// The first value that cannot be taken.
     pub fn parse(&self, now_us: u64) -> Result<Foreign, Invalid> {
-        let Self { kind, target, conditions, action, expires_at_s, list, reason, created_at_s, created_by } = self;
+        let Self { kind, target, conditions, action, expires_at_s, list, reason, created_at_s, created_by } =
+            self;
         let end = expires_at_s.map_or(End::Never, |at_s| End::At(at_s.into()));
         let allows = kind == "allow";
         let input = Input { allows, target, conditions, action, end, reason, list, by: created_by };

@@ -58,7 +58,9 @@ impl ListFile {
         let rest = rest.trim_ascii();
         let mut status = None;
         match self.form {
-            Form::Map if rest == "true" && matches!(target(key, ""), Ok(Target::Resource(..))) => return Ok(None),
+            Form::Map if rest == "true" && matches!(target(key, ""), Ok(Target::Resource(..))) => {
+                return Ok(None);
+            }
             Form::Map => status = rest.parse::<Status>().ok(),
             // HAProxy would take the whole line for the pattern.
             Form::Acl if !rest.is_empty() && !rest.starts_with(['#', ';']) => {

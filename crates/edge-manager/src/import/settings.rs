@@ -52,7 +52,8 @@ fn of_object(fields: Map<String, Value>, backend: &mut BackendInput) -> Vec<Stri
 fn of_lines(lines: &str, backend: &mut BackendInput) -> Vec<String> {
     let mut rest = Vec::new();
     for line in lines.lines() {
-        let words: Vec<&str> = line.split_ascii_whitespace().take_while(|word| !word.starts_with('#')).collect();
+        let words: Vec<&str> =
+            line.split_ascii_whitespace().take_while(|word| !word.starts_with('#')).collect();
         if !words.is_empty() && !of_line(&words, backend) {
             rest.push(shown(line.trim()));
         }

@@ -110,7 +110,8 @@ impl From<StoreError> for ServeError {
 /// # Errors
 /// It cannot start: nothing was served.
 pub fn run(settings: Settings) -> Result<(), ServeError> {
-    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file, .. } = settings;
+    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file, .. } =
+        settings;
     let Settings { mut configuration, supervise, defaults, global, .. } = settings;
     // First: while the manager looks at its record, clients are served by what was in force.
     let supervisor = supervise.map(|launch| supervisor(launch, &configuration.dir)).transpose()?;
@@ -157,7 +158,9 @@ fn supervisor(launch: Launch, dir: &Path) -> Result<Arc<Supervisor>, ServeError>
 /// Whatever is wrong with the configuration, its last good one serves on, and it takes the API to mend it.
 fn start(app: &App, global: Option<GlobalInput>) {
     match app.sites.start(global, now_us()) {
-        Ok(Published { set, enforcement: Enforcement::InForce, .. }) => tracing::info!(set, "HAProxy runs it"),
+        Ok(Published { set, enforcement: Enforcement::InForce, .. }) => {
+            tracing::info!(set, "HAProxy runs it")
+        }
         Ok(Published { set, enforcement: Enforcement::StoredNotEnforced { reason }, .. }) => {
             tracing::warn!(set, %reason, "HAProxy does not run it yet");
         }

@@ -20,7 +20,11 @@ impl PartialSchema for Text {
     fn schema() -> RefOr<Schema> {
         let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
         let text = ObjectBuilder::new().schema_type(Type::String);
-        OneOfBuilder::new().item(text).item(number).description(Some("A text, or a number that stands for one.")).into()
+        OneOfBuilder::new()
+            .item(text)
+            .item(number)
+            .description(Some("A text, or a number that stands for one."))
+            .into()
     }
 }
 

@@ -36,7 +36,9 @@ impl SiteRecord {
         let NewDomain { domain, is_wildcard, backend_name, template_override, servers } = new;
         let name = domain_name(&domain, is_wildcard)?;
         match self.backend(backend_name.as_str()) {
-            Some(backend) => backend.servers = servers.unwrap_or_else(|| std::mem::take(&mut backend.servers)),
+            Some(backend) => {
+                backend.servers = servers.unwrap_or_else(|| std::mem::take(&mut backend.servers))
+            }
             None => {
                 self.implied.insert(backend_name.to_string());
                 let servers = servers.unwrap_or_default();

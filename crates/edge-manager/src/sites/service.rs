@@ -138,7 +138,12 @@ impl Sites {
     ///
     /// # Errors
     /// A value is refused, by this program or by HAProxy, or the record cannot be written.
-    pub fn put_domain(&self, caller: &Caller, new: NewDomain, now_us: u64) -> Result<Changed<i64>, SitesError> {
+    pub fn put_domain(
+        &self,
+        caller: &Caller,
+        new: NewDomain,
+        now_us: u64,
+    ) -> Result<Changed<i64>, SitesError> {
         let target = shown(&new.domain);
         let wish = Wish::new(caller, "domain.put", &target, now_us);
         self.change_and(
@@ -153,7 +158,12 @@ impl Sites {
     ///
     /// # Errors
     /// There is none, or as above.
-    pub fn remove_domain(&self, caller: &Caller, domain: &Text, now_us: u64) -> Result<Changed<()>, SitesError> {
+    pub fn remove_domain(
+        &self,
+        caller: &Caller,
+        domain: &Text,
+        now_us: u64,
+    ) -> Result<Changed<()>, SitesError> {
         let target = shown(domain);
         let wish = Wish::new(caller, "domain.remove", &target, now_us);
         self.change(wish, |record| record.remove_domain(domain))
@@ -178,7 +188,12 @@ impl Sites {
     ///
     /// # Errors
     /// There is none, a domain needs it, or as above.
-    pub fn remove_backend(&self, caller: &Caller, name: &str, now_us: u64) -> Result<Changed<()>, SitesError> {
+    pub fn remove_backend(
+        &self,
+        caller: &Caller,
+        name: &str,
+        now_us: u64,
+    ) -> Result<Changed<()>, SitesError> {
         let target = shown(&name.into());
         let wish = Wish::new(caller, "backend.remove", &target, now_us);
         self.change(wish, |record| record.remove_backend(name))
@@ -277,7 +292,9 @@ impl Sites {
             Ok(value) => Ok(Changed { value, published }),
             Err(error) => {
                 // What is not recorded must not stay in force. If this fails too, the next start does it.
-                let _ = self.parse(&before.input).map(|site| self.configuration.publish(&site, &wish.caller.name));
+                let _ = self
+                    .parse(&before.input)
+                    .map(|site| self.configuration.publish(&site, &wish.caller.name));
                 Err(error)
             }
         }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use edge_manager::configuration::{Patience, Settings};
-use edge_manager::haproxy::{Control, Program};
-use edge_manager::sites::Defaults;
 use edge_manager::access::{Caller, KeyHash, Role, add_key};
 use edge_manager::api::{App, Services};
 use edge_manager::clock::now_us;
+use edge_manager::configuration::{Patience, Settings};
+use edge_manager::haproxy::{Control, Program};
 use edge_manager::serve::Server;
+use edge_manager::sites::Defaults;
 use edge_manager::store::{AuditEntry, AuditSelection};
 use tokio::sync::oneshot;
 

@@ -16,14 +16,17 @@ fn addresses_of_the_old_form_are_taken_and_its_limit_is_told() {
     let cfg = home.file("haproxy.cfg", cfg);
     let summary = home.json(&["import", "cfg", &cfg, "--json"]);
     assert_eq!(summary["rules"], json!({"added": 67, "present": 0}));
-    let advice: Vec<_> = summary["advice"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let advice: Vec<_> =
+        summary["advice"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
     assert_eq!(advice.len(), 2, "{advice:?}");
     let limit = format!(
         "{cfg}, line 4: `acl is_blocked src` has 69 words and HAProxy reads 64 of a line: 5 addresses from 192.0.2.62 on were \
          never in force"
     );
     assert!(advice[0].starts_with(&limit), "{}", advice[0]);
-    assert!(advice[1].ends_with("names the file /etc/blocked.lst, which is not read: edge-manager import acl /etc/blocked.lst"));
+    assert!(advice[1].ends_with(
+        "names the file /etc/blocked.lst, which is not read: edge-manager import acl /etc/blocked.lst"
+    ));
     assert!(home.rules().contains(&"block 192.0.2.66 deny 403".to_owned()));
 }
 
@@ -41,9 +44,12 @@ fn a_line_at_the_limit_is_warned_of() {
 #[test]
 fn another_name_is_pointed_at() {
     let home = Home::new();
-    let cfg = home.file("haproxy.cfg", "acl bad src 192.0.2.1\nacl bad src 192.0.2.2\nacl path path_beg /x\n");
+    let cfg =
+        home.file("haproxy.cfg", "acl bad src 192.0.2.1\nacl bad src 192.0.2.2\nacl path path_beg /x\n");
     let (code, out, error) = home.run(&["import", "cfg", &cfg]);
-    let told = format!("edge-manager: {cfg}: no line `acl is_blocked src ...`; there are those of bad, which --acl would take\n");
+    let told = format!(
+        "edge-manager: {cfg}: no line `acl is_blocked src ...`; there are those of bad, which --acl would take\n"
+    );
     assert_eq!((code, out.as_str(), error), (4, "", told));
     home.run(&["import", "cfg", &cfg, "--acl", "bad"]);
     assert_eq!(home.rules().len(), 2);

@@ -39,7 +39,10 @@ fn everything_of_it_is_taken_over() {
     assert_eq!(std::fs::read(&db).unwrap(), before);
     let rule = &home.lines(&["list", "--json"])[0];
     assert_eq!(rule["created_at_s"], 1_705_314_600);
-    assert_eq!((&rule["created_by"], &rule["reason"], &rule["list"]), (&json!("admin"), &json!("scans"), &json!("manual")));
+    assert_eq!(
+        (&rule["created_by"], &rule["reason"], &rule["list"]),
+        (&json!("admin"), &json!("scans"), &json!("manual"))
+    );
     let site = home.json(&["site", "show"]);
     let names = |list: &str, field: &str| -> Vec<String> {
         site[list].as_array().unwrap().iter().map(|part| part[field].as_str().unwrap().to_owned()).collect()
@@ -78,7 +81,8 @@ fn every_row_that_cannot_be_taken_is_named_and_nothing_is() {
     let summary = home.json(&["import", "flask", &db, "--json"]);
     assert_eq!(summary["status"], "refused");
     let problems = summary["problems"].as_array().unwrap();
-    let mut rows: Vec<_> = problems.iter().map(|row| (row["table"].as_str().unwrap(), row["id"].as_i64().unwrap())).collect();
+    let mut rows: Vec<_> =
+        problems.iter().map(|row| (row["table"].as_str().unwrap(), row["id"].as_i64().unwrap())).collect();
     rows.sort_unstable();
     let expected = [
         ("backend_servers", 2),
@@ -104,7 +108,13 @@ fn every_row_that_cannot_be_taken_is_named_and_nothing_is() {
     ];
     assert_eq!(rows, expected, "{problems:#?}");
     let told: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
-    for part in ["fullconn 10", "crt, which names a file", "\\\"yesterday\\\"", "domain 1 already", "has a line break"] {
+    for part in [
+        "fullconn 10",
+        "crt, which names a file",
+        "\\\"yesterday\\\"",
+        "domain 1 already",
+        "has a line break",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(!home.path("rules.db").exists(), "nothing was made");
@@ -132,7 +142,10 @@ fn what_is_still_in_the_log_of_the_database_is_read_too() {
     writer.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     writer.execute_batch("INSERT INTO blocked_ips (ip_address) VALUES ('192.0.2.1')").unwrap();
     let names = || {
-        let mut names: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(path.parent().unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         names.sort();
         names
     };
@@ -155,7 +168,8 @@ fn an_older_database_without_some_columns_and_tables_is_read() {
 #[test]
 fn what_is_no_such_database_is_told() {
     let home = Home::new();
-    let text = home.file("text", "no database at all, but of some length, so that SQLite has something to look at");
+    let text =
+        home.file("text", "no database at all, but of some length, so that SQLite has something to look at");
     let (code, _, error) = home.run(&["import", "flask", &text]);
     assert_eq!((code, error.lines().count()), (4, 1), "{error}");
     let endless = "CREATE VIEW blocked_ips AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \

@@ -72,7 +72,8 @@ impl Home {
     /// Targets and actions of all rules.
     pub(crate) fn rules(&self) -> Vec<String> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let line = |rule: Value| [text(&rule["kind"]), text(&rule["target"]), text(&rule["action"])].join(" ");
+        let line =
+            |rule: Value| [text(&rule["kind"]), text(&rule["target"]), text(&rule["action"])].join(" ");
         self.lines(&["list", "--json"]).into_iter().map(line).collect()
     }
 }

@@ -69,8 +69,11 @@ fn one_bad_line_leaves_everything_as_it_was_unless_it_is_to_be_skipped() {
 #[test]
 fn a_dry_run_changes_nothing() {
     let home = Home::new();
-    let list = home.file("list.acl", "192.0.2.1
-");
+    let list = home.file(
+        "list.acl",
+        "192.0.2.1
+",
+    );
     let (code, out, _) = home.run(&["import", "acl", &list, "--dry-run"]);
     assert_eq!((code, out.as_str()), (0, "rules: 1 can be taken\n"));
     assert!(!home.path("rules.db").exists());
@@ -79,7 +82,8 @@ fn a_dry_run_changes_nothing() {
 #[test]
 fn a_file_longer_than_one_change_is_taken_in_several() {
     let home = Home::new();
-    let lines: String = (0..100_500u32).map(|n| format!("{}\n", std::net::Ipv4Addr::from_bits(0x0a00_0000 + n))).collect();
+    let lines: String =
+        (0..100_500u32).map(|n| format!("{}\n", std::net::Ipv4Addr::from_bits(0x0a00_0000 + n))).collect();
     let list = home.file("list.acl", lines);
     let summary = home.json(&["import", "acl", &list, "--json"]);
     assert_eq!(summary["rules"], json!({"added": 100_500, "present": 0}));
@@ -89,8 +93,11 @@ fn a_file_longer_than_one_change_is_taken_in_several() {
 #[test]
 fn clients_can_be_let_pass() {
     let home = Home::new();
-    let list = home.file("partners.acl", "192.0.2.0/24
-");
+    let list = home.file(
+        "partners.acl",
+        "192.0.2.0/24
+",
+    );
     home.run(&["import", "acl", &list, "--allow"]);
     assert!(home.run(&["list"]).1.starts_with("rule 1: allow 192.0.2.0/24: no end, import"));
 }
@@ -100,7 +107,10 @@ fn what_is_no_file_is_told() {
     let home = Home::new();
     let missing = home.text("missing.acl");
     let (code, _, error) = home.run(&["import", "acl", &missing]);
-    assert_eq!((code, error), (4, format!("edge-manager: {missing}: No such file or directory (os error 2)\n")));
+    assert_eq!(
+        (code, error),
+        (4, format!("edge-manager: {missing}: No such file or directory (os error 2)\n"))
+    );
     let (code, _, error) = home.run(&["import", "map", "/dev/zero"]);
     assert_eq!((code, error.as_str()), (4, "edge-manager: /dev/zero: no regular file\n"));
 }
@@ -116,10 +126,18 @@ fn what_is_exported_can_be_imported() {
     assert_eq!((code, out.as_str(), error.as_str()), (0, "192.0.2.1\n2001:db8::/32\n192.0.2.7\n", ""));
     let (_, map, error) = home.run(&["export", "--format", "map"]);
     assert_eq!(map, "192.0.2.1 403\n2001:db8::/32 403\n/adm/* 403\n192.0.2.7 429\n");
-    assert_eq!(error, "edge-manager: 2 rules are left out: a map has no conditions, no actions but deny, and no clients that pass\n");
+    assert_eq!(
+        error,
+        "edge-manager: 2 rules are left out: a map has no conditions, no actions but deny, and no clients that pass\n"
+    );
     let other = Home::new();
     let map = other.file("old.map", map);
     other.run(&["import", "map", &map]);
-    let rules = ["block 192.0.2.1 deny 403", "block 2001:db8::/32 deny 403", "resource /adm/* deny 403", "block 192.0.2.7 deny 429"];
+    let rules = [
+        "block 192.0.2.1 deny 403",
+        "block 2001:db8::/32 deny 403",
+        "resource /adm/* deny 403",
+        "block 192.0.2.7 deny 429",
+    ];
     assert_eq!(other.rules(), rules);
 }

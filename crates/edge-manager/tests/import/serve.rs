@@ -37,7 +37,8 @@ fn domains_and_the_site_are_changed() {
     let home = Home::new();
     let _serving = Serving::start(&home);
     let stored = ": stored, not yet enforced: no HAProxy is attached\n";
-    let (code, out, error) = home.run(&["domain", "add", "a.example", "web", "--server", "w=192.0.2.1:80,check"]);
+    let (code, out, error) =
+        home.run(&["domain", "add", "a.example", "web", "--server", "w=192.0.2.1:80,check"]);
     assert_eq!((code, out, error), (3, format!("domain 1{stored}"), String::new()));
     assert_eq!(home.run(&["domain", "list"]).1, "domain 1: a.example, backend web\n");
     let site = home.json(&["site", "show"]);
@@ -69,7 +70,10 @@ fn thousands_of_rules_and_the_domains_of_another_manager_are_taken() {
     let db = home.database("flask.db", sql);
     let _serving = Serving::start(&home);
     let summary = home.json(&["import", "flask", &db, "--json"]);
-    assert_eq!((&summary["status"], &summary["rules"]), (&json!("stored_not_enforced"), &json!({"added": 12_000, "present": 0})));
+    assert_eq!(
+        (&summary["status"], &summary["rules"]),
+        (&json!("stored_not_enforced"), &json!({"added": 12_000, "present": 0}))
+    );
     assert_eq!(summary["domains"], json!({"added": 1, "present": 0}));
     let last = &home.lines(&["list", "--json", "--after", "11999"])[0];
     assert_eq!((&last["created_at_s"], &last["created_by"]), (&json!(1_705_314_600), &json!("panel")));
@@ -80,8 +84,28 @@ fn thousands_of_rules_and_the_domains_of_another_manager_are_taken() {
 #[test]
 fn what_one_manager_exports_another_takes_in_bulk() {
     let home = Home::new();
-    home.run(&["block", "192.0.2.1", "2001:db8::/32", "/adm/*", "--reason", "a\"b", "--by", "me", "--until", "2100-01-01T00:00:00Z"]);
-    home.run(&["block", "shop.example/login", "--if", "method=POST anon", "--action", "tarpit", "--list", "feed"]);
+    home.run(&[
+        "block",
+        "192.0.2.1",
+        "2001:db8::/32",
+        "/adm/*",
+        "--reason",
+        "a\"b",
+        "--by",
+        "me",
+        "--until",
+        "2100-01-01T00:00:00Z",
+    ]);
+    home.run(&[
+        "block",
+        "shop.example/login",
+        "--if",
+        "method=POST anon",
+        "--action",
+        "tarpit",
+        "--list",
+        "feed",
+    ]);
     home.run(&["allow", "192.0.2.2"]);
     let (code, exported, _) = home.run(&["export"]);
     assert_eq!((code, exported.lines().count()), (0, 5));

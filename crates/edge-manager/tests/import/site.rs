@@ -9,7 +9,8 @@ fn stored(home: &Home, what: &str) -> String {
 #[test]
 fn domains_are_added_listed_and_removed() {
     let home = Home::new();
-    let (code, out, error) = home.run(&["domain", "add", "A.example", "web", "--server", "w=[2001:db8::1]:80"]);
+    let (code, out, error) =
+        home.run(&["domain", "add", "A.example", "web", "--server", "w=[2001:db8::1]:80"]);
     assert_eq!((code, out, error.as_str()), (3, stored(&home, "domain 1"), ""));
     let cfg = std::fs::read_to_string(home.path("haproxy/current/haproxy.cfg")).unwrap();
     assert!(cfg.contains("server w [2001:db8::1]:80"), "{cfg}");

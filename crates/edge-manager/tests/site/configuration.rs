@@ -12,7 +12,12 @@ fn the_configuration_is_shown_compared_and_brought_back() {
     let one = first["set"].as_u64().unwrap();
     let two = manager.json("PUT", "/api/backends/web", "{}")["set"].as_u64().unwrap();
     let history = manager.json("GET", "/api/configuration/history", "");
-    let sets: Vec<_> = history.as_array().unwrap().iter().map(|set| (set["set"].as_u64().unwrap(), set["is_current"] == true)).collect();
+    let sets: Vec<_> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|set| (set["set"].as_u64().unwrap(), set["is_current"] == true))
+        .collect();
     assert_eq!(sets, [(two, true), (one, false)]);
     assert_eq!(history[0]["made_by"], "local");
     let diff = manager.json("GET", &format!("/api/configuration/diff?from={one}&to={two}"), "");
@@ -21,7 +26,10 @@ fn the_configuration_is_shown_compared_and_brought_back() {
     assert!(back["set"].as_u64().unwrap() > two);
     assert!(!manager.haproxy_cfg().contains("backend web"));
     assert_eq!(manager.json("GET", "/api/backends", "")[0]["name"], "web", "the record stays as it is");
-    assert_eq!(manager.refused(404, "POST", "/api/configuration/rollback", r#"{"set": 999}"#), "there is no set 999");
+    assert_eq!(
+        manager.refused(404, "POST", "/api/configuration/rollback", r#"{"set": 999}"#),
+        "there is no set 999"
+    );
     for query in ["", "?from=1", "?from=x&to=1"] {
         manager.refused(400, "GET", &format!("/api/configuration/diff{query}"), "");
     }

@@ -29,7 +29,10 @@ fn a_domain_is_added_listed_and_removed() {
     let (status, removed) = manager.call("DELETE", "/api/domain", r#"{"domain": "SHOP.example"}"#);
     assert_eq!(status, 200);
     let stored = " (stored, not yet enforced: no HAProxy is attached)";
-    assert_eq!(removed, format!(r#"{{"status":"success","message":"Domain configuration removed{stored}"}}"#));
+    assert_eq!(
+        removed,
+        format!(r#"{{"status":"success","message":"Domain configuration removed{stored}"}}"#)
+    );
     assert_eq!(manager.call("GET", "/api/domains", ""), ok("[]"));
     assert!(!manager.haproxy_cfg().contains("backend shop"));
     assert_eq!(manager.call("POST", "/api/domain", SHOP), ok(r#"{"status":"success","domain_id":2}"#));
@@ -38,14 +41,21 @@ fn a_domain_is_added_listed_and_removed() {
 #[test]
 fn what_is_missing_or_unknown_is_told() {
     let manager = Manager::new();
-    for body in [r#"{"domain": "a.example"}"#, r#"{"backend_name": "a"}"#, r#"{"domain": "", "backend_name": "a"}"#, "{}"] {
+    for body in [
+        r#"{"domain": "a.example"}"#,
+        r#"{"backend_name": "a"}"#,
+        r#"{"domain": "", "backend_name": "a"}"#,
+        "{}",
+    ] {
         assert_eq!(manager.refused(400, "POST", "/api/domain", body), "Domain and backend_name are required");
     }
     assert_eq!(manager.refused(400, "DELETE", "/api/domain", "{}"), "Domain is required");
     let unknown = r#"{"status":"error","message":"Domain not found"}"#;
     let answer = manager.call("DELETE", "/api/domain", r#"{"domain": "a.example"}"#);
     assert_eq!(answer, (404, unknown.to_owned()));
-    for body in ["", "[]", "x", r#"{"domain": {}}"#, r#"{"domain": "a.example", "backend_name": "a", "servers": 7}"#] {
+    for body in
+        ["", "[]", "x", r#"{"domain": {}}"#, r#"{"domain": "a.example", "backend_name": "a", "servers": 7}"#]
+    {
         manager.refused(400, "POST", "/api/domain", body);
     }
 }
@@ -133,7 +143,11 @@ fn a_refused_value_names_its_field_and_changes_nothing() {
 fn what_haproxy_refuses_is_told_in_its_words_and_not_stored() {
     let manager = Manager::new();
     manager.json("POST", "/api/domain", SHOP);
-    std::fs::write(manager.dir.path().join("templates/bad.j2"), "backend {{ backend.name }}\n  blance magic\n").unwrap();
+    std::fs::write(
+        manager.dir.path().join("templates/bad.j2"),
+        "backend {{ backend.name }}\n  blance magic\n",
+    )
+    .unwrap();
     let body = r#"{"domain": "b.example", "backend_name": "b", "template_override": "bad"}"#;
     let told = manager.refused(400, "POST", "/api/domain", body);
     assert!(told.contains("unknown keyword 'blance'"), "{told}");

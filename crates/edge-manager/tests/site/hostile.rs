@@ -39,7 +39,9 @@ fn full() -> Value {
 /// The place of every text.
 fn places(value: &Value, at: String, all: &mut Vec<String>) {
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| places(value, format!("{at}/{name}"), all)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| places(value, format!("{at}/{name}"), all))
+        }
         Value::Array(values) => {
             values.iter().enumerate().for_each(|(i, value)| places(value, format!("{at}/{i}"), all));
         }
@@ -101,7 +103,15 @@ fn texts_of_the_page_may_be_anything_and_stay_out_of_the_configuration() {
 #[test]
 fn broken_json_is_one_line() {
     let manager = Manager::new();
-    for body in ["", "{", "[1]", "{\"domains\": 7}", "{\"unknown\": 1}", &"[".repeat(10_000), "{\"backends\":[{\"servers\":[{\"x\":1}]}]}"] {
+    for body in [
+        "",
+        "{",
+        "[1]",
+        "{\"domains\": 7}",
+        "{\"unknown\": 1}",
+        &"[".repeat(10_000),
+        "{\"backends\":[{\"servers\":[{\"x\":1}]}]}",
+    ] {
         manager.refused(400, "PUT", "/api/site", body);
     }
     let long = format!("{{\"domain\": \"{}\"}}", "a".repeat(2 << 20));

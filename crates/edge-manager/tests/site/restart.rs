@@ -32,12 +32,17 @@ fn the_program_says_what_the_record_does_not() {
     };
     let manager = Manager::with(defaults);
     assert!(manager.haproxy_cfg().contains("/run/outside.sock"));
-    let body = json!({"stats_socket": "/run/inside.sock", "page": {"title": "Inside", "main_message": "Kept"}});
+    let body =
+        json!({"stats_socket": "/run/inside.sock", "page": {"title": "Inside", "main_message": "Kept"}});
     manager.json("PUT", "/api/global", &body.to_string());
     assert!(manager.haproxy_cfg().contains("/run/inside.sock"));
     let page = manager.files()["pages/default.html"].as_str().unwrap().to_owned();
     assert!(page.contains("From outside") && page.contains("Kept") && !page.contains("Inside"), "{page}");
-    assert_eq!(manager.json("GET", "/api/global", "")["page"]["title"], "Inside", "the record has what was said");
+    assert_eq!(
+        manager.json("GET", "/api/global", "")["page"]["title"],
+        "Inside",
+        "the record has what was said"
+    );
 }
 
 #[test]
@@ -81,7 +86,9 @@ fn a_change_that_cannot_be_recorded_does_not_stay_in_force() {
     let manager = Manager::new();
     let record = rusqlite::Connection::open(manager.dir.path().join("rules.db")).unwrap();
     record
-        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON backends BEGIN SELECT RAISE(ABORT, 'no room'); END")
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON backends BEGIN SELECT RAISE(ABORT, 'no room'); END",
+        )
         .unwrap();
     let told = manager.refused(500, "PUT", "/api/backends/web", "{}");
     assert!(told.contains("no room"), "{told}");

@@ -7,14 +7,23 @@ use crate::manager::Manager;
 #[test]
 fn a_backend_is_made_replaced_and_removed() {
     let manager = Manager::new();
-    let body = json!({"balance": "leastconn", "servers": [{"name": "s", "address": "192.0.2.1", "port": 80}]}).to_string();
+    let body =
+        json!({"balance": "leastconn", "servers": [{"name": "s", "address": "192.0.2.1", "port": 80}]})
+            .to_string();
     let made = manager.json("PUT", "/api/backends/web", &body);
     assert_eq!((&made["status"], &made["is_changed"]), (&json!("success"), &json!(true)));
     let backend = manager.json("GET", "/api/backends/web", "");
-    assert_eq!((&backend["name"], &backend["balance"], &backend["mode"]), (&json!("web"), &json!("leastconn"), &Value::Null));
+    assert_eq!(
+        (&backend["name"], &backend["balance"], &backend["mode"]),
+        (&json!("web"), &json!("leastconn"), &Value::Null)
+    );
     assert_eq!(manager.json("GET", "/api/backends", ""), json!([backend]));
     let again = manager.json("PUT", "/api/backends/web", &backend.to_string());
-    assert_eq!((&again["set"], &again["is_changed"]), (&made["set"], &json!(false)), "the same files are no new set");
+    assert_eq!(
+        (&again["set"], &again["is_changed"]),
+        (&made["set"], &json!(false)),
+        "the same files are no new set"
+    );
     let differs = manager.refused(400, "PUT", "/api/backends/other", &backend.to_string());
     assert_eq!(differs, "name: \"web\": it is not that of the path");
     manager.json("POST", "/api/domain", r#"{"domain": "a.example", "backend_name": "web"}"#);
@@ -45,10 +54,20 @@ fn everything_comes_back_as_it_was_put_and_ids_stay() {
     assert!(put["diff"].as_str().unwrap().contains("+backend web"), "{put}");
     let shown = manager.json("GET", "/api/site", "");
     assert_eq!(shown["domains"][0]["domain"], "b.example");
-    assert_eq!(shown["domains"][1], json!({"domain": "*.a.example", "is_wildcard": true, "ssl_enabled": false, "ssl_cert_path": null, "template_override": null, "backend_name": "web"}));
+    assert_eq!(
+        shown["domains"][1],
+        json!({"domain": "*.a.example", "is_wildcard": true, "ssl_enabled": false, "ssl_cert_path": null, "template_override": null, "backend_name": "web"})
+    );
     let servers = shown["backends"][1]["servers"].as_array().unwrap();
-    assert_eq!(servers.iter().map(|server| &server["name"]).collect::<Vec<_>>(), ["z", "a"], "in their order");
-    assert_eq!((&shown["global"]["limits"]["errors"], &shown["global"]["limits"]["requests"]), (&json!(7), &json!(5000)));
+    assert_eq!(
+        servers.iter().map(|server| &server["name"]).collect::<Vec<_>>(),
+        ["z", "a"],
+        "in their order"
+    );
+    assert_eq!(
+        (&shown["global"]["limits"]["errors"], &shown["global"]["limits"]["requests"]),
+        (&json!(7), &json!(5000))
+    );
     let again = manager.json("PUT", "/api/site", &shown.to_string());
     assert_eq!((&again["diff"], &again["set"]), (&json!(""), &put["set"]));
     assert_eq!(manager.json("GET", "/api/site", ""), shown);
@@ -96,7 +115,10 @@ fn what_another_program_had_is_taken_over_once() {
     assert_eq!(taken["rules"], json!({"added": 1, "present": 0}));
     assert_eq!(taken["domains"], json!({"added": 1, "present": 1}));
     let again = manager.json("POST", "/api/import", &body.to_string());
-    assert_eq!((&again["rules"]["present"], &again["domains"]["present"], &again["backends"]["present"]), (&json!(1), &json!(2), &json!(1)));
+    assert_eq!(
+        (&again["rules"]["present"], &again["domains"]["present"], &again["backends"]["present"]),
+        (&json!(1), &json!(2), &json!(1))
+    );
     assert_eq!(manager.json("GET", "/api/domains", "")[0]["backend_name"], "mine");
     let bad = json!({"rules": [{"target": "192.0.2.2"}, {"target": "x"}]});
     let told = manager.refused(400, "POST", "/api/import", &bad.to_string());
