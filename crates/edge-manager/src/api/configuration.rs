@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
+use super::error::ErrorBody;
 use super::extract::{JsonBody, Params};
 use super::sites::{Done, PublishedJson};
 use super::{ApiError, App, Routes};
@@ -41,7 +42,7 @@ const SUCCESS: Success = Success { status: "success" };
 /// Render the configuration anew and have HAProxy run it
 #[utoipa::path(get, path = "/api/regenerate", tag = "configuration", responses(
     (status = 200, description = "Published", body = Success),
-    (status = 400, description = "A template or HAProxy refuses it: nothing has changed")
+    (status = 400, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
 ))]
 async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
     app.blocking(move |app| Ok(app.sites.regenerate(&caller, now_us())?)).await?;
@@ -51,7 +52,7 @@ async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<
 /// Have HAProxy read its configuration again
 #[utoipa::path(get, path = "/api/reload", tag = "configuration", responses(
     (status = 200, description = "HAProxy runs it", body = Success),
-    (status = 500, description = "It does not, and runs on with what it has")
+    (status = 500, description = "It does not, and runs on with what it has", body = ErrorBody)
 ))]
 async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
     app.blocking(move |app| reload_now(app, &caller)).await?;
@@ -61,7 +62,7 @@ async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Succ
 /// Have HAProxy read its configuration again, and say what it said if it does not
 #[utoipa::path(post, path = "/api/config/reload", tag = "configuration", responses(
     (status = 200, description = "HAProxy runs it", body = Done),
-    (status = 500, description = "It does not, and runs on with what it has")
+    (status = 500, description = "It does not, and runs on with what it has", body = ErrorBody)
 ))]
 async fn reload_safely(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Done>, ApiError> {
     app.blocking(move |app| reload_now(app, &caller)).await?;
@@ -113,7 +114,7 @@ impl From<Manifest> for ManifestJson {
 /// The files in force
 #[utoipa::path(get, path = "/api/configuration", tag = "configuration", responses(
     (status = 200, description = "The set in force with its files", body = ConfigurationJson),
-    (status = 404, description = "Nothing was published yet")
+    (status = 404, description = "Nothing was published yet", body = ErrorBody)
 ))]
 async fn current(State(app): State<Arc<App>>) -> Result<Json<ConfigurationJson>, ApiError> {
     let set = app.blocking(|app| Ok(app.sites.configuration().current()?)).await?;
@@ -169,8 +170,8 @@ struct DiffJson {
 /// What differs between two sets of files
 #[utoipa::path(get, path = "/api/configuration/diff", tag = "configuration", params(Ends), responses(
     (status = 200, description = "The difference", body = DiffJson),
-    (status = 400, description = "A number is missing or is none"),
-    (status = 404, description = "There is no such set")
+    (status = 400, description = "A number is missing or is none", body = ErrorBody),
+    (status = 404, description = "There is no such set", body = ErrorBody)
 ))]
 async fn diff(State(app): State<Arc<App>>, Params(ends): Params<Ends>) -> Result<Json<DiffJson>, ApiError> {
     let diff = app.blocking(move |app| Ok(app.sites.configuration().diff(ends.from, ends.to)?)).await?;
@@ -190,8 +191,8 @@ struct Rollback {
 /// The record stays as it is; its next change is published from it.
 #[utoipa::path(post, path = "/api/configuration/rollback", tag = "configuration", request_body = Rollback, responses(
     (status = 200, description = "Published", body = PublishedJson),
-    (status = 400, description = "HAProxy refuses it now: nothing has changed"),
-    (status = 404, description = "There is no such set")
+    (status = 400, description = "HAProxy refuses it now: nothing has changed", body = ErrorBody),
+    (status = 404, description = "There is no such set", body = ErrorBody)
 ))]
 async fn roll_back(
     State(app): State<Arc<App>>,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::error::ErrorBody;
 use super::extract::JsonBody;
 use super::sites::{Done, PublishedJson, stored};
 use super::{ApiError, App, Routes};
@@ -126,7 +127,7 @@ async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<DomainJson>>, ApiE
 /// Where it is served already, its backend and servers are replaced.
 #[utoipa::path(post, path = "/api/domain", tag = "domains", request_body = NewDomainJson, responses(
     (status = 200, description = "HAProxy serves it", body = DomainAdded),
-    (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed")
+    (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
 ))]
 async fn put(
     State(app): State<Arc<App>>,
@@ -157,8 +158,8 @@ async fn put_now(app: &Arc<App>, caller: Caller, body: NewDomainJson) -> Result<
 /// Its backend goes too if it came with a domain and has no other.
 #[utoipa::path(delete, path = "/api/domain", tag = "domains", request_body = RemovedDomain, responses(
     (status = 200, description = "HAProxy does not serve it any more", body = Done),
-    (status = 400, description = "The name is missing or is none"),
-    (status = 404, description = "There is no such domain")
+    (status = 400, description = "The name is missing or is none", body = ErrorBody),
+    (status = 404, description = "There is no such domain", body = ErrorBody)
 ))]
 async fn remove(
     State(app): State<Arc<App>>,
@@ -191,7 +192,7 @@ struct DomainPublished {
 /// As `POST /api/domain`, whose answer has no place for it.
 #[utoipa::path(put, path = "/api/domains", tag = "domains", request_body = NewDomainJson, responses(
     (status = 200, description = "Published", body = DomainPublished),
-    (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed")
+    (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
 ))]
 async fn put_and_tell(
     State(app): State<Arc<App>>,
@@ -205,8 +206,8 @@ async fn put_and_tell(
 /// Serve a domain no longer, and say whether HAProxy obeys
 #[utoipa::path(delete, path = "/api/domains", tag = "domains", request_body = RemovedDomain, responses(
     (status = 200, description = "Published", body = PublishedJson),
-    (status = 400, description = "The name is missing or is none"),
-    (status = 404, description = "There is no such domain")
+    (status = 400, description = "The name is missing or is none", body = ErrorBody),
+    (status = 404, description = "There is no such domain", body = ErrorBody)
 ))]
 async fn remove_and_tell(
     State(app): State<Arc<App>>,

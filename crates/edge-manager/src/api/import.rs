@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::error::ErrorBody;
 use super::extract::JsonBody;
 use super::sites::large;
 use super::{ApiError, App, Routes};
@@ -59,7 +60,7 @@ pub struct ImportedJson {
 /// Domains and backends are one change, rules another; each is made as a whole or not at all.
 #[utoipa::path(post, path = "/api/import", tag = "manager", request_body = ImportJson, responses(
     (status = 200, description = "It is here", body = ImportedJson),
-    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing of its kind has changed")
+    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing of its kind has changed", body = ErrorBody)
 ))]
 async fn import(
     State(app): State<Arc<App>>,

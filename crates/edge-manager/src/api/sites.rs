@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
+use super::error::ErrorBody;
 use super::extract::{JsonBody, Params, Segments};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
@@ -123,7 +124,7 @@ async fn global(State(app): State<Arc<App>>) -> Result<Json<GlobalInput>, ApiErr
 /// Replace what holds for all backends
 #[utoipa::path(put, path = "/api/global", tag = "site", request_body = GlobalInput, responses(
     (status = 200, description = "Published", body = PublishedJson),
-    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing has changed")
+    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
 ))]
 async fn put_global(
     State(app): State<Arc<App>>,
@@ -145,7 +146,8 @@ async fn backends(State(app): State<Arc<App>>) -> Result<Json<Vec<BackendInput>>
 /// A backend with its servers
 #[utoipa::path(get, path = "/api/backends/{name}", tag = "site", params(("name" = String, Path)), responses(
     (status = 200, description = "The backend", body = BackendInput),
-    (status = 404, description = "There is no such backend")
+    (status = 400, description = "The name is none", body = ErrorBody),
+    (status = 404, description = "There is no such backend", body = ErrorBody)
 ))]
 async fn backend(
     State(app): State<Arc<App>>,
@@ -161,7 +163,7 @@ async fn backend(
     put, path = "/api/backends/{name}", tag = "site", request_body = BackendInput, params(("name" = String, Path)),
     responses(
         (status = 200, description = "Published", body = PublishedJson),
-        (status = 400, description = "A value is refused by the manager or by HAProxy: nothing has changed")
+        (status = 400, description = "A value is refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
     )
 )]
 async fn put_backend(
@@ -183,8 +185,8 @@ async fn put_backend(
 /// Remove a backend
 #[utoipa::path(delete, path = "/api/backends/{name}", tag = "site", params(("name" = String, Path)), responses(
     (status = 200, description = "Published", body = PublishedJson),
-    (status = 404, description = "There is no such backend"),
-    (status = 409, description = "A domain needs it")
+    (status = 404, description = "There is no such backend", body = ErrorBody),
+    (status = 409, description = "A domain needs it", body = ErrorBody)
 ))]
 async fn remove_backend(
     State(app): State<Arc<App>>,
@@ -226,7 +228,7 @@ struct SiteChangeJson {
 /// Replace everything that haproxy.cfg is made of
 #[utoipa::path(put, path = "/api/site", tag = "site", params(HowPut), request_body = SiteInput, responses(
     (status = 200, description = "Published, or of a dry run what would be", body = SiteChangeJson),
-    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing has changed")
+    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
 ))]
 async fn put_site(
     State(app): State<Arc<App>>,

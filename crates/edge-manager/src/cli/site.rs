@@ -133,7 +133,7 @@ pub(super) enum Site {
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
-        takes: Takes,
+        takes: Box<Takes>,
     },
 }
 
