@@ -39,10 +39,10 @@ struct Hit {
     source: u8,
 }
 
-impl From<Ruling> for Hit {
+impl From<&Ruling> for Hit {
     #[inline]
-    fn from(ruling: Ruling) -> Self {
-        let Ruling { expires_at_s, slot, source, .. } = ruling;
+    fn from(ruling: &Ruling) -> Self {
+        let Ruling { expires_at_s, slot, source, .. } = *ruling;
         Self { action: ruling.action(), expires_at_s, slot, source }
     }
 }

@@ -173,7 +173,7 @@ impl Snapshot {
     /// refuses stays refused, whatever was learned. The allow list is asked only about those that the block list
     /// holds: most clients are on neither.
     #[inline]
-    pub(crate) fn blocking(&self, addr: IpAddr, now_s: u32) -> Option<Ruling> {
+    pub(crate) fn blocking(&self, addr: IpAddr, now_s: u32) -> Option<&Ruling> {
         let block = self.block.longest(addr, now_s)?;
         if self.allow.longest(addr, now_s).is_some() {
             return None;

@@ -108,19 +108,19 @@ impl AddressTable {
 
     /// The same without the network.
     #[inline]
-    pub(crate) fn longest(&self, addr: IpAddr, now_s: u32) -> Option<Ruling> {
+    pub(crate) fn longest(&self, addr: IpAddr, now_s: u32) -> Option<&Ruling> {
         self.longest_of(addr, |ruling| now_s < ruling.expires_at_s)
     }
 
     /// The same of those alone that came from a list.
-    pub(crate) fn longest_listed(&self, addr: IpAddr, now_s: u32) -> Option<Ruling> {
+    pub(crate) fn longest_listed(&self, addr: IpAddr, now_s: u32) -> Option<&Ruling> {
         self.longest_of(addr, |ruling| now_s < ruling.expires_at_s && ruling.source != LEARNED)
     }
 
     /// What is held of the longest network that holds `addr`, of those that are `wanted`. The presence maps are asked
     /// before anything is called: most often that is all there is to do.
     #[inline(always)]
-    fn longest_of(&self, addr: IpAddr, wanted: impl Fn(&Ruling) -> bool) -> Option<Ruling> {
+    fn longest_of(&self, addr: IpAddr, wanted: impl Fn(&Ruling) -> bool) -> Option<&Ruling> {
         match addr {
             IpAddr::V4(v4) if self.v4_presence.reaches(v4.to_bits()) => {
                 self.longest_of_v4(v4.to_bits(), wanted)
@@ -133,20 +133,20 @@ impl AddressTable {
     }
 
     #[inline(never)]
-    fn longest_of_v4(&self, bits: u32, wanted: impl Fn(&Ruling) -> bool) -> Option<Ruling> {
+    fn longest_of_v4(&self, bits: u32, wanted: impl Fn(&Ruling) -> bool) -> Option<&Ruling> {
         let host = self.v4_hosts.get(bits).filter(|host| wanted(host.ruling()));
         let net = || self.v4_nets.longest_match(bits, |net| wanted(net.ruling()));
-        host.or_else(net).map(|found| *found.ruling())
+        host.or_else(net).map(Packed::ruling)
     }
 
     #[inline(never)]
-    fn longest_of_v6(&self, bits: u128, wanted: impl Fn(&Ruling) -> bool) -> Option<Ruling> {
+    fn longest_of_v6(&self, bits: u128, wanted: impl Fn(&Ruling) -> bool) -> Option<&Ruling> {
         let host = self.v6_hosts.get(bits).filter(|host| wanted(host.ruling()));
         let long = || self.v6_long_nets.longest_match(bits, |net| wanted(net.ruling()));
         if let Some(found) = host.or_else(long) {
-            return Some(*found.ruling());
+            return Some(found.ruling());
         }
-        self.v6_nets.longest_match(upper(bits), |net| wanted(net.ruling())).map(|found| *found.ruling())
+        self.v6_nets.longest_match(upper(bits), |net| wanted(net.ruling())).map(Packed::ruling)
     }
 
     /// Every network that holds `addr`, longest first, expired ones among them.

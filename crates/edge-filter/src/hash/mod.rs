@@ -84,7 +84,7 @@ impl<E: Hashed> HashTable<E> {
 
     /// The entry with this hash that is the `same`. Three dependent loads up to some 100,000 entries, four at
     /// a million, of which two miss the cache, one if there is none; allocates nothing and cannot panic.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u64, same: impl Fn(&E) -> bool) -> Option<&E> {
         self.bucket(hash)?.find(hash, same)
     }

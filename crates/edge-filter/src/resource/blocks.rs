@@ -2,7 +2,7 @@
 //! byte by byte the scan of a canonical path was the larger half of a lookup.
 
 /// Bytes of a block: a vector of x86-64-v2.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Stands in for what a short text lacks: it may stand anywhere.
 const FILL: u8 = b'a';

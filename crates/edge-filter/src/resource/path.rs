@@ -1,6 +1,6 @@
 //! Paths in canonical form.
 
-use super::blocks::certainly_canonical;
+use super::blocks::{BLOCK, certainly_canonical};
 use super::escape::{Class, Output, TooLong, class, plain_bytes, starts_with_canonical_escape};
 
 /// Whether `;params` of a path segment (RFC 3986 section 3.3) belong to the path.
@@ -146,11 +146,19 @@ pub(super) fn canonical_behind<'a>(
 /// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be.
 fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> Option<&[u8]> {
     let mut at = known;
+    // Where a block was looked at in vain, the next one is not worth a look before its end.
+    let mut blocks_from = 0;
     while let Some(&byte) = raw.get(at) {
         at += match class(byte) {
             Class::Plain => plain_bytes(&raw[at..]),
             Class::Slash if !starts_with_removed_segment(&raw[at + 1..]) => {
-                1 + certainly_canonical(&raw[at + 1..])
+                let rest = &raw[at + 1..];
+                let mut known = 0;
+                if at >= blocks_from && rest.len() > BLOCK {
+                    known = certainly_canonical(rest);
+                    blocks_from = at + known + BLOCK;
+                }
+                1 + known
             }
             Class::Semicolon if parameters == ParameterSegments::Keep => 1,
             Class::Percent if starts_with_canonical_escape(&raw[at..]) => 3,

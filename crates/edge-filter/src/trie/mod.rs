@@ -52,10 +52,14 @@ impl<E: Entry> Trie<E> {
     ///
     /// One dependent load for each level, at most `WIDTH / 6 + 1` levels; allocates nothing and cannot panic.
     /// Entries that are not live are stepped over in a second walk, which a swept table rarely needs.
+    #[inline]
     pub(crate) fn longest_match(&self, key: E::Key, live: impl Fn(&E) -> bool) -> Option<&E> {
-        if self.len == 0 {
-            return None;
-        }
+        if self.len == 0 { None } else { self.longest_live(key, live) }
+    }
+
+    /// Not part of what asks, which most often is done without.
+    #[inline(never)]
+    fn longest_live(&self, key: E::Key, live: impl Fn(&E) -> bool) -> Option<&E> {
         match self.root.longest(key) {
             Ok(None) => return None,
             Ok(Some(entry)) if live(entry) => return Some(entry),

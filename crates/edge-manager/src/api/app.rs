@@ -24,6 +24,12 @@ const MAX_AT_WORK: usize = 64;
 /// Bulk changes at the same time: each may need some 200 MB.
 const MAX_BULKS: usize = 2;
 
+/// Requests that only read the record at the same time, beside the others.
+const MAX_READING: usize = 16;
+
+/// Checks of health at the same time: everybody may ask for them, and each may wait for a HAProxy that does not answer.
+const MAX_CHECKING: usize = 4;
+
 /// How long the start waits for another process to end that has the state directory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -81,6 +87,8 @@ pub struct App {
     /// Bodies with thousands of changes that are read at the same time.
     pub(super) bulks: Arc<Semaphore>,
     at_work: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
+    checking: Arc<Semaphore>,
 }
 
 impl App {
@@ -112,6 +120,8 @@ impl App {
             metrics: Metrics::new(now_us),
             bulks: Arc::new(Semaphore::new(MAX_BULKS)),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+            reading: Arc::new(Semaphore::new(MAX_READING)),
+            checking: Arc::new(Semaphore::new(MAX_CHECKING)),
         })
     }
 
@@ -124,7 +134,38 @@ impl App {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let permit = self.at_work.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        self.on_a_thread(&self.at_work, work).await
+    }
+
+    /// [`App::blocking`] for what reads a bounded part of the record and nothing else: it does not wait behind changes, which
+    /// wait for the disk and for HAProxy.
+    ///
+    /// # Errors
+    /// That of `work`, or it panicked.
+    pub async fn reading<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.on_a_thread(&self.reading, work).await
+    }
+
+    /// [`App::blocking`] for what needs no key: it takes no place from those who have one.
+    ///
+    /// # Errors
+    /// That of `work`, or it panicked.
+    pub async fn checking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.on_a_thread(&self.checking, work).await
+    }
+
+    async fn on_a_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        places: &Arc<Semaphore>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = places.clone().acquire_owned().await.map_err(ApiError::internal)?;
         let (app, span) = (self.clone(), Span::current());
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;

@@ -102,7 +102,7 @@ async fn read(app: &Arc<App>, page: &mut Page, is_first: bool) -> Result<(Vec<u8
     let limit = page.limit.unwrap_or(u32::MAX).min(PAGE);
     let selection = Selection { after: page.after, limit: Some(limit), ..in_force(now_s()) };
     let blocked: Vec<BlockedIp> = app
-        .blocking(move |app| {
+        .reading(move |app| {
             let entries = app.store.read(|view| {
                 view.with_entries(&selection, |entries| {
                     entries.map(|entry| Ok::<_, StoreError>(BlockedIp::of(&entry?))).collect::<Result<_, _>>()
@@ -233,9 +233,10 @@ async fn sync(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<SyncAn
     let now_us = now_us();
     let (total, enforcement) = app
         .blocking(move |app| {
-            let changed = app.change_rules(&caller, Vec::new(), now_us)?;
+            // First: what is made afterwards may be confirmed by nobody.
             let selection = in_force(now_s());
             let total = app.store.read(|view| view.count(&selection))?;
+            let changed = app.change_rules(&caller, Vec::new(), now_us)?;
             Ok((total, changed.enforcement))
         })
         .await?;
@@ -267,8 +268,12 @@ pub(super) async fn put(
 }
 
 fn present(entry: &Entry) -> ApiError {
+    ApiError::conflict(already(entry))
+}
+
+pub(super) fn already(entry: &Entry) -> String {
     let until = entry.expires_at_s().map(|end_s| format!(" until {}", time(end_s))).unwrap_or_default();
-    ApiError::conflict(format_args!("IP {} is already blocked{until}", address_of(entry)))
+    format!("IP {} is already blocked{until}", address_of(entry))
 }
 
 /// What is said of a change that may not be obeyed yet.

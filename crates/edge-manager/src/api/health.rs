@@ -34,12 +34,12 @@ struct Health {
     tag = "manager",
     responses(
         (status = 200, description = "All is well", body = Health),
-        (status = 500, description = "Something is not", body = Health)
+        (status = 500, description = "HAProxy does not answer, or the record cannot be read", body = Health)
     )
 )]
 async fn health(State(app): State<Arc<App>>) -> Result<(StatusCode, Json<Health>), ApiError> {
     let (is_running, is_connected) = app
-        .blocking(|app| {
+        .checking(|app| {
             let is_connected = app.store.read(|view| view.revision()).is_ok();
             Ok((is_running(&app.sockets), is_connected))
         })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::blocked_ips::{address_of, named, put, required, time};
+use super::blocked_ips::{address_of, already, named, put, required, time};
 use super::extract::JsonBody;
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
@@ -42,14 +42,15 @@ struct TemporaryBlockAnswer {
     #[schema(example = "IP 192.168.1.100 has been blocked for 60 minutes")]
     message: String,
     blocked_ip_id: i64,
-    /// In UTC
+    /// In UTC; null where it does not end by itself
     #[schema(example = "2024-01-15 11:30:00")]
-    expires_at: String,
+    expires_at: Option<String>,
 }
 
 /// Block an address or a network for some time
 ///
-/// One that is blocked already stays blocked for as long as it was, or until this block would end, whichever is later.
+/// One that is blocked already stays blocked for as long as it was, or until this block would end, whichever is later; the
+/// answer says until when.
 #[utoipa::path(
     post,
     path = "/api/security/temporary-block",
@@ -57,8 +58,7 @@ struct TemporaryBlockAnswer {
     request_body = TemporaryBlockRequest,
     responses(
         (status = 200, description = "It is blocked", body = TemporaryBlockAnswer),
-        (status = 400, description = "ip_address is missing, or a value cannot be taken", body = super::error::ErrorBody),
-        (status = 409, description = "It is blocked already, and for longer", body = super::error::ErrorBody)
+        (status = 400, description = "ip_address is missing, or a value cannot be taken", body = super::error::ErrorBody)
     )
 )]
 async fn block(
@@ -79,14 +79,21 @@ async fn block(
         by: "API",
         ..Input::default()
     };
-    let change = Change::Put(input.parse(now_us).map_err(named)?, IfPresent::Prolong);
+    let new = input.parse(now_us).map_err(named)?;
+    let end_s = new.rule.expires_at_s;
+    let change = Change::Put(new, IfPresent::Prolong);
     let (entry, note) = put(&app, caller, change, now_us).await?;
     let unit = if minutes == 1 { "minute" } else { "minutes" };
+    let done = if entry.rule.expires_at_s > end_s {
+        already(&entry)
+    } else {
+        format!("IP {} has been blocked for {minutes} {unit}", address_of(&entry))
+    };
     Ok(Json(TemporaryBlockAnswer {
         status: "success",
-        message: format!("IP {} has been blocked for {minutes} {unit}{note}", address_of(&entry)),
+        message: format!("{done}{note}"),
         blocked_ip_id: entry.id,
-        expires_at: time(entry.rule.expires_at_s),
+        expires_at: entry.expires_at_s().map(time),
     }))
 }
 

@@ -96,10 +96,65 @@ fn the_description_has_every_route_and_what_it_needs() {
 }
 
 #[test]
+fn every_operation_has_a_name_of_its_own_and_says_what_it_refuses() {
+    let described = serde_json::to_value(openapi()).unwrap();
+    let mut names = std::collections::HashSet::new();
+    for Route { method, path, .. } in list() {
+        let operation = &described["paths"][&path][method.as_str().to_ascii_lowercase()];
+        assert!(names.insert(operation["operationId"].as_str().unwrap().to_owned()), "{method} {path}");
+        let takes = operation["parameters"].is_array() || operation["requestBody"].is_object();
+        assert!(!takes || operation["responses"]["400"].is_object(), "{method} {path}");
+    }
+    assert!(names.contains("get_api_blocked_ips") && names.contains("get"), "{names:?}");
+    let health = &described["paths"]["/health"]["get"]["responses"]["500"]["content"]["application/json"];
+    assert_eq!(health["schema"]["$ref"], "#/components/schemas/Health");
+}
+
+#[test]
 fn only_what_shows_nothing_is_for_everybody() {
     let public: Vec<_> =
         list().into_iter().filter(|route| route.role.is_none()).map(|route| route.path).collect();
     assert!(public.iter().all(|path| ["/", "/health", "/openapi.json"].contains(&&**path)), "{public:?}");
     let writes = |route: &&Route| route.method != axum::http::Method::GET;
     assert!(list().iter().filter(writes).all(|route| route.role >= Some(Role::Operator)));
+}
+
+#[tokio::test]
+async fn who_changes_nothing_does_not_wait_behind_changes() {
+    let (_dir, app) = app();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let ended = std::sync::Mutex::new(ended);
+    let shared = Arc::new(ended);
+    let (begun, mut count) = tokio::sync::mpsc::unbounded_channel();
+    let changes: Vec<_> = (0..64)
+        .map(|_| {
+            let (app, shared, begun) = (app.clone(), shared.clone(), begun.clone());
+            tokio::spawn(async move {
+                app.blocking(move |_| {
+                    let _ = begun.send(());
+                    // Until the other end is gone.
+                    let _ = shared.lock().unwrap().recv();
+                    Ok(())
+                })
+                .await
+            })
+        })
+        .collect();
+    for _ in 0..64 {
+        count.recv().await.unwrap();
+    }
+    let mut answers = Vec::new();
+    for path in ["/api/blocked-ips", "/health"] {
+        let from = Peer::Network("127.0.0.1:1".parse().unwrap());
+        let request = Request::get(path).extension(from).body(Body::empty()).unwrap();
+        let answer = router(app.clone()).oneshot(request);
+        answers.push(tokio::time::timeout(Duration::from_secs(60), answer).await);
+    }
+    drop(end);
+    let [listed, health] = answers.try_into().unwrap();
+    assert_eq!(text(listed.unwrap().unwrap()).await, (StatusCode::OK, "[]".to_owned()));
+    assert_eq!(text(health.unwrap().unwrap()).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    for change in changes {
+        change.await.unwrap().unwrap();
+    }
 }

@@ -95,6 +95,9 @@ impl Control {
                 let has_ended_since = |exits: u64| {
                     move || {
                         let status = supervisor.status();
+                        if status.state == State::Stopped {
+                            return Some("HAProxy was stopped".to_owned());
+                        }
                         let exit = status.last_exit.filter(|_| status.exits > exits);
                         exit.map(|exit| format!("HAProxy {exit}"))
                     }

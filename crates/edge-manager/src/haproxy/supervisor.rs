@@ -20,7 +20,7 @@ use super::program::Program;
 const START_PAUSE: Duration = Duration::from_millis(10);
 const RUN_PAUSE: Duration = Duration::from_millis(100);
 
-/// Between two looks for a configuration to start with.
+/// Between two looks for a configuration to start with, and for a master that does not answer.
 const WAIT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a master that nobody reaches may be executing itself anew.
@@ -226,7 +226,8 @@ impl Shared {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!("{}: {error}", self.launch.socket.display());
+                    tracing::warn!("HAProxy at {}: {error}", self.launch.socket.display());
+                    self.pause(WAIT_PAUSE);
                     reached = Instant::now();
                 }
             }

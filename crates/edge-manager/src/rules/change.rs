@@ -18,7 +18,7 @@ pub enum IfPresent {
     Refuse,
     /// The rule gets the action, end, list and reason of the new one, and stays the rule that it was.
     Replace,
-    /// The same if the new one ends later; else it is refused.
+    /// The same if the new one ends later; else the rule stays as it is, and that is no error.
     Prolong,
 }
 

@@ -224,15 +224,11 @@ fn rules(count: usize) -> String {
     if count == 1 { "1 rule".to_owned() } else { format!("{count} rules") }
 }
 
+/// Says of a change that HAProxy cannot find it; that it was made, the record has logged.
 fn log(caller: &Caller, operation: &str, target: &str, effect: &Effect, took: Duration) {
-    let (caller, duration_us) = (&*caller.name, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-    match effect {
-        Effect::Published(revision) => {
-            tracing::info!(caller, operation, target, revision, duration_us, "change");
-        }
-        Effect::StoredOnly(error) => {
-            tracing::error!(caller, operation, target, %error, duration_us, "change stored, not published");
-        }
+    if let Effect::StoredOnly(error) = effect {
+        let (caller, duration_us) = (&*caller.name, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        tracing::error!(%caller, %operation, what = target, %error, duration_us, "change stored, not published");
     }
 }
 
@@ -258,7 +254,8 @@ fn make(
                 Some(entry)
                     if if_present == IfPresent::Prolong && entry.rule.expires_at_s >= rule.expires_at_s =>
                 {
-                    return Err(refused(Refusal::Present(Box::new(entry))));
+                    let operation = Operation::Put(entry.rule.clone());
+                    return Ok((entry, Some(operation)));
                 }
                 Some(entry) => record.update(entry, rule)?,
                 None => record.insert(rule, &by, now_s)?,

@@ -1,6 +1,6 @@
 //! Who changed what.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Changes, StoreError, View};
 use crate::access::Caller;
@@ -54,12 +54,47 @@ pub struct AuditEntry {
     pub duration_us: u64,
 }
 
+/// A change that was noted, in the words of its row: for the log, once its transaction has ended.
+#[derive(Debug)]
+pub(super) struct Noted {
+    caller: String,
+    from: String,
+    operation: String,
+    target: String,
+    result: String,
+    /// When it began.
+    began: Option<Instant>,
+}
+
+impl Noted {
+    fn of(deed: &Deed<'_>) -> Self {
+        let Deed { caller, operation, target, result, at_us: _, took } = *deed;
+        Self {
+            caller: caller.name.to_string(),
+            from: caller.from.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+            operation: operation.to_owned(),
+            target: shown(target).to_owned(),
+            result: shown(result).to_owned(),
+            began: Instant::now().checked_sub(took),
+        }
+    }
+
+    /// One line. The target is not called so there: lines of JSON have another one.
+    pub(super) fn log(&self) {
+        let Self { caller, from, operation, target, result, began } = self;
+        let took = began.map(|began| began.elapsed()).unwrap_or_default();
+        let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(%caller, %from, %operation, what = target, result, duration_us, "change");
+    }
+}
+
 impl Changes<'_> {
-    /// Notes a change, in the transaction of the change. The oldest beyond [`MAX_AUDIT_ROWS`] is forgotten. O(log rows).
+    /// Notes a change, in the transaction of the change; it is logged when that has ended. The oldest beyond [`MAX_AUDIT_ROWS`] is forgotten. O(log rows).
     ///
     /// # Errors
     /// It cannot be written.
     pub fn note(&mut self, deed: &Deed<'_>) -> Result<(), StoreError> {
+        self.noted.push(Noted::of(deed));
         let Deed { caller, operation, target, result, at_us, took } = deed;
         let connection = self.view.connection;
         let from = caller.from.map(|address| address.to_string());

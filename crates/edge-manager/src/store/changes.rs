@@ -23,6 +23,7 @@ pub struct Changes<'c> {
     remove: Statement<'c>,
     /// By name.
     lists: HashMap<String, i64>,
+    pub(super) noted: Vec<super::audit::Noted>,
 }
 
 impl<'c> Deref for Changes<'c> {
@@ -48,7 +49,13 @@ impl<'c> Changes<'c> {
             )?,
             remove: connection.prepare("DELETE FROM rules WHERE id = ?")?,
             lists: HashMap::new(),
+            noted: Vec::new(),
         })
+    }
+
+    /// What has been noted, to be logged when it is done.
+    pub(super) fn into_noted(self) -> Vec<super::audit::Noted> {
+        self.noted
     }
 
     /// The rule with this target, ended or not. O(log rules).

@@ -48,7 +48,8 @@ impl Store {
         Ok(Self { readers: Readers::of(PathBuf::from(path)), writer })
     }
 
-    /// Makes all changes of `change`, or none where it fails. Waits for other changes, and for the disk.
+    /// Makes all changes of `change`, or none where it fails; what it has noted is logged then. Waits for other changes, and
+    /// for the disk.
     ///
     /// # Errors
     /// That of `change`, or the record cannot be written; nothing has changed.
@@ -59,8 +60,12 @@ impl Store {
         let mut writer = self.writer.lock();
         let transaction =
             writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let changed = change(&mut Changes::new(&transaction)?)?;
+        let mut changes = Changes::new(&transaction)?;
+        let changed = change(&mut changes)?;
+        let noted = changes.into_noted();
         transaction.commit().map_err(StoreError::from)?;
+        drop(writer);
+        noted.iter().for_each(audit::Noted::log);
         Ok(changed)
     }
 

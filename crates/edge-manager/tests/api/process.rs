@@ -131,6 +131,27 @@ fn what_was_blocked_outlives_a_kill() {
 }
 
 #[test]
+fn each_change_is_a_line_of_the_log_that_says_who_did_what() {
+    let home = Home::new();
+    answer(&home.path("edge.sock"));
+    let environment = [("EDGE_LOG", "info"), ("EDGE_LOG_FORMAT", "json"), ("HAPROXY_API_KEY", "a key")];
+    let serving = home.serve(&[], &environment);
+    let body = r#"{"ip_address":"192.0.2.1"}"#;
+    let status =
+        |method| serving.ask(method, "/api/blocked-ips", &["Authorization: Bearer a key"], body).status;
+    assert_eq!([status("POST"), status("POST"), status("DELETE")], [200, 409, 200]);
+    let (_, _, log) = serving.stop("TERM");
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let changes: Vec<_> = lines.filter(|line| line["message"] == "change").collect();
+    assert_eq!(changes.len(), 2, "what was refused changed nothing: {log}");
+    for (line, operation) in changes.iter().zip(["rules.put", "rules.remove"]) {
+        let words = ["level", "caller", "from", "operation", "what", "result"].map(|field| &line[field]);
+        assert_eq!(words, ["INFO", "HAPROXY_API_KEY", "127.0.0.1", operation, "block 192.0.2.1", "done"]);
+        assert!(line["duration_us"].as_u64() > Some(0), "{line}");
+    }
+}
+
+#[test]
 fn without_a_key_it_is_for_this_machine_only() {
     let home = Home::new();
     let open = |address: &str| {

@@ -82,13 +82,16 @@ fn a_kill_at_any_moment_leaves_a_whole_configuration() {
         let mut running = child(&home, home.path("stand-in"), None);
         let mut lines = BufReader::new(running.stdout.take().unwrap()).lines().map(Result::unwrap);
         assert!(lines.any(|line| line.ends_with("begun")));
+        // A kill may come while the directory is opened, too.
+        let first = if round % 4 == 0 { None } else { lines.next() };
         // Different in each round and each run: a publication takes some milliseconds.
-        let time_us = (u64::from(std::process::id()) * 7919 + round * 104_729) % 150_000;
+        let time_us = (u64::from(std::process::id()) * 7919 + round * 104_729) % 50_000;
         thread::sleep(Duration::from_micros(time_us));
         kill(running);
         let mut said: Vec<String> = lines.collect();
         // The last line may lack its end.
         said.pop();
+        said.splice(..0, first);
         let acknowledged = said.last().map_or(greatest, |set| set.parse().unwrap());
         let sets = fs::read_dir(home.sets().join("sets"));
         left_behind += sets.map_or(0, |sets| {
@@ -101,8 +104,8 @@ fn a_kill_at_any_moment_leaves_a_whole_configuration() {
         assert!(next.is_changed && next.set > current.max(greatest));
         greatest = next.set;
     }
-    println!("{greatest} sets, left {left_behind} behind");
-    assert!(greatest > 80, "{greatest} sets in 40 rounds");
+    // Most of the time a set is being written.
+    assert!(left_behind > 0, "{greatest} sets, and none was left behind by half");
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn a_kill_while_haproxy_reloads_leaves_the_new_set_and_the_good_one() {
     stand_in(&home.path(""), "exit 0");
     let running = child(&home, home.path("stand-in"), Some(socket));
     let link = |name: &str| fs::read_link(home.sets().join(name)).unwrap();
-    eventually("the link", || (link("current") == PathBuf::from("sets/2")).then_some(()));
+    eventually("the link", || (link("current") == *"sets/2").then_some(()));
     kill(running);
     assert_eq!(link("good"), PathBuf::from("sets/1"));
     let configuration = opened(&home);

@@ -120,6 +120,8 @@ fn a_stop_ends_haproxy_and_leaves_no_socket() {
         edge.supervisor.stop();
         assert_eq!(edge.supervisor.status().state, State::Stopped);
         assert!(!listens(home.web()) && !socket.exists(), "{series:?}");
+        let error = edge.publish("b").unwrap_err().to_string();
+        assert!(error.starts_with("HAProxy was stopped"), "{error}");
     }
 }
 
