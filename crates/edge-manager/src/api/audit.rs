@@ -146,33 +146,30 @@ async fn list(
 }
 
 async fn read(app: &Arc<App>, selection: AuditSelection, limit: u32) -> Result<Vec<AuditedChange>, ApiError> {
-    app.blocking(move |app| {
+    app.reading(move |app| {
         let entries = app.store.read::<_, StoreError>(|view| view.audit(&selection, limit))?;
         Ok(entries.into_iter().map(AuditedChange::from).collect())
     })
     .await
 }
 
-/// All that is selected, a piece at a time: however much it is, it needs the memory of a piece.
+/// All that is selected, a piece at a time: however much it is, it needs the memory of a piece. A limit is no longer than one.
 async fn lines(
     app: Arc<App>,
     mut selection: AuditSelection,
     limit: Option<u32>,
 ) -> Result<Response, ApiError> {
-    let mut left = limit.unwrap_or(u32::MAX);
-    let mut piece = read(&app, selection.clone(), left.min(PIECE)).await?;
+    let mut piece = read(&app, selection.clone(), limit.unwrap_or(PIECE)).await?;
     let (sender, receiver) = mpsc::channel::<Result<Bytes, ApiError>>(1);
     tokio::spawn(async move {
         loop {
-            let count = u32::try_from(piece.len()).unwrap_or(PIECE);
-            let is_last = count < left.min(PIECE) || count == left;
+            let is_last = limit.is_some() || piece.len() < PIECE as usize;
             selection.after = piece.last().map(|last| last.id).or(selection.after);
-            left -= count;
             let sent = sender.send(to_lines(&piece).map(Bytes::from)).await;
             if is_last || sent.is_err() {
                 return;
             }
-            piece = match read(&app, selection.clone(), left.min(PIECE)).await {
+            piece = match read(&app, selection.clone(), PIECE).await {
                 Ok(piece) => piece,
                 Err(error) => {
                     // What breaks off has no end: the client sees that something is missing.

@@ -89,7 +89,7 @@ async fn get(
     let question = asked.question()?;
     let now_s = now_s();
     let explanation = app
-        .blocking(move |app| {
+        .reading(move |app| {
             let answer = app.store.read::<_, RulesError>(|view| explain(view, &question, now_s))?;
             Ok(ExplanationJson::new(&answer, now_s))
         })

@@ -29,7 +29,7 @@ pub(super) fn routes() -> Routes {
 )]
 async fn get(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
     let text = app
-        .blocking(|app| {
+        .reading(|app| {
             let figures = app.store.read(|view| {
                 let count = |kind| view.count(&Selection { kind: Some(kind), ..Selection::default() });
                 Ok::<_, StoreError>(Figures {

@@ -199,4 +199,9 @@ fn pages_stay_in_place_while_rules_come_and_go() {
     assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
     assert_eq!(manager.get(&format!("{PATH}?after=9999")).json(), json!({"rules": [], "next": null}));
     assert_eq!(ids(&manager.get(PATH).json()).len(), 100);
+    assert_eq!(
+        manager.get(&format!("{PATH}?limit=1000")).json()["next"],
+        Value::Null,
+        "there is no other page"
+    );
 }
