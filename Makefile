@@ -12,7 +12,7 @@ DEMO = exec env EDGE_MODULE_DIR=dist/lua$(LUA) target/debug/edge-demo
 help: ## this list
 	@sed -n 's/^\([a-z][a-z.-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-run: demo-files ## HAProxy on 127.0.0.1:8080 before a demo backend on 127.0.0.1:8081, until Ctrl-C
+run: demo-files ## the manager on 127.0.0.1:8000, HAProxy on 127.0.0.1:8080, a demo backend on 127.0.0.1:8081, until Ctrl-C
 	@$(DEMO) run
 
 demo: demo-files ## the same, unattended: walks through what the filter does and checks each step
@@ -20,7 +20,7 @@ demo: demo-files ## the same, unattended: walks through what the filter does and
 
 .PHONY: demo-files
 demo-files: install module
-	$(CARGO) build --locked -p edge-e2e --bin edge-demo
+	$(CARGO) build --locked -p edge-manager --bin edge-manager -p edge-e2e --bin edge-demo
 
 test: install ## everything: format, lints, unit, property and end-to-end tests
 	@$(MAKE) --no-print-directory lint
@@ -29,7 +29,12 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 	@$(MAKE) --no-print-directory loom
 	$(CARGO) test --locked -p edge-e2e --lib --bins
 	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed untried trixie
+	@$(MAKE) --no-print-directory test-api
 	@$(MAKE) --no-print-directory test-valgrind
+
+.PHONY: test-api
+test-api: install ## the manager's API against its own description, by schemathesis; API_CHECK_EXAMPLES=100 tries more
+	@CARGO="$(CARGO)" scripts/api-check.sh
 
 .PHONY: test-matrix
 test-matrix: install ## the end-to-end tests on every HAProxy: installed, of an untried series, trixie's, sid's
@@ -67,6 +72,8 @@ bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real
 	$(CARGO) run --locked --release -p edge-benches --bin flood-report
 	$(CARGO) run --locked --release -p edge-benches --bin bulk-report
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) run --locked --release -p edge-benches --bin start-report
+	$(CARGO) build --locked --release -p edge-manager
+	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) run --locked --release -p edge-benches --bin manager-report
 	@if command -v lua$(LUA) >/dev/null; then set -x; lua$(LUA) benches/lua_call.lua dist/lua$(LUA); \
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi
 	$(CARGO) bench --locked -p edge-benches
@@ -85,14 +92,15 @@ bench-haproxy: install ## the filter beside what else there is, in HAProxy under
 	@scripts/install.sh valgrind
 	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/bench-haproxy.sh $(ARGS)
 
-dist: install module-5.3 module-5.4 manager ## the module and its glue for Lua 5.3 and 5.4, and edge-manager, under dist/
+dist: install module-5.3 module-5.4 manager ## the module and its glue for Lua 5.3 and 5.4, edge-manager and its systemd unit, under dist/
 
 .PHONY: manager
-manager: ## edge-manager, under dist/
+manager: ## edge-manager and what systemd needs, under dist/
 	$(CARGO) build --locked --release -p edge-manager
 	@mkdir -p dist
 	@cp -p target/release/edge-manager dist/edge-manager.new
 	@mv -f dist/edge-manager.new dist/edge-manager
+	@cp -p packaging/* dist/
 
 .PHONY: module
 module: ## the module for the installed HAProxy, under dist/

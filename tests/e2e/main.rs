@@ -13,6 +13,7 @@ mod life;
 mod linkage;
 mod malformed;
 mod manager;
+mod manager_api;
 mod paths;
 mod state;
 mod storm;

@@ -117,7 +117,7 @@ impl Launch {
             Some(dir) => (File::create(dir.join("stdout"))?.into(), File::create(dir.join("log"))?.into()),
             None => (Stdio::inherit(), Stdio::inherit()),
         };
-        let watcher = Watcher::spawn()?;
+        let watcher = Watcher::spawn(Signal::SIGKILL)?;
         let child = self
             .command()
             .args([if self.master_worker { "-W" } else { "-db" }, "-f"])

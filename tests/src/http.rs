@@ -18,6 +18,7 @@ pub struct Request {
     target: String,
     host: Option<String>,
     headers: Vec<(String, String)>,
+    body: String,
     from: Option<IpAddr>,
 }
 
@@ -29,6 +30,7 @@ impl Request {
             target: target.to_owned(),
             host: Some("www.example".to_owned()),
             headers: Vec::new(),
+            body: String::new(),
             from: None,
         }
     }
@@ -54,6 +56,12 @@ impl Request {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// With this body; a `Content-Length` goes with it.
+    pub fn body(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.body);
+        self.header("Content-Length", &text.len().to_string())
     }
 
     /// As if a proxy had forwarded it for this client.
@@ -94,19 +102,37 @@ impl Request {
     }
 
     fn exchange(&self, mut stream: impl Read + Write) -> io::Result<Response> {
+        // Who refuses a body does not read it to its end, and may say so and close before all of it is sent.
+        let sent = stream.write_all(self.text(false).as_bytes());
+        let mut bytes = Vec::new();
+        let received = stream.read_to_end(&mut bytes);
+        match Response::parse_whole(&bytes)? {
+            Some(response) => Ok(response),
+            None => sent.and(received).and_then(|_| Response::parse(&bytes)),
+        }
+    }
+
+    /// What goes over the wire; the connection may be kept, if it is not to end with the answer.
+    pub(crate) fn text(&self, is_kept: bool) -> String {
         let Self { method, target, .. } = self;
         let mut text = match &self.host {
-            Some(host) => format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"),
+            Some(host) => format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n"),
             None => format!("{method} {target} HTTP/1.0\r\n"),
         };
+        if !is_kept && self.host.is_some() {
+            text.push_str("Connection: close\r\n");
+        }
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
-        stream.write_all(text.as_bytes())?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes)?;
-        Response::parse(&bytes)
+        text.push_str(&self.body);
+        text
+    }
+
+    /// Whether it may be sent twice (RFC 9110 section 9.2.2); what changes something only counts once here.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        ["GET", "HEAD"].contains(&self.method.as_str())
     }
 }
 
@@ -132,37 +158,62 @@ impl Response {
         self.header("x-answered-by") == Some("backend")
     }
 
-    /// The answer at the beginning of `bytes`, by its `Content-Length`; `None` until all of it is there.
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// It is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e} in {:?}", self.body))
+    }
+
+    /// The answer at the beginning of `bytes`, by its `Content-Length` or its chunks; `None` until all of it is there.
     pub(crate) fn parse_whole(bytes: &[u8]) -> io::Result<Option<Self>> {
         let Some(head_bytes) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
             return Ok(None);
         };
-        let response = Self::parse(bytes)?;
-        let length = response.header("content-length").and_then(|length| length.parse::<usize>().ok());
-        let whole_bytes = head_bytes + 4 + length.unwrap_or(0);
-        Ok((bytes.len() >= whole_bytes).then_some(response))
+        let (head, body) = bytes.split_at(head_bytes + 4);
+        let response = Self::parse_head(head)?;
+        let is_whole = if response.is_chunked() {
+            join_chunks(body).is_some()
+        } else {
+            let length = response.header("content-length").and_then(|length| length.parse::<usize>().ok());
+            body.len() >= length.unwrap_or(0)
+        };
+        if is_whole { Self::parse(bytes).map(Some) } else { Ok(None) }
     }
 
     fn parse(bytes: &[u8]) -> io::Result<Self> {
-        let malformed = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+        let head_bytes = bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
+        let (head, body) = bytes.split_at(head_bytes);
+        let mut response = Self::parse_head(head)?;
+        let body = if response.is_chunked() { join_chunks(body) } else { Some(body.to_vec()) };
+        let body = body.ok_or_else(|| malformed("a bad chunk"))?;
+        response.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(response)
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding") == Some("chunked")
+    }
+
+    fn parse_head(bytes: &[u8]) -> io::Result<Self> {
         let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Response::new(&mut slots);
-        let parsed = head.parse(bytes).map_err(|e| malformed(&e.to_string()))?;
-        let httparse::Status::Complete(head_bytes) = parsed else {
+        if head.parse(bytes).map_err(|e| malformed(&e.to_string()))?.is_partial() {
             return Err(malformed("the answer ended within its head"));
-        };
-        let headers: Vec<_> = head
+        }
+        let headers = head
             .headers
             .iter()
             .map(|h| (h.name.to_ascii_lowercase(), String::from_utf8_lossy(h.value).into_owned()))
             .collect();
-        let body = &bytes[head_bytes..];
-        let chunked = headers.iter().any(|(n, v)| n == "transfer-encoding" && v == "chunked");
-        let body =
-            if chunked { join_chunks(body).ok_or_else(|| malformed("a bad chunk"))? } else { body.to_vec() };
         let status = head.code.ok_or_else(|| malformed("no status"))?;
-        Ok(Self { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Self { status, headers, body: String::new() })
     }
+}
+
+fn malformed(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
 }
 
 /// The data of a chunked body (RFC 9112 section 7.1); `None` when it is torn.

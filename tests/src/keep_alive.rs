@@ -4,9 +4,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::Response;
+use crate::{Request, Response};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// A bulk change of a busy machine takes a while.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client that sends one request after the other on one connection, and opens another when that was closed.
 #[derive(Debug)]
@@ -22,22 +23,30 @@ impl KeepAlive {
         Self { to, stream: None, retried: 0 }
     }
 
-    /// The answer to a `GET` for `target` on `www.example`. Where a kept connection is closed before anything came back, the
-    /// request goes out again on a new one, as RFC 9112 section 9.3.1 has clients do.
+    /// The answer to a `GET` for `target` on `www.example`.
+    ///
+    /// # Errors
+    /// As [`KeepAlive::send`].
+    pub fn get(&mut self, target: &str) -> io::Result<Response> {
+        self.send(&Request::get(target))
+    }
+
+    /// The answer to a request. Where a kept connection is closed before anything came back, a request that changes nothing
+    /// goes out again on a new one, as RFC 9112 section 9.3.1 has clients do.
     ///
     /// # Errors
     /// No connection, or no whole answer on a new one.
-    pub fn get(&mut self, target: &str) -> io::Result<Response> {
+    pub fn send(&mut self, request: &Request) -> io::Result<Response> {
         if let Some(stream) = self.stream.take() {
-            match self.exchange(stream, target) {
-                Err(NoAnswer { began: false, .. }) => self.retried += 1,
+            match self.exchange(stream, request) {
+                Err(NoAnswer { began: false, .. }) if request.is_repeatable() => self.retried += 1,
                 outcome => return outcome.map_err(|failure| failure.error),
             }
         }
         let stream = TcpStream::connect(self.to)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
-        self.exchange(stream, target).map_err(|failure| failure.error)
+        self.exchange(stream, request).map_err(|failure| failure.error)
     }
 
     /// How many requests went out again.
@@ -45,13 +54,12 @@ impl KeepAlive {
         self.retried
     }
 
-    fn exchange(&mut self, mut stream: TcpStream, target: &str) -> Result<Response, NoAnswer> {
+    fn exchange(&mut self, mut stream: TcpStream, request: &Request) -> Result<Response, NoAnswer> {
         let unanswered = |error| NoAnswer { began: false, error };
-        let request = format!("GET {target} HTTP/1.1\r\nHost: www.example\r\n\r\n");
-        stream.write_all(request.as_bytes()).map_err(unanswered)?;
+        stream.write_all(request.text(true).as_bytes()).map_err(unanswered)?;
         let mut bytes = Vec::new();
         loop {
-            let mut buffer = [0; 4096];
+            let mut buffer = [0; 64 * 1024];
             let began = !bytes.is_empty();
             let read = stream.read(&mut buffer).map_err(|error| NoAnswer { began, error })?;
             if read == 0 {

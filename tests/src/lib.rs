@@ -5,18 +5,21 @@
 //! the kernel chose, and everything ends when it is dropped.
 #![forbid(unsafe_code)]
 
+mod api;
 mod backend;
 mod edge;
 mod haproxy;
 mod http;
 mod keep_alive;
 mod manager;
+mod manager_server;
 mod memcheck;
 mod metrics;
 mod mode;
 mod mount;
 mod port;
 mod proc;
+mod processes;
 mod rules_writer;
 mod state;
 mod tell;
@@ -24,12 +27,14 @@ mod version;
 mod wait;
 mod watcher;
 
+pub use api::Api;
 pub use backend::{Answer, Backend, Received};
 pub use edge::{Edge, EdgeBuilder, module_dir, shipped};
 pub use haproxy::{Checked, Haproxy, Launch, StartFailure};
 pub use http::{Request, Response};
 pub use keep_alive::KeepAlive;
 pub use manager::{Manager, Said, Serving};
+pub use manager_server::{ManagerServer, ManagerServerBuilder, ServeCommand, ServeFailure, ServeProcess};
 pub use memcheck::{Findings, Memcheck};
 pub use metrics::Metrics;
 pub use mode::Mode;

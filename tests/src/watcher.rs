@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 /// The second read lasts until nobody holds the other end of the pipe any more.
-const SCRIPT: &str = "read -r group && { read -r _; kill -s KILL -- \"-$group\"; }";
+const SCRIPT: &str = "read -r group && { read -r _; kill -s \"$0\" -- \"-$group\"; }";
 
-/// A process that kills a process group when this one ends without dropping it. A parent-death signal would not do:
+/// A process that signals a process group when this one ends without dropping it. A parent-death signal would not do:
 /// the kernel clears it when HAProxy changes its user (prctl(2), `PR_SET_PDEATHSIG`).
 #[derive(Debug)]
 pub(crate) struct Watcher(Child);
@@ -19,13 +20,14 @@ impl Watcher {
     ///
     /// # Errors
     /// There is no shell.
-    pub(crate) fn spawn() -> io::Result<Self> {
+    pub(crate) fn spawn(signal: Signal) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", SCRIPT]).process_group(0);
+        let name = signal.as_str().trim_start_matches("SIG");
+        shell.args(["-c", SCRIPT, name]).process_group(0);
         Ok(Self(shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
     }
 
-    /// Names the process group to kill.
+    /// Names the process group.
     ///
     /// # Errors
     /// The watcher has ended.
@@ -58,7 +60,7 @@ mod tests {
     #[test]
     fn a_closed_pipe_kills_the_group() {
         let (mut child, pid) = sleeper();
-        let mut watcher = Watcher::spawn().unwrap();
+        let mut watcher = Watcher::spawn(Signal::SIGKILL).unwrap();
         watcher.watch(pid).unwrap();
         // As the kernel does when this process ends.
         drop(watcher.0.stdin.take());
@@ -68,7 +70,7 @@ mod tests {
     #[test]
     fn a_dropped_watcher_kills_nobody() {
         let (mut child, pid) = sleeper();
-        let mut watcher = Watcher::spawn().unwrap();
+        let mut watcher = Watcher::spawn(Signal::SIGKILL).unwrap();
         watcher.watch(pid).unwrap();
         drop(watcher);
         assert!(child.try_wait().unwrap().is_none());

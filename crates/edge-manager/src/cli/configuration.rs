@@ -13,8 +13,11 @@ use super::failure::Failure;
 use super::read::write_json;
 use super::site::read_json;
 use crate::configuration::{Configuration, Manifest, Past, Patience, Published, Settings};
-use crate::haproxy::{Control, Enforcement, Master, Program};
+use crate::haproxy::{Control, Enforcement, Launch, Master, Pace, Program};
 use crate::site::{Site, SiteInput};
+
+/// How long connections may go on when HAProxy is stopped with the manager.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Where HAProxy's files are, and who checks and runs them.
 #[derive(Debug, Args)]
@@ -41,8 +44,23 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn open(&self) -> Result<Configuration, Failure> {
-        let socket = self.master_socket.clone().unwrap_or_else(|| self.config_dir.join("master.sock"));
-        Ok(Configuration::open(self.settings(Control::Attached(Master::at(socket))))?)
+        Ok(Configuration::open(self.settings(Control::Attached(Master::at(self.socket()))))?)
+    }
+
+    /// Where the master listens.
+    fn socket(&self) -> PathBuf {
+        self.master_socket.clone().unwrap_or_else(|| self.config_dir.join("master.sock"))
+    }
+
+    /// How HAProxy is started.
+    pub(super) fn launch(&self) -> Launch {
+        Launch {
+            program: Program::new(&self.haproxy),
+            configuration: self.config_dir.join("current/haproxy.cfg"),
+            socket: self.socket(),
+            pace: Pace::default(),
+            grace: GRACE,
+        }
     }
 
     /// With this one to have a say in HAProxy.

@@ -4,12 +4,13 @@ use std::env;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use super::configuration;
 use super::failure::Failure;
 use super::places::Places;
 use crate::configuration::{Configuration, Settings};
-use crate::haproxy::Control;
+use crate::haproxy::{Control, Launch};
 use crate::site::{FilterInput, PageInput, Text};
 use crate::sites::Defaults;
 
@@ -17,6 +18,9 @@ use crate::sites::Defaults;
 pub(super) struct Publishing {
     #[command(flatten)]
     configuration: configuration::Places,
+    /// Start HAProxy, watch it, and start it again where it ends; it is stopped with the manager
+    #[arg(long, env = "EDGE_SUPERVISE", value_parser = BoolishValueParser::new())]
+    supervise: bool,
     /// The directory of edge_filter.so and edge_filter.lua, where the record does not name one
     #[arg(long, env = "EDGE_MODULE_DIR", value_name = "DIR")]
     module_dir: Option<PathBuf>,
@@ -30,6 +34,11 @@ impl Publishing {
     /// For `serve`, which has a say in the HAProxy that was named and in no other.
     pub(super) fn settings(&self) -> Settings {
         self.configuration.settings(self.configuration.attached().unwrap_or(Control::Nobody))
+    }
+
+    /// How HAProxy is started, if it is to be supervised.
+    pub(super) fn launch(&self) -> Option<Launch> {
+        self.supervise.then(|| self.configuration.launch())
     }
 
     /// What the configuration says where the record does not.

@@ -48,6 +48,7 @@ impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Self { places, listen, publishing, global, ready_file, log_format, log_dir, log } = self;
         let (configuration, defaults) = (publishing.settings(), publishing.defaults(&places));
+        let supervise = publishing.launch();
         let global = global.map(read_json).transpose()?;
         let control = places.control();
         let Places { record, state_dir, sockets, wait, .. } = places;
@@ -64,6 +65,7 @@ impl Serve {
             wait,
             environment_key,
             configuration,
+            supervise,
             defaults,
             global,
             ready_file,

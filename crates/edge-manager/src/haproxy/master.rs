@@ -16,8 +16,9 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest state of servers that is read, bytes: some 50,000 servers.
 const MAX_SERVER_STATE_BYTES: usize = 16 << 20;
 
-/// The environment variable by which a worker knows the set that it was started with.
-pub(crate) const SET_VARIABLE: &str = "EDGE_SET";
+/// The environment variable by which a worker knows the set that it was started with. Not `EDGE_...`: those are the settings of
+/// the filter, which warns of any that it does not know.
+pub(crate) const SET_VARIABLE: &str = "MANAGER_SET";
 
 /// A master process that may be listening at this socket.
 #[derive(Clone, Debug)]

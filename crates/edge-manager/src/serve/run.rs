@@ -1,8 +1,9 @@
 //! From start to stop.
 
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::access::KeyHash;
 use crate::api::{App, OpenError, Services};
 use crate::clock::now_us;
 use crate::configuration::{self, Published};
-use crate::haproxy::Enforcement;
+use crate::haproxy::{Control, Enforcement, Launch, Supervisor};
 use crate::rules::RulesError;
 use crate::site::GlobalInput;
 use crate::sites::Defaults;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub environment_key: Option<KeyHash>,
     /// Where the configuration of HAProxy is, and who checks and runs it.
     pub configuration: configuration::Settings,
+    /// How HAProxy is started and watched, in place of who runs it by `configuration`.
+    pub supervise: Option<Launch>,
     /// What the configuration says where the record does not.
     pub defaults: Defaults,
     /// What the record says of all backends at the first start.
@@ -77,6 +80,9 @@ pub enum ServeError {
     /// The control socket cannot be had.
     #[error("--control {0}: {1}")]
     Control(PathBuf, io::Error),
+    /// HAProxy cannot be kept running.
+    #[error("--supervise {0}: {1}")]
+    Supervise(PathBuf, io::Error),
     /// Who waits for it would not be told.
     #[error("--ready-file {0}: {1}")]
     Ready(PathBuf, io::Error),
@@ -107,7 +113,12 @@ impl From<StoreError> for ServeError {
 pub fn run(settings: Settings) -> Result<(), ServeError> {
     let Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file, .. } =
         settings;
-    let Settings { configuration, defaults, global, .. } = settings;
+    let Settings { mut configuration, supervise, defaults, global, .. } = settings;
+    // First: while the manager looks at its record, clients are served by what was in force.
+    let supervisor = supervise.map(|launch| supervisor(launch, &configuration.dir)).transpose()?;
+    if let Some(supervisor) = &supervisor {
+        configuration.control = Control::Supervised(supervisor.clone());
+    }
     let is_local = listen.ip().is_loopback();
     let services =
         Services { database, state_dir, sockets, wait, environment_key, is_local, configuration, defaults };
@@ -135,8 +146,16 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
     })?;
     drop(following);
     runtime.shutdown_timeout(LAST_WORK);
+    if let Some(supervisor) = supervisor {
+        supervisor.stop();
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn supervisor(launch: Launch, dir: &Path) -> Result<Arc<Supervisor>, ServeError> {
+    let started = fs::create_dir_all(dir).and_then(|()| Supervisor::start(launch));
+    started.map(Arc::new).map_err(|error| ServeError::Supervise(dir.to_owned(), error))
 }
 
 /// Whatever is wrong with the configuration, its last good one serves on, and it takes the API to mend it.

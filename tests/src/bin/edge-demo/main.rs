@@ -1,6 +1,7 @@
-//! `edge-demo`: HAProxy with Edge Filter before a small backend, to try out and to show.
+//! `edge-demo`: the manager and HAProxy with Edge Filter before a small backend, to try out and to show.
 #![allow(clippy::print_stdout, reason = "it talks to whoever started it")]
 
+mod managed;
 mod run;
 mod stage;
 mod walk;
@@ -8,7 +9,7 @@ mod walk;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: edge-demo run                                        start HAProxy and the backend, until Ctrl-C
+usage: edge-demo run                                        start the manager, HAProxy and the backend, until Ctrl-C
        edge-demo walk                                       go through what the filter does, and check it
        edge-demo backend [--listen ADDR:PORT] [--ttl N]     the backend alone (127.0.0.1:8081, 30 seconds)";
 

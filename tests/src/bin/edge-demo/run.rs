@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use edge_e2e::Haproxy;
+use edge_e2e::ServeProcess;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::stage::{Places, refuse_taken, run_dir, start_backend, start_haproxy, state_dir};
+use crate::managed::{Grounds, start_manager};
+use crate::stage::{home_dir, refuse_taken, run_dir, start_backend};
 
+const API_PORT: u16 = 8000;
 const WEB_PORT: u16 = 8080;
 const BACKEND_PORT: u16 = 8081;
 const METRICS_PORT: u16 = 8404;
@@ -48,48 +50,55 @@ fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// HAProxy and the backend, on the ports that haproxy.cfg names.
+/// The manager, HAProxy below it, and the backend, on the ports that people know.
 pub(crate) fn run() -> Result<(), String> {
     let stop = stop_flag()?;
-    let places_dir = run_dir()?;
-    let state_dir = state_dir()?;
-    for port in [WEB_PORT, METRICS_PORT] {
+    let (run_dir, home) = (run_dir()?, home_dir()?);
+    for port in [API_PORT, WEB_PORT, METRICS_PORT] {
         refuse_taken(loopback(port))?;
     }
     let backend = start_backend(loopback(BACKEND_PORT), TTL_S)?;
-    let places = Places {
+    let grounds = Grounds {
+        api: loopback(API_PORT),
         web: loopback(WEB_PORT),
         metrics: loopback(METRICS_PORT),
-        run_dir: places_dir.path().to_owned(),
-        state_dir: Some(state_dir.clone()),
-        output_dir: None,
+        run_dir: run_dir.path().to_owned(),
+        home: home.clone(),
+        log: None,
     };
-    let mut haproxy = start_haproxy(places, backend.addr())?;
-    let socket = places_dir.path().join("edge.sock");
+    let (mut manager, _) = start_manager(&grounds, &backend)?;
+    let (web, api) = (format!("http://localhost:{WEB_PORT}"), format!("http://localhost:{API_PORT}"));
     println!(
         "
-HAProxy with Edge Filter on http://127.0.0.1:{WEB_PORT}, backend on 127.0.0.1:{BACKEND_PORT}. Try:
+HAProxy with Edge Filter on {web}, its manager on {api}, backend on 127.0.0.1:{BACKEND_PORT}. Try:
 
-  curl -i http://127.0.0.1:{WEB_PORT}/yolo     200 from the backend (see X-Answered-By)
-  curl -i http://127.0.0.1:{WEB_PORT}/yeet     404 from the backend, which tells the edge: false; ttl={TTL_S}
-  curl -i http://127.0.0.1:{WEB_PORT}/yeet     404 from the edge, for {TTL_S} seconds: the backend is not asked
-  curl -i --path-as-is http://127.0.0.1:{WEB_PORT}/a/..//%79eet     the same resource
-  curl -i -H 'X-Forwarded-For: 203.0.113.50' http://127.0.0.1:{WEB_PORT}/yolo     403, a blocked network
-  curl -i -H 'X-Forwarded-For: 203.0.113.7' http://127.0.0.1:{WEB_PORT}/yolo      200, allowed inside it
-  curl http://127.0.0.1:{METRICS_PORT}/metrics
-  echo 'get edge 127.0.0.1:{WEB_PORT}/yeet' | socat - UNIX-CONNECT:{}
+  curl -i {web}/yolo     200 from the backend (see X-Answered-By)
+  curl -i {web}/yeet     404 from the backend, which tells the edge: false; ttl={TTL_S}
+  curl -i {web}/yeet     404 from the edge, for {TTL_S} seconds: the backend is not asked
+  curl -i --path-as-is {web}/a/..//%79eet     the same resource
+  curl -i -H 'X-Forwarded-For: 203.0.113.50' {web}/yolo     403, a blocked network
+  curl -i -H 'X-Forwarded-For: 203.0.113.7' {web}/yolo      200, allowed inside it
 
-What the edge has learned is kept in {}, so it outlives this.
-Below is the access log of HAProxy. Ctrl-C stops both.
+  curl -X POST {api}/api/blocked-ips -d '{{\"ip_address\":\"198.51.100.7\",\"reason\":\"scans\"}}' -H 'Content-Type: application/json'
+  curl -i -H 'X-Forwarded-For: 198.51.100.7' {web}/yolo     403, from the answer on
+  curl {api}/api/blocked-ips
+  curl '{api}/api/explain?ip=198.51.100.7'
+  curl -X DELETE {api}/api/blocked-ips -d '{{\"ip_address\":\"198.51.100.7\"}}' -H 'Content-Type: application/json'
+  curl http://127.0.0.1:{METRICS_PORT}/metrics; curl {api}/metrics
+
+The record, what the edge has learned and the configuration of HAProxy are kept in {}, so they outlive this.
+Below are the logs of the manager and of HAProxy. Ctrl-C stops all three.
 ",
-        socket.display(),
-        state_dir.display()
+        home.display()
     );
-    wait(&stop, &mut haproxy)?;
-    // A client that holds on to its connection is not waited for: then HAProxy is killed.
-    let gently = haproxy.stop().is_ok_and(|status| status.success());
-    println!("Stopped{}.", if gently { "" } else { ", HAProxy by force" });
-    Ok(())
+    wait(&stop, &mut manager)?;
+    let status = manager.stop().map_err(|e| e.to_string())?;
+    if status.success() {
+        println!("Stopped.");
+        Ok(())
+    } else {
+        Err(format!("The manager ended with {status}."))
+    }
 }
 
 /// The backend alone.
@@ -112,10 +121,10 @@ fn stop_flag() -> Result<Arc<AtomicBool>, String> {
     Ok(stop)
 }
 
-fn wait(stop: &AtomicBool, haproxy: &mut Haproxy) -> Result<(), String> {
+fn wait(stop: &AtomicBool, manager: &mut ServeProcess) -> Result<(), String> {
     while !stop.load(Ordering::Relaxed) {
-        if let Some(status) = haproxy.ended().map_err(|e| e.to_string())? {
-            return Err(format!("HAProxy ended by itself, with {status}."));
+        if let Some(status) = manager.ended().map_err(|e| e.to_string())? {
+            return Err(format!("The manager ended by itself, with {status}."));
         }
         thread::sleep(PAUSE);
     }

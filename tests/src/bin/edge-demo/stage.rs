@@ -2,13 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::chown;
 use std::path::PathBuf;
 
 use edge_e2e::{Answer, Backend, Haproxy, Launch, module_dir, shipped};
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 use tempfile::TempDir;
 
 /// Starts the demo backend: 200 for everything but `/yeet`, which it has blocked for `ttl_s` seconds.
@@ -19,36 +17,25 @@ pub(crate) fn start_backend(addr: SocketAddr, ttl_s: u32) -> Result<Backend, Str
     Ok(backend)
 }
 
-/// A directory for the stats socket, gone when it is dropped.
+/// A directory for sockets, gone when it is dropped.
 pub(crate) fn run_dir() -> Result<TempDir, String> {
     let dir = tempfile::Builder::new().prefix("edge-demo.").tempdir();
-    dir.map_err(|e| format!("no directory for the stats socket: {e}"))
+    dir.map_err(|e| format!("no directory for sockets: {e}"))
 }
 
-/// The state directory of the demo, which outlives it: below `target/`, owned by whoever HAProxy serves as.
-pub(crate) fn state_dir() -> Result<PathBuf, String> {
-    let dir = shipped("target/edge-demo-state");
-    let made = fs::create_dir_all(&dir).and_then(|()| match Uid::effective().is_root() {
-        true => {
-            let user = User::from_name("haproxy")?.ok_or_else(|| io::Error::other("no user haproxy"))?;
-            chown(&dir, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-        }
-        false => Ok(()),
-    });
-    made.and_then(|()| fs::canonicalize(&dir))
-        .map_err(|e| format!("no state directory {}: {e}", dir.display()))
+/// The directory of what outlives the demo, below `target/`.
+pub(crate) fn home_dir() -> Result<PathBuf, String> {
+    let dir = shipped("target/edge-demo");
+    let made = fs::create_dir_all(&dir).and_then(|()| fs::canonicalize(&dir));
+    made.map_err(|e| format!("no directory {}: {e}", dir.display()))
 }
 
 /// Where HAProxy is to listen, and where its files are.
 pub(crate) struct Places {
     pub(crate) web: SocketAddr,
     pub(crate) metrics: SocketAddr,
-    /// For the stats socket.
+    /// For the stats socket, and what HAProxy writes.
     pub(crate) run_dir: PathBuf,
-    /// What is learned is kept there; `None`: it is forgotten.
-    pub(crate) state_dir: Option<PathBuf>,
-    /// For what HAProxy writes; `None`: it writes to the terminal.
-    pub(crate) output_dir: Option<PathBuf>,
 }
 
 /// Starts HAProxy with the shipped haproxy.cfg, before `server`.
@@ -66,9 +53,6 @@ pub(crate) fn start_haproxy(places: Places, server: SocketAddr) -> Result<Haprox
         ("FILTER_METRICS_BIND".into(), places.metrics.to_string().into()),
         ("FILTER_SERVER".into(), server.to_string().into()),
     ];
-    if let Some(dir) = places.state_dir {
-        env.push(("FILTER_STATE".into(), dir.into()));
-    }
     if !Uid::effective().is_root() {
         env.push(("FILTER_KEEP_USER".into(), "1".into()));
     }
@@ -79,7 +63,7 @@ pub(crate) fn start_haproxy(places: Places, server: SocketAddr) -> Result<Haprox
         master_worker: false,
         listeners: vec![places.web, places.metrics],
         stats_socket: Some(places.run_dir.join("edge.sock")),
-        output_dir: places.output_dir,
+        output_dir: Some(places.run_dir.clone()),
     };
     launch.start().map_err(|failure| format!("HAProxy did not start.\n{}", failure.log))
 }
