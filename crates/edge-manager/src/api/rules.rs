@@ -127,7 +127,7 @@ async fn list(
     // One more tells whether there is another page.
     let selection = wanted.selection(limit + 1, now_s())?;
     let page = app
-        .blocking(move |app| {
+        .reading(move |app| {
             let mut rules: Vec<RuleJson> = app.store.read(|view| {
                 view.with_entries(&selection, |entries| {
                     entries
@@ -194,7 +194,7 @@ async fn get(
     Segments(Number { id }): Segments<Number>,
 ) -> Result<Json<RuleJson>, ApiError> {
     let entry: Option<Entry> =
-        app.blocking(move |app| Ok(app.store.read::<_, StoreError>(|view| view.entry(id))?)).await?;
+        app.reading(move |app| Ok(app.store.read::<_, StoreError>(|view| view.entry(id))?)).await?;
     let entry =
         entry.ok_or_else(|| ApiError::not_found(format_args!("rule {id}: no such rule in the record")))?;
     Ok(Json(RuleJson::from(&entry)))
