@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
 home=$PWD/target/api-check
-examples=${API_CHECK_EXAMPLES:-15}
+examples=${API_CHECK_EXAMPLES:-10}
 
 not_tested() {
     echo "api-check.sh: NOT TESTED: $1" >&2

@@ -216,12 +216,29 @@ struct HowPut {
 
 /// A configuration that was, or would be, published.
 #[derive(Serialize, ToSchema)]
+#[serde(untagged)]
 #[schema(as = SiteChange)]
-struct SiteChangeJson {
-    /// Of a dry run, nothing but the diff.
+enum SiteChangeJson {
+    Published(SitePublishedJson),
+    Dry(SitePreviewJson),
+}
+
+/// A configuration that was published.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SitePublished)]
+struct SitePublishedJson {
     #[serde(flatten)]
-    published: Option<PublishedJson>,
-    /// What changes in the files, as `patch -p1` takes it; empty if nothing does.
+    published: PublishedJson,
+    /// What has changed in the files, as `patch -p1` takes it; empty if nothing has.
+    diff: String,
+}
+
+/// A configuration that would be published: nothing but the diff.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SitePreview)]
+struct SitePreviewJson {
+    /// What would change in the files, as `patch -p1` takes it; empty if nothing would.
     diff: String,
 }
 
@@ -241,12 +258,13 @@ async fn put_site(
         let configuration = app.sites.configuration();
         if is_dry {
             let diff = configuration.check(&app.sites.parse(&site)?)?.diff;
-            return Ok(SiteChangeJson { published: None, diff });
+            return Ok(SiteChangeJson::Dry(SitePreviewJson { diff }));
         }
         let before = configuration.current()?.map(|set| set.files).unwrap_or_default();
         let published = app.sites.put_site(&caller, site, now_us())?.published;
         let after = configuration.current()?.map(|set| set.files).unwrap_or_default();
-        Ok(SiteChangeJson { published: Some(published.into()), diff: render::diff(&before, &after) })
+        let diff = render::diff(&before, &after);
+        Ok(SiteChangeJson::Published(SitePublishedJson { published: published.into(), diff }))
     });
     Ok(Json(change.await?))
 }
