@@ -186,9 +186,9 @@ impl ServeProcess {
     pub(super) fn kill_all(&mut self) {
         // First, since it would start another one.
         self.kill_alone();
-        while !self.is_succeeded {
+        loop {
             let running = self.haproxy();
-            if running.is_empty() {
+            if self.is_succeeded || running.is_empty() {
                 return;
             }
             for pid in running {
