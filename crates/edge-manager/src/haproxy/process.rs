@@ -115,7 +115,7 @@ mod tests {
             start("kill -KILL $$").ended_within(Duration::from_secs(60)).unwrap(),
             "was ended by signal 9"
         );
-        let mut sleeper = start("sleep 1000");
+        let mut sleeper = start("exec sleep 1000");
         assert_eq!(sleeper.ended_within(Duration::from_millis(20)), None);
         sleeper.stop(Duration::ZERO);
     }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn one_that_was_found_is_watched_too() {
-        let mut own = start("sleep 1000");
+        let mut own = start("exec sleep 1000");
         let mut found = Process::found(own.pid()).unwrap();
         assert!(found.is_adopted() && found.ended_within(Duration::from_millis(10)).is_none());
         own.stop(Duration::ZERO);

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Answer, answer, ask, request};
@@ -142,7 +143,9 @@ fn each_change_is_a_line_of_the_log_that_says_who_did_what() {
     assert_eq!([status("POST"), status("POST"), status("DELETE")], [200, 409, 200]);
     let (_, _, log) = serving.stop("TERM");
     let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let changes: Vec<_> = lines.filter(|line| line["message"] == "change").collect();
+    // Its own are those of the first start.
+    let is_asked_for = |line: &serde_json::Value| line["message"] == "change" && line["caller"] != "manager";
+    let changes: Vec<_> = lines.filter(is_asked_for).collect();
     assert_eq!(changes.len(), 2, "what was refused changed nothing: {log}");
     for (line, operation) in changes.iter().zip(["rules.put", "rules.remove"]) {
         let words = ["level", "caller", "from", "operation", "what", "result"].map(|field| &line[field]);
@@ -256,17 +259,17 @@ fn systemd_is_told() {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let notify = home.path("notify");
     let serving = home.serve(&[], &[("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "20000")]);
-    let mut told = Vec::new();
-    let mut take = || {
+    let take = move || {
         let mut bytes = [0; 256];
         let count = socket.recv(&mut bytes).unwrap();
-        told.push(String::from_utf8(bytes[..count].to_vec()).unwrap());
-        told.last().unwrap().clone()
+        String::from_utf8(bytes[..count].to_vec()).unwrap()
     };
     assert!(take().contains("READY=1"));
     assert!(take().contains("WATCHDOG=1"));
+    // As systemd does, which leaves nobody waiting for room.
+    let listener = thread::spawn(move || (0..100_000).any(|_| take().contains("STOPPING=1")));
     assert_eq!(serving.stop("TERM").0, 0);
-    assert!((0..1000).any(|_| take().contains("STOPPING=1")));
+    assert!(listener.join().unwrap());
 }
 
 #[test]

@@ -182,9 +182,9 @@ fn arguments_and_environment_of_haproxy_hold_no_secret() {
     assert!(words.iter().all(|word| arguments.contains(word)), "{arguments}");
     let names: Vec<String> =
         read("environ").split_whitespace().map(|entry| entry.split('=').next().unwrap().to_owned()).collect();
-    let foreign = names
-        .iter()
-        .find(|name| !name.starts_with("HAPROXY_") && !["PATH", "TZ", "MANAGER_SET"].contains(&name.as_str()));
+    let foreign = names.iter().find(|name| {
+        !name.starts_with("HAPROXY_") && !["PATH", "TZ", "MANAGER_SET"].contains(&name.as_str())
+    });
     assert_eq!(foreign, None, "{names:?}");
     assert!(!names.iter().any(|name| name == "HAPROXY_API_KEY"));
 }
