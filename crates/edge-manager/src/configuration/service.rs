@@ -221,6 +221,12 @@ impl Configuration {
         {
             return self.uphold(current);
         }
+        // It may have been put in place while there was no HAProxy.
+        if let Some(current) = &current
+            && self.settings.control.running_set() == Some(current.manifest.set)
+        {
+            self.sets.link(GOOD, Some(current.manifest.set))?;
+        }
         let set = self.sets.next_number()?;
         let manifest = Manifest::new(set, files, by, repeats, now_s());
         let checked = self.sets.stage(files, &manifest).map_err(Into::into).and_then(|staged| {
@@ -244,7 +250,7 @@ impl Configuration {
         self.sets.link(CURRENT, Some(set))?;
         match self.run(set, files) {
             Ok(enforcement) => {
-                self.sets.link(GOOD, Some(set))?;
+                self.keep_as_good(set, &enforcement)?;
                 self.collect();
                 Ok(Published { set, is_changed: true, enforcement })
             }
@@ -274,11 +280,21 @@ impl Configuration {
         self.examine(&self.sets.current_dir(), files)?;
         match self.run(set, files) {
             Ok(enforcement) => {
-                self.sets.link(GOOD, Some(set))?;
+                self.keep_as_good(set, &enforcement)?;
                 Ok(Published { set, is_changed: false, enforcement })
             }
             Err((cause, said)) => Err(PublishError::NotRunning { cause, said, serving: self.go_back() }),
         }
+    }
+
+    /// The set to go back to is one that HAProxy ran; until there is one, or where nobody can say so, one that it would take.
+    fn keep_as_good(&self, set: u64, enforcement: &Enforcement) -> Result<(), PublishError> {
+        let is_best =
+            *enforcement == Enforcement::InForce || matches!(self.settings.control, Control::Nobody);
+        if is_best || self.sets.linked(GOOD)?.is_none() {
+            self.sets.link(GOOD, Some(set))?;
+        }
+        Ok(())
     }
 
     /// Asks HAProxy whether it would take the files in this directory.

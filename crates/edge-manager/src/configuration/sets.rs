@@ -36,6 +36,9 @@ const FILE_MODE: u32 = 0o640;
 pub(super) const CURRENT: &str = "current";
 pub(super) const GOOD: &str = "good";
 
+/// The file with the greatest number that a set had.
+const NUMBER: &str = "number";
+
 /// A set with its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
@@ -78,17 +81,17 @@ impl Sets {
         }
     }
 
-    /// Removes what somebody left behind who was killed.
+    /// Removes what somebody left behind who was killed. Nothing else: the directory may be one that others use too.
     pub(super) fn tidy(&self) -> io::Result<()> {
         for dir in [&self.dir, &self.sets()] {
             for path in entries(dir)? {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                if name.starts_with('.') {
-                    if path.is_dir() && !path.is_symlink() {
-                        remove_dir(&path)?;
-                    } else {
-                        fs::remove_file(&path).map_err(|error| at(&path, &error))?;
-                    }
+                if !is_unfinished(&path) {
+                    continue;
+                }
+                if path.is_dir() && !path.is_symlink() {
+                    remove_dir(&path)?;
+                } else {
+                    fs::remove_file(&path).map_err(|error| at(&path, &error))?;
                 }
             }
         }
@@ -170,7 +173,7 @@ impl Sets {
 
     /// A number that was never given before.
     pub(super) fn next_number(&self) -> io::Result<u64> {
-        let (path, new) = (self.dir.join("number"), self.dir.join(".number.new"));
+        let (path, new) = (self.dir.join(NUMBER), self.dir.join(format!(".{NUMBER}.new")));
         let given = match fs::read_to_string(&path) {
             Ok(text) => text.trim().parse().unwrap_or(0),
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
@@ -192,11 +195,12 @@ impl Sets {
 
     pub(super) fn manifest(&self, set: u64) -> Result<Manifest, PublishError> {
         let path = self.path(set).join(Manifest::FILE);
+        let damaged = |why: String| PublishError::Damaged { set, why };
         let text = match fs::read_to_string(&path) {
             Err(_) if !self.path(set).is_dir() => return Err(PublishError::NoSuchSet(set)),
+            Err(error) if is_damage(&error) => return Err(damaged(at(&path, &error).to_string())),
             other => other.map_err(|error| at(&path, &error))?,
         };
-        let damaged = |why: String| PublishError::Damaged { set, why };
         let manifest: Manifest =
             serde_json::from_str(&text).map_err(|error| damaged(format!("{}: {error}", Manifest::FILE)))?;
         if manifest.set == set { Ok(manifest) } else { Err(damaged(format!("it is set {}", manifest.set))) }
@@ -205,17 +209,10 @@ impl Sets {
     /// A set with all its files, if they are what was written.
     pub(super) fn read(&self, set: u64) -> Result<Set, PublishError> {
         let manifest = self.manifest(set)?;
-        let dir = self.path(set);
-        let mut files: Vec<(String, String)> = Vec::new();
-        for path in entries(&dir)? {
-            if path.is_dir() {
-                files.extend(
-                    entries(&path)?.iter().map(|path| read(&dir, path)).collect::<Result<Vec<_>, _>>()?,
-                );
-            } else if !path.ends_with(Manifest::FILE) {
-                files.push(read(&dir, &path)?);
-            }
-        }
+        let mut files = self.files(set).map_err(|error| match error {
+            error if is_damage(&error) => PublishError::Damaged { set, why: error.to_string() },
+            error => error.into(),
+        })?;
         let marker = marker(set);
         for (_, contents) in files.iter_mut().filter(|(path, _)| path == Rendered::MAIN) {
             if let Some(rendered) = contents.strip_suffix(&marker) {
@@ -230,6 +227,22 @@ impl Sets {
             });
         }
         Ok(Set { manifest, files })
+    }
+
+    /// Name and contents of each file of a set but its manifest.
+    fn files(&self, set: u64) -> io::Result<Vec<(String, String)>> {
+        let dir = self.path(set);
+        let mut files = Vec::new();
+        for path in entries(&dir)? {
+            if path.is_dir() {
+                for path in entries(&path)? {
+                    files.push(read(&dir, &path)?);
+                }
+            } else if !path.ends_with(Manifest::FILE) {
+                files.push(read(&dir, &path)?);
+            }
+        }
+        Ok(files)
     }
 
     fn sets(&self) -> PathBuf {
@@ -257,10 +270,23 @@ fn number(path: &Path) -> Option<u64> {
     name.parse().ok().filter(|number: &u64| number.to_string() == name)
 }
 
+/// Whether this is a set or a link that was being written, or a set that was being removed: `.7.new`, `.7.old`, `.current.new`.
+fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.'));
+    let Some((what, stage)) = name.and_then(|name| name.rsplit_once('.')) else { return false };
+    let is_ours = [CURRENT, GOOD, NUMBER].contains(&what) || number(Path::new(what)).is_some();
+    is_ours && ["new", "old"].contains(&stage)
+}
+
 fn read(dir: &Path, path: &Path) -> io::Result<(String, String)> {
     let contents = fs::read_to_string(path).map_err(|error| at(path, &error))?;
     let name = path.strip_prefix(dir).unwrap_or(path);
     Ok((name.to_string_lossy().into_owned(), contents))
+}
+
+/// Whether somebody has changed the files of a set, which another set mends.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData)
 }
 
 fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {

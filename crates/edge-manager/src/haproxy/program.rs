@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::render::{UnknownVersion, Version};
 
@@ -121,30 +121,29 @@ impl Program {
         let pipe = pipe(&mut child);
         thread::scope(|scope| {
             let words = scope.spawn(|| pipe.map_or_else(Vec::new, beginning));
-            let ended = until_ended(&mut child, Instant::now() + patience);
-            // Whatever it has started would keep the pipe open.
-            if let Ok(None) | Err(_) = ended
-                && let Some(group) = Pid::from_raw(child.id().cast_signed())
-            {
-                // It may have ended this moment.
-                let _ = kill_process_group(group, Signal::KILL);
-                let _ = child.wait();
-            }
+            let pid = Pid::from_child(&child);
+            let has_ended = until_ended(pid, Instant::now() + patience);
+            // Whatever it has started and left behind would keep the pipe open. Its number is still its own: it is waited for
+            // after that.
+            let _ = kill_process_group(pid, Signal::KILL);
+            let status = child.wait();
             let words = words.join().unwrap_or_default();
-            match ended {
-                Ok(Some(status)) => Ok((status, String::from_utf8_lossy(&words).into_owned())),
-                Ok(None) => Err(ProgramError::Slow { program: self.name(), patience }),
-                Err(error) => Err(self.start_error(error)),
+            match (has_ended, status) {
+                (Ok(true), Ok(status)) => Ok((status, String::from_utf8_lossy(&words).into_owned())),
+                (Ok(false), _) => Err(ProgramError::Slow { program: self.name(), patience }),
+                (Err(error), _) | (_, Err(error)) => Err(self.start_error(error)),
             }
         })
     }
 }
 
-fn until_ended(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+/// Whether it has ended before the deadline. It stays to be waited for.
+fn until_ended(child: Pid, deadline: Instant) -> io::Result<bool> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     loop {
-        let status = child.try_wait()?;
-        if status.is_some() || Instant::now() >= deadline {
-            return Ok(status);
+        let has_ended = waitid(WaitId::Pid(child), options)?.is_some();
+        if has_ended || Instant::now() >= deadline {
+            return Ok(has_ended);
         }
         thread::sleep(PAUSE);
     }
@@ -186,6 +185,13 @@ mod tests {
         assert!(error.to_string().ends_with("was not done after 0 s"), "{error}");
         let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
         assert!(!Path::new("/proc").join(pid.trim()).exists());
+    }
+
+    #[test]
+    fn a_check_is_over_when_it_has_ended_whatever_it_left_behind() {
+        let (_dir, program) = script("sleep 1000 & echo done >&2; exit 1");
+        let checked = program.check(Path::new("x"), Duration::from_secs(60)).unwrap();
+        assert_eq!((checked.is_valid, checked.words.as_str()), (false, "done\n"));
     }
 
     #[test]

@@ -155,15 +155,15 @@ impl Templates {
         }
     }
 
-    /// The engine would name the template that includes the missing one.
+    /// A template of the operator, in the place of that of a backend. The engine would name the one that includes the missing one.
     fn check_overrides(&self, site: &Site) -> Result<(), TemplateError> {
         for domain in &site.domains {
             if let Some(name) = &domain.template_override
-                && self.environment.get_template(name.as_str()).is_err()
+                && !self.overriding.iter().any(|overriding| overriding == name.as_str())
             {
                 let place = match &self.directory {
                     Some(directory) => directory.display().to_string(),
-                    None => "the built-in templates, and no directory of others is set".into(),
+                    None => "a directory of your own templates, which is not set".into(),
                 };
                 let cause = format!("the domain {} names it, and it is not in {place}", domain.name);
                 return Err(TemplateError { template: name.to_string(), line: None, cause });

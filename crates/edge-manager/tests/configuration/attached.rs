@@ -45,12 +45,15 @@ fn what_is_published_before_haproxy_is_there_waits_for_it() {
             assert_eq!((published.set, published.is_changed), (set, is_changed));
             assert_eq!(published.enforcement, stored);
         }
+        let good = || std::fs::read_link(home.sets().join("good")).unwrap();
+        assert_eq!(good(), *"sets/1", "nobody has run the next one");
 
         let _haproxy = Foreign::start(series, &home, &home.sets().join("current/haproxy.cfg"));
         assert_eq!(home.title().unwrap(), "b", "{series:?}");
         let client = Steady::start(home.web());
         let same = configuration.publish(&home.site("b"), "test").unwrap();
         assert_eq!((same.set, same.is_changed, same.enforcement), (2, false, Enforcement::InForce));
+        assert_eq!(good(), *"sets/2");
         let next = configuration.publish(&home.site("c"), "test").unwrap();
         assert_eq!((next.set, next.enforcement), (3, Enforcement::InForce), "{series:?}");
         assert_eq!(home.title().unwrap(), "c");
