@@ -1,8 +1,9 @@
 //! `edge-manager serve` and `edge-manager key`, as they are run.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -115,6 +116,29 @@ fn it_serves_until_it_is_told_to_stop() {
         assert!(log.contains("ready") && log.contains("stopped"), "{log}");
         assert!(!home.path("rules.db.sock").exists());
     }
+}
+
+#[test]
+fn a_stop_during_the_start_is_obeyed() {
+    let home = Home::new();
+    let program = home.path("stand-in");
+    let check = "echo >${0%/*}/begun; while [ ! -e ${0%/*}/go ]; do sleep 0.01; done";
+    let version = "echo 'HAProxy version 2.6.12 2026/01/01'";
+    fs::write(&program, format!("#!/bin/sh\ncase $1 in -v) {version};; *) {check};; esac\n")).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let child = home.command(&["serve"]).env("EDGE_HAPROXY", &program).spawn().unwrap();
+    let serving = Serving { child: Some(child), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let began = Instant::now();
+    while !home.path("begun").exists() {
+        assert!(began.elapsed() < PATIENCE, "nothing is published");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let stopping = thread::spawn(move || serving.stop("TERM"));
+    thread::sleep(Duration::from_millis(100));
+    fs::write(home.path("go"), "").unwrap();
+    let (code, out, log) = stopping.join().unwrap();
+    assert_eq!((code, out.as_str()), (0, ""), "{log}");
+    assert!(log.contains("stopped") && !home.path("rules.db.sock").exists(), "{log}");
 }
 
 #[test]
