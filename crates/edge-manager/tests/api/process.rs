@@ -297,6 +297,42 @@ fn systemd_is_told() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_does_not_end_the_manager() {
+    let home = Home::new();
+    let socket = std::os::unix::net::UnixDatagram::bind(home.path("notify")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let notify = home.path("notify");
+    let logs = home.path("logs");
+    let args = ["--log-dir", logs.to_str().unwrap()];
+    let environment = [("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "20000")];
+    let serving = home.serve(&args, &environment);
+    let record = rusqlite::Connection::open(home.path("rules.db")).unwrap();
+    record.busy_timeout(PATIENCE).unwrap();
+    record.execute_batch("DROP TABLE publication").unwrap();
+    let failures = || {
+        let log = fs::read_to_string(logs.join("manager-error.log")).unwrap();
+        log.lines().filter(|line| line.contains("the record cannot be read")).count()
+    };
+    let take = || {
+        let mut bytes = [0; 256];
+        let count = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..count].to_vec()).unwrap()
+    };
+    while failures() == 0 {
+        take();
+    }
+    // Empties the socket of what was told before.
+    socket.set_nonblocking(true).unwrap();
+    while socket.recv(&mut [0; 256]).is_ok() {}
+    socket.set_nonblocking(false).unwrap();
+    for _ in 0..3 {
+        assert!(take().contains("WATCHDOG=1"));
+    }
+    drop(socket);
+    serving.stop("KILL");
+}
+
+#[test]
 fn keys_are_made_listed_and_removed() {
     let home = Home::new();
     let failed = |code: i32, error: &str| (code, String::new(), format!("edge-manager: {error}\n"));
