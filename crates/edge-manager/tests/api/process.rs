@@ -142,6 +142,28 @@ fn a_stop_during_the_start_is_obeyed() {
 }
 
 #[test]
+fn what_cannot_be_published_at_once_is_published_without_another_change() {
+    let home = Home::new();
+    answer(&home.path("edge.sock"));
+    let serving = home.serve(&[], &[]);
+    let record = rusqlite::Connection::open(home.path("rules.db")).unwrap();
+    record.busy_timeout(PATIENCE).unwrap();
+    // As after an append that failed; and no snapshot can be written.
+    let obstacle = home.path("state/rules.snapshot.new");
+    fs::create_dir(&obstacle).unwrap();
+    record.execute_batch("UPDATE publication SET revision = 9").unwrap();
+    let blocked = serving.ask("POST", "/api/blocked-ips", &[], r#"{"ip_address":"192.0.2.1"}"#);
+    assert!(blocked.status == 200 && blocked.body.contains("stored, not yet enforced"), "{blocked:?}");
+    assert!(!home.path("state/rules.snapshot").exists());
+    fs::remove_dir(&obstacle).unwrap();
+    let began = Instant::now();
+    while !home.path("state/rules.snapshot").exists() {
+        assert!(began.elapsed() < PATIENCE, "it is not published");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn what_was_blocked_outlives_a_kill() {
     let home = Home::new();
     answer(&home.path("edge.sock"));
