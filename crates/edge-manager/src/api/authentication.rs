@@ -57,7 +57,7 @@ async fn caller(Parts { headers, uri, extensions, .. }: &Parts) -> Result<Caller
         Admission::Open => {
             let is_own = from.is_some_and(|address| address.is_loopback());
             if !is_own || is_from_another_site(headers, uri) {
-                let message = "while there are no keys, only programs on this machine are answered, at an address or localhost: \
+                let message = "while there are no keys, only programs on this machine are answered, at a loopback address or localhost: \
                                make a key with `edge-manager key add`";
                 return Err(ApiError::new(StatusCode::FORBIDDEN, message));
             }
@@ -81,7 +81,8 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Whether a browser sends this for a page of somebody else: while no key is needed, every page that an operator opens could
-/// else use the manager. A name that leads to this machine and is not its own may be such a page's too.
+/// else use the manager. A name that leads to this machine and is not its own may be such a page's too; so may an address
+/// that leads here and is no loopback address, such as `0.0.0.0`.
 fn is_from_another_site(headers: &HeaderMap, uri: &Uri) -> bool {
     let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let site = text("sec-fetch-site");
@@ -94,8 +95,8 @@ fn is_from_another_site(headers: &HeaderMap, uri: &Uri) -> bool {
         .rsplit_once(':')
         .map_or(&*host, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { &*host });
     let name = name.trim_start_matches('[').trim_end_matches(']');
-    let is_address = name.parse::<IpAddr>().is_ok();
-    if !is_address && !name.eq_ignore_ascii_case("localhost") {
+    let is_loopback = name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+    if !is_loopback && !name.eq_ignore_ascii_case("localhost") {
         return true;
     }
     text("origin")
@@ -149,6 +150,7 @@ mod tests {
             &[("host", "127.0.0.1:8000")],
             &[("host", "[::1]:8000")],
             &[("host", "[::1]")],
+            &[("host", "[::ffff:127.0.0.1]:8000")],
             &[("host", "LocalHost")],
             &[
                 ("host", "localhost:8000"),
@@ -162,6 +164,10 @@ mod tests {
         for foreign in [
             &[("host", "rebound.example:8000")][..],
             &[("host", "127.0.0.1.example")],
+            &[("host", "0.0.0.0:8000"), ("origin", "http://0.0.0.0:8000"), ("sec-fetch-site", "same-origin")],
+            &[("host", "[::]:8000")],
+            &[("host", "[::ffff:0.0.0.0]:8000")],
+            &[("host", "192.0.2.1:8000")],
             &[("host", "127.0.0.1:8000"), ("origin", "http://evil.example")],
             &[("host", "127.0.0.1:8000"), ("origin", "null")],
             &[("host", "127.0.0.1:8000"), ("origin", "http://127.0.0.1:9000")],

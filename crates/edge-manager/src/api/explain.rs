@@ -14,7 +14,7 @@ use super::extract::Params;
 use super::{ApiError, App, Routes};
 use crate::clock::now_s;
 use crate::json::ExplanationJson;
-use crate::rules::{Question, RulesError, explain};
+use crate::rules::{Invalid, Question, RulesError, explain};
 
 pub(super) fn routes() -> Routes {
     Routes::new().reader(routes!(get))
@@ -54,7 +54,7 @@ impl Asked {
                     ApiError::bad_request(format_args!("ip: {ip:?}: not an IPv4 or IPv6 address"))
                 })
             }
-            (None, Some(url)) => match (url.parse()?, method) {
+            (None, Some(url)) => match (url.parse().map_err(of_url)?, method) {
                 (Question::Resource(base), Some(method)) => {
                     let is_anonymous = anonymous.unwrap_or(false);
                     Ok(Question::Request { base, method, is_anonymous, client })
@@ -67,6 +67,11 @@ impl Asked {
             _ => Err(ApiError::bad_request("ip: one of ip and url is needed, and only one")),
         }
     }
+}
+
+/// Under the name that the client knows.
+fn of_url(error: Invalid) -> Invalid {
+    Invalid { field: "url", ..error }
 }
 
 /// Say what the rules of the record do with a client or a request, and why

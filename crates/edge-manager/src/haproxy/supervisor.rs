@@ -98,7 +98,10 @@ struct Watched {
     status: Status,
     /// Somebody does not want to wait any longer.
     is_urgent: bool,
+    /// It is not watched any more.
     is_stopping: bool,
+    /// It runs on then.
+    is_left: bool,
 }
 
 impl Supervisor {
@@ -119,7 +122,7 @@ impl Supervisor {
             master: Master::at(&launch.socket),
             launch,
             output: Arc::default(),
-            watched: Mutex::new(Watched { status, is_urgent: false, is_stopping: false }),
+            watched: Mutex::new(Watched { status, is_urgent: false, is_stopping: false, is_left: false }),
             changed: Condvar::new(),
         });
         let watching = Arc::clone(&shared);
@@ -145,7 +148,21 @@ impl Supervisor {
 
     /// Stops HAProxy: connections may go on for the grace of [`Launch`], then they are cut. Waits for its end.
     pub fn stop(&self) {
-        self.shared.watched.lock().is_stopping = true;
+        self.end(false);
+    }
+
+    /// Ends the watch and lets HAProxy run on, if it runs: the next supervisor at this socket takes it over.
+    pub fn leave(&self) {
+        self.end(true);
+    }
+
+    fn end(&self, is_left: bool) {
+        let mut watched = self.shared.watched.lock();
+        // Of two ends, the first counts.
+        if !watched.is_stopping {
+            (watched.is_stopping, watched.is_left) = (true, is_left);
+        }
+        drop(watched);
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.lock().take() {
             // It has told of its panic on standard error.
@@ -199,8 +216,10 @@ impl Shared {
                 backoff.reset();
             }
         }
-        // Nobody listens there any more, and whoever comes next need not ask.
-        let _ = fs::remove_file(&self.launch.socket);
+        if !self.is_left() {
+            // Nobody listens there any more, and whoever comes next need not ask.
+            let _ = fs::remove_file(&self.launch.socket);
+        }
         self.set(State::Stopped);
     }
 
@@ -262,7 +281,7 @@ impl Shared {
                 return exit;
             }
             if self.is_stopping() {
-                return process.stop(self.launch.grace);
+                return if self.is_left() { "runs on".to_owned() } else { process.stop(self.launch.grace) };
             }
             if !is_running && self.master.worker_set().is_ok() {
                 is_running = true;
@@ -273,6 +292,10 @@ impl Shared {
 
     fn is_stopping(&self) -> bool {
         self.watched.lock().is_stopping
+    }
+
+    fn is_left(&self) -> bool {
+        self.watched.lock().is_left
     }
 
     fn set(&self, state: State) {

@@ -6,14 +6,14 @@ use edge_filter::{
     ClientNet, Decision, Explanation, Filter, Operation, Part, Request, Settings, Target, Verdict,
     canonical_host, canonical_path, split_base,
 };
+use edge_journal::MAX_PATH_BYTES;
 
 use super::input::{Defect, Invalid, target};
 use super::{Entry, RulesError, behind_scheme, covering};
 use crate::store::View;
 
-/// Longest host and path that are looked at, bytes.
+/// Longest host that is looked at, bytes.
 const MAX_HOST_BYTES: usize = 1024;
-const MAX_PATH_BYTES: usize = 64 << 10;
 
 /// Whom or what to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,14 +53,14 @@ impl std::str::FromStr for Question {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         if let Some(rest) = behind_scheme(text) {
             let has_host = rest.starts_with(|first| !"/?#".contains(first));
-            return if has_host { Ok(Self::Resource(rest.to_owned())) } else { Err(Self::unclear(text)) };
+            return if has_host { Self::resource(rest) } else { Err(Self::unclear(text)) };
         }
         match text.parse() {
             Ok(addr) => Ok(Self::Address(addr)),
             Err(_) if !text.contains('/') || matches!(target(text, ""), Ok(Target::Client(..))) => {
                 Err(Self::unclear(text))
             }
-            Err(_) => Ok(Self::Resource(text.to_owned())),
+            Err(_) => Self::resource(text),
         }
     }
 }
@@ -70,31 +70,40 @@ impl Question {
         Invalid::new("subject", text, Defect::Subject)
     }
 
-    /// The targets of all rules that may take it in.
-    fn targets(&self) -> Vec<(&'static str, String)> {
+    /// With a path that a rule may have: each of its prefixes is looked for.
+    fn resource(base: &str) -> Result<Self, Invalid> {
+        let (_, path) = split_base(base.as_bytes());
+        match canonical_path(path, Default::default(), &mut vec![0; MAX_PATH_BYTES]) {
+            Ok(path) if path.len() <= MAX_PATH_BYTES => Ok(Self::Resource(base.to_owned())),
+            _ => Err(Invalid::new("subject", base, Defect::LongPath)),
+        }
+    }
+
+    /// All rules that may take it in. Their targets are made one at a time: those of a path of thousands of segments would
+    /// take hundreds of megabytes.
+    fn entries(&self, record: &View<'_>) -> Result<Vec<Entry>, RulesError> {
         match self {
             Self::Address(addr) => {
                 let nets = covering(ClientNet::host(*addr));
-                nets.flat_map(|net| [("allow", net.clone()), ("block", net)]).collect()
+                Ok(record.on(nets.flat_map(|net| [("allow", net.clone()), ("block", net)]))?)
             }
             Self::Resource(base) | Self::Request { base, .. } => {
                 let (host, path) = split_base(base.as_bytes());
                 let (mut host_buffer, mut path_buffer) = (vec![0; MAX_HOST_BYTES], vec![0; MAX_PATH_BYTES]);
                 let host = canonical_host(host, &mut host_buffer);
                 let Ok(path) = canonical_path(path, Default::default(), &mut path_buffer) else {
-                    return Vec::new();
+                    return Ok(Vec::new());
                 };
                 let (host, path) = (String::from_utf8_lossy(host), String::from_utf8_lossy(path));
-                let mut prefixes: Vec<&str> = path.match_indices('/').map(|(at, _)| &path[..at]).collect();
-                prefixes.extend((!path.ends_with('/')).then_some(&*path));
+                let path = &*path;
                 let hosts = std::iter::once("").chain((!host.is_empty()).then_some(&*host));
-                hosts
-                    .flat_map(|host| {
-                        let prefixes =
-                            prefixes.iter().map(move |prefix| ("prefix", format!("{host}{prefix}/*")));
-                        prefixes.chain([("exact", format!("{host}{path}"))])
-                    })
-                    .collect()
+                let targets = hosts.flat_map(|host| {
+                    let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+                    let prefixes = above.chain((!path.ends_with('/')).then_some(path));
+                    let prefixes = prefixes.map(move |prefix| ("prefix", format!("{host}{prefix}/*")));
+                    prefixes.chain(std::iter::once_with(move || ("exact", format!("{host}{path}"))))
+                });
+                Ok(record.on(targets)?)
             }
         }
     }
@@ -118,10 +127,9 @@ fn settle(explanation: &mut Explanation, decision: Decision) {
 /// # Errors
 /// The record cannot be read.
 pub fn explain(record: &View<'_>, question: &Question, now_s: u32) -> Result<Answer, RulesError> {
-    let mut entries = record.on(question.targets())?;
+    let mut entries = question.entries(record)?;
     entries.retain(|entry| !entry.has_ended(now_s));
-    let filter =
-        Filter::new(Settings { max_path_bytes: edge_journal::MAX_PATH_BYTES, ..Settings::default() });
+    let filter = Filter::new(Settings { max_path_bytes: MAX_PATH_BYTES, ..Settings::default() });
     for entry in &entries {
         // This thread applies each at once: the queue is never full.
         let _ = filter.submit(Operation::Put(entry.rule.clone()), now_s);

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use edge_filter::{
     Action, ClientNet, List, NEVER, Origin, ParameterSegments, Resource, Rule, Settings, Status, Target,
 };
-use edge_journal::MAX_REASON_BYTES;
+use edge_journal::{MAX_PATH_BYTES, MAX_REASON_BYTES};
 
 use super::NewRule;
 
@@ -47,6 +47,9 @@ pub enum Defect {
     /// Nothing that can be explained.
     #[error("not one address, nor a URL, host/path or /path")]
     Subject,
+    /// No rule has such a path.
+    #[error("its path is longer than {MAX_PATH_BYTES} bytes")]
+    LongPath,
     /// In the words of the filter.
     #[error("{0}")]
     Filter(String),

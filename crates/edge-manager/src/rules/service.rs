@@ -18,8 +18,8 @@ pub const MAX_CHANGES: usize = 100_000;
 ///
 /// A change is first made in the record, in the same transaction as the revision that the directory will have when it has
 /// the change too; then it is appended there. Whatever happens in between, the two revisions differ from then on, and
-/// whoever changes or opens the rules next writes all of them anew: nothing that was acknowledged is lost, and the two
-/// agree again. So the directory needs no syncing to the disk.
+/// whoever changes or opens the rules next, or calls [`Rules::catch_up`], writes all of them anew: nothing that was
+/// acknowledged is lost, and the two agree again. So the directory needs no syncing to the disk.
 #[derive(Debug)]
 pub struct Rules {
     store: Arc<Store>,
@@ -43,7 +43,7 @@ pub struct Applied {
 pub enum Effect {
     /// In the state directory, at this revision or before.
     Published(u64),
-    /// Not yet: this went wrong with the state directory. The next change, or start, tries again.
+    /// Not yet: this went wrong with the state directory. The next change, or [`Rules::catch_up`], tries again.
     StoredOnly(RulesError),
 }
 
@@ -154,6 +154,23 @@ impl Rules {
             Err(error) => Effect::StoredOnly(error),
         };
         Ok((made, effect))
+    }
+
+    /// Lets the directory have what it lacks since something went wrong with it: to be called now and then. What became of
+    /// that; `None` where it lacks nothing.
+    ///
+    /// # Errors
+    /// The record cannot be read or written.
+    pub fn catch_up(&self, now_us: u64) -> Result<Option<Effect>, RulesError> {
+        {
+            let publication = self.publication.lock();
+            let known = self.store.read(|view| Ok::<_, RulesError>(view.revision()?))?.unwrap_or_default();
+            if known == publication.revision() && !publication.is_damaged() {
+                return Ok(None);
+            }
+        }
+        let ((), effect) = self.change(now_us, |_| Ok(((), Vec::new())))?;
+        Ok(Some(effect))
     }
 
     /// Removes the rules that have ended from the record, and says how many there were: HAProxy does not need to be told.

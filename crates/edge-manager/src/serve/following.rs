@@ -1,9 +1,9 @@
-//! The thread that follows what workers learn.
+//! The thread that follows what workers learn, and has the state directory catch up.
 
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
@@ -11,12 +11,16 @@ use serde::Serialize;
 use crate::api::App;
 use crate::clock::now_us;
 use crate::events::Topic;
+use crate::rules::Effect;
 
 /// Between two rounds, where there is no more to do at once.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two rounds where the record cannot be used.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two looks whether the state directory lacks anything.
+const CATCH_UP_PAUSE: Duration = Duration::from_secs(1);
 
 /// The thread, which ends with this.
 #[derive(Debug)]
@@ -63,6 +67,7 @@ struct Told {
 
 fn follow(app: &App, stop: &Stop) {
     let mut told = String::new();
+    let (mut lack_told, mut looked) = (String::new(), Instant::now());
     loop {
         let pause = match app.learned.round(now_us()) {
             Ok(round) => {
@@ -87,6 +92,10 @@ fn follow(app: &App, stop: &Stop) {
             }
         };
         app.learned.look_at_hits(now_us());
+        if looked.elapsed() >= CATCH_UP_PAUSE {
+            catch_up(app, &mut lack_told);
+            looked = Instant::now();
+        }
         let mut is_due = stop.is_due.lock();
         if !*is_due && !pause.is_zero() {
             stop.changed.wait_for(&mut is_due, pause);
@@ -95,4 +104,20 @@ fn follow(app: &App, stop: &Stop) {
             return;
         }
     }
+}
+
+/// What could not be published when it was changed is published without another change, as soon as that can be done.
+fn catch_up(app: &App, told: &mut String) {
+    let problem = match app.rules.catch_up(now_us()) {
+        Ok(None) => String::new(),
+        Ok(Some(Effect::Published(revision))) => {
+            tracing::info!(revision, "the state directory has caught up");
+            String::new()
+        }
+        Ok(Some(Effect::StoredOnly(error))) | Err(error) => error.to_string(),
+    };
+    if !problem.is_empty() && problem != *told {
+        tracing::error!(error = problem, "the state directory may lack changes");
+    }
+    *told = problem;
 }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::following::Following;
 use super::{Server, ready};
@@ -109,16 +111,40 @@ impl From<StoreError> for ServeError {
 /// Serves until SIGTERM, SIGINT or SIGHUP: then requests end, and what else there is to end.
 ///
 /// # Errors
-/// It cannot start: nothing was served.
-pub fn run(settings: Settings) -> Result<(), ServeError> {
-    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, ready_file, .. } =
-        settings;
-    let Settings { mut configuration, supervise, defaults, global, .. } = settings;
-    // First: while the manager looks at its record, clients are served by what was in force.
-    let supervisor = supervise.map(|launch| supervisor(launch, &configuration.dir)).transpose()?;
+/// It cannot start: nothing was served. A HAProxy that it supervises runs on, for the next manager.
+pub fn run(mut settings: Settings) -> Result<(), ServeError> {
+    let runtime = Builder::new_multi_thread()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .map_err(ServeError::Runtime)?;
+    // Before there is anything to end: a signal that comes during the start ends the manager as soon as it serves.
+    let mut stop = {
+        let _inside = runtime.enter();
+        runtime.spawn(stop_signal().map_err(ServeError::Runtime)?)
+    };
+    // First of the services: while the manager looks at its record, clients are served by what was in force.
+    let launch = settings.supervise.take();
+    let supervisor = launch.map(|launch| supervisor(launch, &settings.configuration.dir)).transpose()?;
     if let Some(supervisor) = &supervisor {
-        configuration.control = Control::Supervised(supervisor.clone());
+        settings.configuration.control = Control::Supervised(supervisor.clone());
     }
+    let served = serve(settings, &runtime, &mut stop);
+    let is_wanted = stop.is_finished();
+    runtime.shutdown_timeout(LAST_WORK);
+    match supervisor {
+        Some(supervisor) if is_wanted => supervisor.stop(),
+        Some(supervisor) => supervisor.leave(),
+        None => {}
+    }
+    served?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Result<(), ServeError> {
+    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, .. } = settings;
+    let Settings { configuration, defaults, global, ready_file, .. } = settings;
     let is_local = listen.ip().is_loopback();
     let services =
         Services { database, state_dir, sockets, wait, environment_key, is_local, configuration, defaults };
@@ -128,28 +154,21 @@ pub fn run(settings: Settings) -> Result<(), ServeError> {
     }
     start(&app, global);
     let server = Server::bind(listen, &control)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
-        .enable_all()
-        .build()
-        .map_err(ServeError::Runtime)?;
     let address = server.address();
     let following = Following::start(app.clone()).map_err(ServeError::Runtime)?;
     runtime.block_on(async {
-        let stop = stop_signal().map_err(ServeError::Runtime)?;
         if let Some(path) = ready_file {
             ready::write(&path, address).map_err(|error| ServeError::Ready(path, error))?;
         }
         tracing::info!(%address, control = %control.display(), "ready");
         ready::tell(&app);
+        let stop = async {
+            // It cannot fail: nothing in it panics.
+            let _ = stop.await;
+        };
         server.serve(app, stop).await.map_err(ServeError::Runtime)
     })?;
     drop(following);
-    runtime.shutdown_timeout(LAST_WORK);
-    if let Some(supervisor) = supervisor {
-        supervisor.stop();
-    }
-    tracing::info!("stopped");
     Ok(())
 }
 

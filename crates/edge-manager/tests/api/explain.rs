@@ -85,4 +85,11 @@ fn what_is_no_question_is_told() {
         let answer = manager.get(&format!("/api/explain?{query}"));
         assert_eq!(answer.status, 400, "{query} {answer:?}");
     }
+    let answer = manager.get(&format!("/api/explain?url=h{}", "/a".repeat(14 << 10)));
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let message = answer.json()["message"].as_str().unwrap().to_owned();
+    assert!(
+        message.starts_with("url: ") && message.ends_with(": its path is longer than 16384 bytes"),
+        "{message}"
+    );
 }

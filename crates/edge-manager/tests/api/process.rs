@@ -1,8 +1,9 @@
 //! `edge-manager serve` and `edge-manager key`, as they are run.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -114,6 +115,51 @@ fn it_serves_until_it_is_told_to_stop() {
         assert_eq!((code, out.as_str()), (0, ""), "{signal} {log}");
         assert!(log.contains("ready") && log.contains("stopped"), "{log}");
         assert!(!home.path("rules.db.sock").exists());
+    }
+}
+
+#[test]
+fn a_stop_during_the_start_is_obeyed() {
+    let home = Home::new();
+    let program = home.path("stand-in");
+    let check = "echo >${0%/*}/begun; while [ ! -e ${0%/*}/go ]; do sleep 0.01; done";
+    let version = "echo 'HAProxy version 2.6.12 2026/01/01'";
+    fs::write(&program, format!("#!/bin/sh\ncase $1 in -v) {version};; *) {check};; esac\n")).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let child = home.command(&["serve"]).env("EDGE_HAPROXY", &program).spawn().unwrap();
+    let serving = Serving { child: Some(child), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let began = Instant::now();
+    while !home.path("begun").exists() {
+        assert!(began.elapsed() < PATIENCE, "nothing is published");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let stopping = thread::spawn(move || serving.stop("TERM"));
+    thread::sleep(Duration::from_millis(100));
+    fs::write(home.path("go"), "").unwrap();
+    let (code, out, log) = stopping.join().unwrap();
+    assert_eq!((code, out.as_str()), (0, ""), "{log}");
+    assert!(log.contains("stopped") && !home.path("rules.db.sock").exists(), "{log}");
+}
+
+#[test]
+fn what_cannot_be_published_at_once_is_published_without_another_change() {
+    let home = Home::new();
+    answer(&home.path("edge.sock"));
+    let serving = home.serve(&[], &[]);
+    let record = rusqlite::Connection::open(home.path("rules.db")).unwrap();
+    record.busy_timeout(PATIENCE).unwrap();
+    // As after an append that failed; and no snapshot can be written.
+    let obstacle = home.path("state/rules.snapshot.new");
+    fs::create_dir(&obstacle).unwrap();
+    record.execute_batch("UPDATE publication SET revision = 9").unwrap();
+    let blocked = serving.ask("POST", "/api/blocked-ips", &[], r#"{"ip_address":"192.0.2.1"}"#);
+    assert!(blocked.status == 200 && blocked.body.contains("stored, not yet enforced"), "{blocked:?}");
+    assert!(!home.path("state/rules.snapshot").exists());
+    fs::remove_dir(&obstacle).unwrap();
+    let began = Instant::now();
+    while !home.path("state/rules.snapshot").exists() {
+        assert!(began.elapsed() < PATIENCE, "it is not published");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -270,6 +316,42 @@ fn systemd_is_told() {
     let listener = thread::spawn(move || (0..100_000).any(|_| take().contains("STOPPING=1")));
     assert_eq!(serving.stop("TERM").0, 0);
     assert!(listener.join().unwrap());
+}
+
+#[test]
+fn a_record_that_cannot_be_read_does_not_end_the_manager() {
+    let home = Home::new();
+    let socket = std::os::unix::net::UnixDatagram::bind(home.path("notify")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let notify = home.path("notify");
+    let logs = home.path("logs");
+    let args = ["--log-dir", logs.to_str().unwrap()];
+    let environment = [("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "20000")];
+    let serving = home.serve(&args, &environment);
+    let record = rusqlite::Connection::open(home.path("rules.db")).unwrap();
+    record.busy_timeout(PATIENCE).unwrap();
+    record.execute_batch("DROP TABLE publication").unwrap();
+    let failures = || {
+        let log = fs::read_to_string(logs.join("manager-error.log")).unwrap();
+        log.lines().filter(|line| line.contains("the record cannot be read")).count()
+    };
+    let take = || {
+        let mut bytes = [0; 256];
+        let count = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..count].to_vec()).unwrap()
+    };
+    while failures() == 0 {
+        take();
+    }
+    // Empties the socket of what was told before.
+    socket.set_nonblocking(true).unwrap();
+    while socket.recv(&mut [0; 256]).is_ok() {}
+    socket.set_nonblocking(false).unwrap();
+    for _ in 0..3 {
+        assert!(take().contains("WATCHDOG=1"));
+    }
+    drop(socket);
+    serving.stop("KILL");
 }
 
 #[test]

@@ -91,6 +91,44 @@ fn haproxy_outlives_its_manager_and_is_taken_over_by_the_next() {
 }
 
 #[test]
+fn one_that_is_left_serves_on_until_the_next() {
+    let home = Home::new();
+    let edge = home.supervised(programs::installed());
+    edge.publish("a").unwrap();
+    let pid = edge.master_pid();
+    edge.supervisor.leave();
+    drop(edge);
+    assert_eq!(home.title().unwrap(), "a");
+    let edge = home.supervised(programs::installed());
+    assert_eq!(edge.master_pid(), pid);
+    edge.supervisor.stop();
+    assert!(!listens(home.web()));
+}
+
+#[test]
+fn a_manager_that_cannot_start_leaves_haproxy_running() {
+    let home = Home::new();
+    killed_manager(&home, programs::installed(), "a");
+    let pid = home.master().processes().unwrap().master_pid;
+    let output = Command::new(env!("CARGO_BIN_EXE_edge-manager"))
+        .args(["serve", "--supervise", "--listen", "0.0.0.0:0"])
+        .env_remove("HAPROXY_API_KEY")
+        .env("EDGE_DATABASE", home.path("rules.db"))
+        .env("EDGE_STATE_DIR", home.path("state"))
+        .env("EDGE_SOCKET", home.path("edge.sock"))
+        .env("EDGE_CONFIG_DIR", home.sets())
+        .env("EDGE_HAPROXY", &programs::installed().path)
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && error.contains("without a key"), "{error}");
+    assert_eq!(home.master().processes().unwrap().master_pid, pid);
+    assert_eq!(home.title().unwrap(), "a");
+    let edge = home.supervised(programs::installed());
+    assert_eq!(edge.master_pid(), pid);
+}
+
+#[test]
 fn one_that_was_taken_over_and_ends_is_started_again() {
     let home = Home::new();
     killed_manager(&home, programs::installed(), "a");

@@ -306,3 +306,19 @@ fn what_cannot_be_published_is_stored_and_comes_with_the_next_change() {
     assert!(revision(done.effect) > 9);
     assert_eq!(agree(&home, &rules), 3);
 }
+
+#[test]
+fn what_could_not_be_published_catches_up_without_another_change() {
+    let home = Home::new();
+    let rules = home.open();
+    rules.record().write::<_, RulesError>(|record| Ok(record.set_revision(9)?)).unwrap();
+    let obstacle = home.state().join("rules.snapshot.new");
+    fs::create_dir(&obstacle).unwrap();
+    rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
+    assert!(matches!(rules.catch_up(NOW_US).unwrap(), Some(Effect::StoredOnly(_))));
+    assert_eq!(home.published().len(), 0);
+    fs::remove_dir(&obstacle).unwrap();
+    assert!(revision(rules.catch_up(NOW_US).unwrap().unwrap()) > 9);
+    assert_eq!(agree(&home, &rules), 1);
+    assert!(rules.catch_up(NOW_US).unwrap().is_none(), "there is no more to do");
+}

@@ -64,6 +64,21 @@ fn the_record_is_explained_by_the_matcher_of_the_data_path() {
 }
 
 #[test]
+fn a_path_that_no_rule_can_have_is_refused() {
+    let longest = format!("/{}", "a".repeat(edge_journal::MAX_PATH_BYTES - 1));
+    for (good, bad) in [
+        (longest.clone(), format!("{longest}a")),
+        (format!("a.example{longest}?query"), format!("http://a.example{longest}a")),
+        (longest.replace('a', "%61"), longest.replace('a', "%ff")),
+        (format!("/./{}", &longest[1..]), "/a".repeat(16 << 10)),
+    ] {
+        assert!(good.parse::<Question>().is_ok(), "{} bytes", good.len());
+        let error = bad.parse::<Question>().unwrap_err().to_string();
+        assert!(error.ends_with("\": its path is longer than 16384 bytes"), "{error}");
+    }
+}
+
+#[test]
 fn what_is_neither_address_nor_resource_is_refused() {
     for text in ["", "garbage", "999.1.1.1", ":::", "http://", "http:///yeet", "192.0.2.0/24"] {
         let error = text.parse::<Question>().unwrap_err();
