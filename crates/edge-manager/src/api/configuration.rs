@@ -45,7 +45,7 @@ const SUCCESS: Success = Success { status: "success" };
     (status = 400, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
 ))]
 async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
-    app.blocking(move |app| Ok(app.sites.regenerate(&caller, now_us())?)).await?;
+    app.publishing(move |app| Ok(app.sites.regenerate(&caller, now_us())?)).await?;
     Ok(Json(SUCCESS))
 }
 
@@ -55,7 +55,7 @@ async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<
     (status = 500, description = "It does not, and runs on with what it has", body = ErrorBody)
 ))]
 async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
-    app.blocking(move |app| reload_now(app, &caller)).await?;
+    app.publishing(move |app| reload_now(app, &caller)).await?;
     Ok(Json(SUCCESS))
 }
 
@@ -65,7 +65,7 @@ async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Succ
     (status = 500, description = "It does not, and runs on with what it has", body = ErrorBody)
 ))]
 async fn reload_safely(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Done>, ApiError> {
-    app.blocking(move |app| reload_now(app, &caller)).await?;
+    app.publishing(move |app| reload_now(app, &caller)).await?;
     Ok(Json(Done { status: "success", message: "HAProxy configuration reloaded safely".to_owned() }))
 }
 
@@ -117,7 +117,7 @@ impl From<Manifest> for ManifestJson {
     (status = 404, description = "Nothing was published yet", body = ErrorBody)
 ))]
 async fn current(State(app): State<Arc<App>>) -> Result<Json<ConfigurationJson>, ApiError> {
-    let set = app.blocking(|app| Ok(app.sites.configuration().current()?)).await?;
+    let set = app.reading(|app| Ok(app.sites.configuration().current()?)).await?;
     let set = set.ok_or(PublishError::Nothing)?;
     let files = set.files.files().map(|(path, contents)| (path.to_owned(), contents.to_owned()));
     Ok(Json(ConfigurationJson { files: files.collect(), from: set.manifest.into() }))
@@ -140,7 +140,7 @@ struct PastJson {
     (status = 200, description = "The sets, newest first", body = [PastJson])
 ))]
 async fn history(State(app): State<Arc<App>>) -> Result<Json<Vec<PastJson>>, ApiError> {
-    let sets = app.blocking(|app| Ok(app.sites.configuration().history()?)).await?;
+    let sets = app.reading(|app| Ok(app.sites.configuration().history()?)).await?;
     let json = |Past { manifest, is_current, is_good }| PastJson {
         from: Manifest::into(manifest),
         is_current,
@@ -174,7 +174,7 @@ struct DiffJson {
     (status = 404, description = "There is no such set", body = ErrorBody)
 ))]
 async fn diff(State(app): State<Arc<App>>, Params(ends): Params<Ends>) -> Result<Json<DiffJson>, ApiError> {
-    let diff = app.blocking(move |app| Ok(app.sites.configuration().diff(ends.from, ends.to)?)).await?;
+    let diff = app.reading(move |app| Ok(app.sites.configuration().diff(ends.from, ends.to)?)).await?;
     Ok(Json(DiffJson { diff }))
 }
 
@@ -200,6 +200,6 @@ async fn roll_back(
     JsonBody(Rollback { set }): JsonBody<Rollback>,
 ) -> Result<Json<PublishedJson>, ApiError> {
     let published =
-        app.blocking(move |app| Ok::<_, ApiError>(app.sites.roll_back(&caller, set, now_us())?)).await?;
+        app.publishing(move |app| Ok::<_, ApiError>(app.sites.roll_back(&caller, set, now_us())?)).await?;
     Ok(Json(published.into()))
 }
