@@ -45,7 +45,7 @@ const SUCCESS: Success = Success { status: "success" };
     (status = 400, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
 ))]
 async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
-    app.publishing(move |app| Ok(app.sites.regenerate(&caller, now_us())?)).await?;
+    app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()))?)).await?;
     Ok(Json(SUCCESS))
 }
 
@@ -72,7 +72,8 @@ async fn reload_safely(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
 /// What is wrong here is never what the client said.
 fn reload_now(app: &App, caller: &Caller) -> Result<(), ApiError> {
     let failed = |why: &dyn std::fmt::Display| ApiError::internal(format_args!("Safe reload failed: {why}"));
-    match app.sites.reload(caller, now_us()).map_err(|error| failed(&error))?.enforcement {
+    let reloaded = app.change_site(caller, |sites| sites.reload(caller, now_us()));
+    match reloaded.map_err(|error| failed(&error))?.enforcement {
         Enforcement::InForce => Ok(()),
         Enforcement::StoredNotEnforced { reason } => Err(failed(&reason)),
     }
@@ -200,6 +201,6 @@ async fn roll_back(
     JsonBody(Rollback { set }): JsonBody<Rollback>,
 ) -> Result<Json<PublishedJson>, ApiError> {
     let published =
-        app.publishing(move |app| Ok::<_, ApiError>(app.sites.roll_back(&caller, set, now_us())?)).await?;
+        app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.roll_back(&caller, set, now_us()))?)).await?;
     Ok(Json(published.into()))
 }

@@ -91,7 +91,7 @@ fn take(app: &App, caller: &Caller, body: ImportJson) -> Result<ImportedJson, Ap
         Enforcement::StoredNotEnforced { reason } => reasons.push(reason),
     };
     if !domains.is_empty() || !backends.is_empty() {
-        let changed = app.sites.merge(caller, domains, backends, now_us)?;
+        let changed = app.change_site(caller, |sites| sites.merge(caller, domains, backends, now_us))?;
         merged = changed.value;
         lacks(changed.published.enforcement);
     }

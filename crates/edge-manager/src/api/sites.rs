@@ -131,7 +131,7 @@ async fn put_global(
     caller: Caller,
     JsonBody(global): JsonBody<GlobalInput>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let changed = app.publishing(move |app| Ok(app.sites.put_global(&caller, global, now_us())?)).await?;
+    let changed = app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.put_global(&caller, global, now_us()))?)).await?;
     Ok(Json(changed.published.into()))
 }
 
@@ -178,7 +178,7 @@ async fn put_backend(
         let differs = format_args!("name: {:?}: it is not that of the path", backend.name.as_str());
         return Err(ApiError::bad_request(differs));
     }
-    let changed = app.publishing(move |app| Ok(app.sites.put_backend(&caller, backend, now_us())?)).await?;
+    let changed = app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.put_backend(&caller, backend, now_us()))?)).await?;
     Ok(Json(changed.published.into()))
 }
 
@@ -193,7 +193,7 @@ async fn remove_backend(
     caller: Caller,
     Segments(name): Segments<String>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let changed = app.publishing(move |app| Ok(app.sites.remove_backend(&caller, &name, now_us())?)).await?;
+    let changed = app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.remove_backend(&caller, &name, now_us()))?)).await?;
     Ok(Json(changed.published.into()))
 }
 
@@ -261,7 +261,7 @@ async fn put_site(
             return Ok(SiteChangeJson::Dry(SitePreviewJson { diff }));
         }
         let before = configuration.current()?.map(|set| set.files).unwrap_or_default();
-        let published = app.sites.put_site(&caller, site, now_us())?.published;
+        let published = app.change_site(&caller, |sites| sites.put_site(&caller, site, now_us()))?.published;
         let after = configuration.current()?.map(|set| set.files).unwrap_or_default();
         let diff = render::diff(&before, &after);
         Ok(SiteChangeJson::Published(SitePublishedJson { published: published.into(), diff }))

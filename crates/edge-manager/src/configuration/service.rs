@@ -79,6 +79,12 @@ pub struct Published {
     pub enforcement: Enforcement,
 }
 
+impl AsRef<Self> for Published {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// What a publication would change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preview {
@@ -192,6 +198,11 @@ impl Configuration {
     pub fn roll_back(&self, set: u64, by: &str) -> Result<Published, PublishError> {
         let _turn = self.turn()?;
         self.install(&self.sets.read(set)?.files, by, Some(set))
+    }
+
+    /// Who has a say in HAProxy.
+    pub fn control(&self) -> &Control {
+        &self.settings.control
     }
 
     fn rendered(&self, site: &Site) -> Result<Rendered, PublishError> {

@@ -1,4 +1,4 @@
-//! The thread that follows what workers learn.
+//! The thread that follows what workers learn, and looks after the rest.
 
 use std::io;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
+use super::presence::Presence;
 use crate::api::App;
 use crate::clock::now_us;
 use crate::events::Topic;
@@ -62,7 +63,7 @@ struct Told {
 }
 
 fn follow(app: &App, stop: &Stop) {
-    let mut told = String::new();
+    let (mut told, mut presence) = (String::new(), Presence::default());
     loop {
         let pause = match app.learned.round(now_us()) {
             Ok(round) => {
@@ -87,6 +88,9 @@ fn follow(app: &App, stop: &Stop) {
             }
         };
         app.learned.look_at_hits(now_us());
+        if let Some(seen) = presence.look(app.sites.configuration().control()) {
+            app.events.tell(Topic::Haproxy, seen, now_us());
+        }
         let mut is_due = stop.is_due.lock();
         if !*is_due && !pause.is_zero() {
             stop.changed.wait_for(&mut is_due, pause);

@@ -34,6 +34,12 @@ pub struct Changed<T> {
     pub published: Published,
 }
 
+impl<T> AsRef<Published> for Changed<T> {
+    fn as_ref(&self) -> &Published {
+        &self.published
+    }
+}
+
 /// Who wants what, for the audit.
 #[derive(Clone, Copy, Debug)]
 struct Wish<'a> {
