@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
@@ -18,6 +18,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two rounds where the record cannot be used.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two looks for rules that have ended long ago, and how many are removed at a time: whoever changes rules waits so long.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+const MAX_FORGOTTEN: u32 = 1000;
 
 /// The thread, which ends with this.
 #[derive(Debug)]
@@ -64,6 +68,7 @@ struct Told {
 
 fn follow(app: &App, stop: &Stop) {
     let (mut told, mut presence) = (String::new(), Presence::default());
+    let mut forget_at = Instant::now();
     loop {
         let pause = match app.learned.round(now_us()) {
             Ok(round) => {
@@ -91,12 +96,32 @@ fn follow(app: &App, stop: &Stop) {
         if let Some(seen) = presence.look(app.sites.configuration().control()) {
             app.events.tell(Topic::Haproxy, seen, now_us());
         }
+        if Instant::now() >= forget_at {
+            let has_more = forget(app);
+            forget_at = Instant::now() + if has_more { PAUSE } else { FORGET_EVERY };
+        }
         let mut is_due = stop.is_due.lock();
         if !*is_due && !pause.is_zero() {
             stop.changed.wait_for(&mut is_due, pause);
         }
         if *is_due {
             return;
+        }
+    }
+}
+
+/// Removes rules from the record that have ended long ago. Whether there may be more.
+fn forget(app: &App) -> bool {
+    match app.rules.forget_ended(now_us(), MAX_FORGOTTEN) {
+        Ok(count) => {
+            if count > 0 {
+                tracing::info!(rules = count, "ended long ago: removed from the record");
+            }
+            count == MAX_FORGOTTEN as usize
+        }
+        Err(error) => {
+            tracing::error!(%error, "rules that have ended stay in the record");
+            false
         }
     }
 }
