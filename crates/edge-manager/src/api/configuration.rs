@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::error::ErrorBody;
 use super::extract::{JsonBody, Params};
-use super::sites::{Done, PublishedJson};
+use super::sites::{Done, PublishedJson, not_enforced};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
@@ -35,9 +35,10 @@ pub(super) fn routes() -> Routes {
 struct Success {
     /// Always `success`.
     status: &'static str,
+    /// Only where HAProxy does not run it yet: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
 }
-
-const SUCCESS: Success = Success { status: "success" };
 
 /// Render the configuration anew and have HAProxy run it
 #[utoipa::path(get, path = "/api/regenerate", tag = "configuration", responses(
@@ -45,8 +46,9 @@ const SUCCESS: Success = Success { status: "success" };
     (status = 400, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
 ))]
 async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
-    app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()))?)).await?;
-    Ok(Json(SUCCESS))
+    let work = move |app: &App| Ok(app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()))?);
+    let message = not_enforced(&app.publishing(work).await?.enforcement);
+    Ok(Json(Success { status: "success", message }))
 }
 
 /// Have HAProxy read its configuration again
@@ -56,7 +58,7 @@ async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<
 ))]
 async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
     app.publishing(move |app| reload_now(app, &caller)).await?;
-    Ok(Json(SUCCESS))
+    Ok(Json(Success { status: "success", message: None }))
 }
 
 /// Have HAProxy read its configuration again, and say what it said if it does not

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::error::ErrorBody;
 use super::extract::JsonBody;
-use super::sites::{Done, PublishedJson, stored};
+use super::sites::{Done, PublishedJson, not_enforced, stored};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
@@ -87,6 +87,15 @@ struct DomainAdded {
     status: &'static str,
     /// Never given twice.
     domain_id: i64,
+    /// Only where HAProxy does not serve it yet: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl From<Changed<i64>> for DomainAdded {
+    fn from(Changed { value, published }: Changed<i64>) -> Self {
+        Self { status: "success", domain_id: value, message: not_enforced(&published.enforcement) }
+    }
 }
 
 /// A domain that is to be removed.
@@ -126,7 +135,7 @@ async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<DomainJson>>, ApiE
 ///
 /// Where it is served already, its backend and servers are replaced.
 #[utoipa::path(post, path = "/api/domain", tag = "domains", request_body = NewDomainJson, responses(
-    (status = 200, description = "HAProxy serves it", body = DomainAdded),
+    (status = 200, description = "HAProxy serves it, or the message says why it does not yet", body = DomainAdded),
     (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
 ))]
 async fn put(
@@ -134,8 +143,7 @@ async fn put(
     caller: Caller,
     JsonBody(body): JsonBody<NewDomainJson>,
 ) -> Result<Json<DomainAdded>, ApiError> {
-    let put = put_now(&app, caller, body).await?;
-    Ok(Json(DomainAdded { status: "success", domain_id: put.value }))
+    Ok(Json(put_now(&app, caller, body).await?.into()))
 }
 
 async fn put_now(app: &Arc<App>, caller: Caller, body: NewDomainJson) -> Result<Changed<i64>, ApiError> {
@@ -189,7 +197,7 @@ struct DomainPublished {
 
 /// Serve a domain, and say whether HAProxy does so
 ///
-/// As `POST /api/domain`, whose answer has no place for it.
+/// As `POST /api/domain`, with more in the answer.
 #[utoipa::path(put, path = "/api/domains", tag = "domains", request_body = NewDomainJson, responses(
     (status = 200, description = "Published", body = DomainPublished),
     (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
@@ -215,4 +223,22 @@ async fn remove_and_tell(
     JsonBody(body): JsonBody<RemovedDomain>,
 ) -> Result<Json<PublishedJson>, ApiError> {
     Ok(Json(remove_now(&app, caller, body).await?.published.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::Published;
+    use crate::haproxy::Enforcement;
+
+    #[test]
+    fn a_domain_that_is_served_is_answered_as_older_clients_know_it() {
+        let answer = |enforcement| {
+            let published = Published { set: 3, is_changed: true, enforcement };
+            serde_json::to_string(&DomainAdded::from(Changed { value: 7, published })).unwrap()
+        };
+        assert_eq!(answer(Enforcement::InForce), r#"{"status":"success","domain_id":7}"#);
+        let told = r#"{"status":"success","domain_id":7,"message":"stored, not yet enforced: gone"}"#;
+        assert_eq!(answer(Enforcement::StoredNotEnforced { reason: "gone".to_owned() }), told);
+    }
 }

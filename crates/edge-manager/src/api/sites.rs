@@ -76,13 +76,19 @@ pub(super) struct Done {
     pub(super) message: String,
 }
 
+/// Why HAProxy does not obey a change yet, where an answer has nothing else to say.
+pub(super) fn not_enforced(enforcement: &Enforcement) -> Option<String> {
+    match enforcement {
+        Enforcement::InForce => None,
+        Enforcement::StoredNotEnforced { reason } => Some(format!("stored, not yet enforced: {reason}")),
+    }
+}
+
 /// The message of a change, and why HAProxy does not obey it yet.
 pub(super) fn stored(message: &str, enforcement: &Enforcement) -> String {
-    match enforcement {
-        Enforcement::InForce => message.to_owned(),
-        Enforcement::StoredNotEnforced { reason } => {
-            format!("{message} (stored, not yet enforced: {reason})")
-        }
+    match not_enforced(enforcement) {
+        None => message.to_owned(),
+        Some(note) => format!("{message} ({note})"),
     }
 }
 

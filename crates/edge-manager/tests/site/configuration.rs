@@ -40,7 +40,8 @@ fn a_change_of_a_template_is_taken_by_regenerating() {
     let manager = Manager::new();
     let template = manager.dir.path().join("templates/refused.cfg.j2");
     std::fs::write(&template, "backend edge_refused\n  http-request deny deny_status 429\n").unwrap();
-    assert_eq!(manager.call("GET", "/api/regenerate", ""), (200, r#"{"status":"success"}"#.to_owned()));
+    let told = r#"{"status":"success","message":"stored, not yet enforced: no HAProxy is attached"}"#;
+    assert_eq!(manager.call("GET", "/api/regenerate", ""), (200, told.to_owned()));
     assert!(manager.haproxy_cfg().contains("deny_status 429"));
     std::fs::write(&template, "{{ nothing }}").unwrap();
     let told = manager.refused(400, "GET", "/api/regenerate", "");
