@@ -131,6 +131,20 @@ impl Configuration {
         self.install(&self.rendered(site)?, by, None)
     }
 
+    /// [`Configuration::publish`], and [`Configuration::reload`] where the files are those in force: what they name, such as
+    /// certificates, may have changed.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn publish_anew(&self, site: &Site, by: &str) -> Result<Published, PublishError> {
+        let _turn = self.turn()?;
+        let files = self.rendered(site)?;
+        match self.in_force() {
+            Ok(Some(current)) if current.files == files => self.renew(current.manifest.set, &files),
+            _ => self.install(&files, by, None),
+        }
+    }
+
     /// Whether a site could be published, and what that would change. Nothing changes.
     ///
     /// # Errors

@@ -108,13 +108,16 @@ impl Sites {
         Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?)
     }
 
-    /// Publishes what the record says once more: templates may have changed.
+    /// Publishes what the record says once more, with a reload in any case: templates or certificates may have changed.
     ///
     /// # Errors
     /// As those of every change.
     pub fn regenerate(&self, caller: &Caller, now_us: u64) -> Result<Published, SitesError> {
+        let _changing = self.changing.lock();
         let wish = Wish::new(caller, "configuration.regenerate", "site", now_us);
-        Ok(self.change(wish, |_| Ok(()))?.published)
+        let published = self.configuration.publish_anew(&self.site()?, &caller.name);
+        self.note(wish, &published)?;
+        Ok(published?)
     }
 
     /// Has HAProxy read what is in force again: certificates and lists may have changed.
