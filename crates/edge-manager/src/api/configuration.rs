@@ -46,8 +46,10 @@ struct Success {
     (status = 400, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
 ))]
 async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
-    let work = move |app: &App| Ok(app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()))?);
-    let message = not_enforced(&app.publishing(work).await?.enforcement);
+    let published = app
+        .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()))?))
+        .await?;
+    let message = not_enforced(&published.enforcement);
     Ok(Json(Success { status: "success", message }))
 }
 
@@ -202,7 +204,8 @@ async fn roll_back(
     caller: Caller,
     JsonBody(Rollback { set }): JsonBody<Rollback>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let published =
-        app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.roll_back(&caller, set, now_us()))?)).await?;
+    let published = app
+        .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.roll_back(&caller, set, now_us()))?))
+        .await?;
     Ok(Json(published.into()))
 }

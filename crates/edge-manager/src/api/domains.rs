@@ -158,7 +158,8 @@ async fn put_now(app: &Arc<App>, caller: Caller, body: NewDomainJson) -> Result<
         template_override: given(body.template_override),
         servers: body.servers.map(|servers| servers.into_iter().map(ServerInput::from).collect()),
     };
-    app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.put_domain(&caller, new, now_us()))?)).await
+    app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.put_domain(&caller, new, now_us()))?))
+        .await
 }
 
 /// Serve a domain no longer
@@ -183,7 +184,10 @@ async fn remove_now(app: &Arc<App>, caller: Caller, body: RemovedDomain) -> Resu
     let Some(domain) = body.domain.filter(|domain| !domain.is_empty()) else {
         return Err(ApiError::bad_request("Domain is required"));
     };
-    app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.remove_domain(&caller, &domain, now_us()))?)).await
+    app.publishing(move |app| {
+        Ok(app.change_site(&caller, |sites| sites.remove_domain(&caller, &domain, now_us()))?)
+    })
+    .await
 }
 
 /// A domain that is served, and whether HAProxy does so.

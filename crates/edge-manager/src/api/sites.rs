@@ -137,7 +137,11 @@ async fn put_global(
     caller: Caller,
     JsonBody(global): JsonBody<GlobalInput>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let changed = app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.put_global(&caller, global, now_us()))?)).await?;
+    let changed = app
+        .publishing(move |app| {
+            Ok(app.change_site(&caller, |sites| sites.put_global(&caller, global, now_us()))?)
+        })
+        .await?;
     Ok(Json(changed.published.into()))
 }
 
@@ -184,7 +188,11 @@ async fn put_backend(
         let differs = format_args!("name: {:?}: it is not that of the path", backend.name.as_str());
         return Err(ApiError::bad_request(differs));
     }
-    let changed = app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.put_backend(&caller, backend, now_us()))?)).await?;
+    let changed = app
+        .publishing(move |app| {
+            Ok(app.change_site(&caller, |sites| sites.put_backend(&caller, backend, now_us()))?)
+        })
+        .await?;
     Ok(Json(changed.published.into()))
 }
 
@@ -199,7 +207,11 @@ async fn remove_backend(
     caller: Caller,
     Segments(name): Segments<String>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let changed = app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.remove_backend(&caller, &name, now_us()))?)).await?;
+    let changed = app
+        .publishing(move |app| {
+            Ok(app.change_site(&caller, |sites| sites.remove_backend(&caller, &name, now_us()))?)
+        })
+        .await?;
     Ok(Json(changed.published.into()))
 }
 

@@ -179,7 +179,8 @@ async fn changes_of_the_site_that_wait_for_their_turn_hold_nobody_up() {
     begins.recv().await.unwrap();
     let ask = |method: &str, path: &str, body: &'static str| {
         let from = Peer::Network("127.0.0.1:1".parse().unwrap());
-        let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:8000").extension(from);
+        let request =
+            Request::builder().method(method).uri(path).header("host", "127.0.0.1:8000").extension(from);
         router(app.clone()).oneshot(request.body(Body::from(body)).unwrap())
     };
     // More than there are places for all other work together.
@@ -188,7 +189,9 @@ async fn changes_of_the_site_that_wait_for_their_turn_hold_nobody_up() {
     tokio::task::yield_now().await;
     let mut answers = Vec::new();
     let rule = r#"{"ip": "192.0.2.1"}"#;
-    for (method, path, body) in [("POST", "/api/rules", rule), ("GET", "/api/domains", ""), ("GET", "/api/site", "")] {
+    for (method, path, body) in
+        [("POST", "/api/rules", rule), ("GET", "/api/domains", ""), ("GET", "/api/site", "")]
+    {
         answers.push(tokio::time::timeout(Duration::from_secs(60), ask(method, path, body)).await);
     }
     let is_waiting = waiting.iter().all(|change| !change.is_finished());

@@ -14,8 +14,8 @@ use crate::store::{Changes, DONE, Deed, Selection, Store, View};
 /// Changes that are made as one: they are held in memory, some 500 bytes each.
 pub const MAX_CHANGES: usize = 100_000;
 
-/// How long a rule that has ended is kept in the record, for whoever looks why a client is not refused any more.
-pub const KEPT_ENDED: Duration = Duration::from_secs(3600);
+/// How long a rule that has ended is kept in the record, for whoever looks why a client is not refused any more, seconds.
+const KEPT_ENDED_S: u32 = 3600;
 
 /// The rules of the manager. The record is the truth, the state directory is made from it.
 ///
@@ -176,13 +176,13 @@ impl Rules {
         })
     }
 
-    /// Removes rules that have ended more than [`KEPT_ENDED`] ago from the record, so many of them at most, and says how many
+    /// Removes rules that have ended more than an hour ago from the record, so many of them at most, and says how many
     /// it were. Nobody wished it, so it is no change of the audit.
     ///
     /// # Errors
     /// The record cannot be written.
     pub fn forget_ended(&self, now_us: u64, most: u32) -> Result<usize, RulesError> {
-        let before_s = seconds(now_us.saturating_sub(u64::try_from(KEPT_ENDED.as_micros()).unwrap_or(u64::MAX)));
+        let before_s = seconds(now_us).saturating_sub(KEPT_ENDED_S);
         self.store.write(|changes| Ok(changes.remove_ended(before_s, most)?))
     }
 
