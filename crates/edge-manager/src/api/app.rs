@@ -32,6 +32,9 @@ const MAX_READING: usize = 16;
 /// Checks of health at the same time: everybody may ask for them, and each may wait for a HAProxy that does not answer.
 const MAX_CHECKING: usize = 4;
 
+/// Changes of the site at the same time: each has HAProxy check and reload, which takes seconds.
+const MAX_PUBLISHING: usize = 1;
+
 /// How long the start waits for another process to end that has the state directory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -91,6 +94,7 @@ pub struct App {
     /// Bodies with thousands of changes that are read at the same time.
     pub(super) bulks: Arc<Semaphore>,
     at_work: Arc<Semaphore>,
+    publishing: Arc<Semaphore>,
     reading: Arc<Semaphore>,
     checking: Arc<Semaphore>,
 }
@@ -128,6 +132,7 @@ impl App {
             events: Events::new(now_us),
             metrics: Metrics::new(now_us),
             bulks: Arc::new(Semaphore::new(MAX_BULKS)),
+            publishing: Arc::new(Semaphore::new(MAX_PUBLISHING)),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
             reading: Arc::new(Semaphore::new(MAX_READING)),
             checking: Arc::new(Semaphore::new(MAX_CHECKING)),
@@ -146,8 +151,20 @@ impl App {
         self.on_a_thread(&self.at_work, work).await
     }
 
-    /// [`App::blocking`] for what reads a bounded part of the record and nothing else: it does not wait behind changes, which
-    /// wait for the disk and for HAProxy.
+    /// [`App::blocking`] for what publishes a configuration, one at a time: those that wait for their turn have no thread,
+    /// and take no place from changes of the rules.
+    ///
+    /// # Errors
+    /// That of `work`, or it panicked.
+    pub async fn publishing<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.on_a_thread(&self.publishing, work).await
+    }
+
+    /// [`App::blocking`] for what reads a bounded part of the record or of the configurations and nothing else: it does not
+    /// wait behind changes, which wait for the disk and for HAProxy.
     ///
     /// # Errors
     /// That of `work`, or it panicked.

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::error::ErrorBody;
 use super::extract::{JsonBody, Params};
-use super::sites::{Done, PublishedJson};
+use super::sites::{Done, PublishedJson, not_enforced};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
@@ -35,9 +35,10 @@ pub(super) fn routes() -> Routes {
 struct Success {
     /// Always `success`.
     status: &'static str,
+    /// Only where HAProxy does not run it yet: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
 }
-
-const SUCCESS: Success = Success { status: "success" };
 
 /// Render the configuration anew and have HAProxy run it
 #[utoipa::path(get, path = "/api/regenerate", tag = "configuration", responses(
@@ -45,8 +46,11 @@ const SUCCESS: Success = Success { status: "success" };
     (status = 400, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
 ))]
 async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
-    app.blocking(move |app| Ok(app.sites.regenerate(&caller, now_us())?)).await?;
-    Ok(Json(SUCCESS))
+    let published = app
+        .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()))?))
+        .await?;
+    let message = not_enforced(&published.enforcement);
+    Ok(Json(Success { status: "success", message }))
 }
 
 /// Have HAProxy read its configuration again
@@ -55,8 +59,8 @@ async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<
     (status = 500, description = "It does not, and runs on with what it has", body = ErrorBody)
 ))]
 async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
-    app.blocking(move |app| reload_now(app, &caller)).await?;
-    Ok(Json(SUCCESS))
+    app.publishing(move |app| reload_now(app, &caller)).await?;
+    Ok(Json(Success { status: "success", message: None }))
 }
 
 /// Have HAProxy read its configuration again, and say what it said if it does not
@@ -65,14 +69,15 @@ async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Succ
     (status = 500, description = "It does not, and runs on with what it has", body = ErrorBody)
 ))]
 async fn reload_safely(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Done>, ApiError> {
-    app.blocking(move |app| reload_now(app, &caller)).await?;
+    app.publishing(move |app| reload_now(app, &caller)).await?;
     Ok(Json(Done { status: "success", message: "HAProxy configuration reloaded safely".to_owned() }))
 }
 
 /// What is wrong here is never what the client said.
 fn reload_now(app: &App, caller: &Caller) -> Result<(), ApiError> {
     let failed = |why: &dyn std::fmt::Display| ApiError::internal(format_args!("Safe reload failed: {why}"));
-    match app.sites.reload(caller, now_us()).map_err(|error| failed(&error))?.enforcement {
+    let reloaded = app.change_site(caller, |sites| sites.reload(caller, now_us()));
+    match reloaded.map_err(|error| failed(&error))?.enforcement {
         Enforcement::InForce => Ok(()),
         Enforcement::StoredNotEnforced { reason } => Err(failed(&reason)),
     }
@@ -117,7 +122,7 @@ impl From<Manifest> for ManifestJson {
     (status = 404, description = "Nothing was published yet", body = ErrorBody)
 ))]
 async fn current(State(app): State<Arc<App>>) -> Result<Json<ConfigurationJson>, ApiError> {
-    let set = app.blocking(|app| Ok(app.sites.configuration().current()?)).await?;
+    let set = app.reading(|app| Ok(app.sites.configuration().current()?)).await?;
     let set = set.ok_or(PublishError::Nothing)?;
     let files = set.files.files().map(|(path, contents)| (path.to_owned(), contents.to_owned()));
     Ok(Json(ConfigurationJson { files: files.collect(), from: set.manifest.into() }))
@@ -140,7 +145,7 @@ struct PastJson {
     (status = 200, description = "The sets, newest first", body = [PastJson])
 ))]
 async fn history(State(app): State<Arc<App>>) -> Result<Json<Vec<PastJson>>, ApiError> {
-    let sets = app.blocking(|app| Ok(app.sites.configuration().history()?)).await?;
+    let sets = app.reading(|app| Ok(app.sites.configuration().history()?)).await?;
     let json = |Past { manifest, is_current, is_good }| PastJson {
         from: Manifest::into(manifest),
         is_current,
@@ -174,7 +179,7 @@ struct DiffJson {
     (status = 404, description = "There is no such set", body = ErrorBody)
 ))]
 async fn diff(State(app): State<Arc<App>>, Params(ends): Params<Ends>) -> Result<Json<DiffJson>, ApiError> {
-    let diff = app.blocking(move |app| Ok(app.sites.configuration().diff(ends.from, ends.to)?)).await?;
+    let diff = app.reading(move |app| Ok(app.sites.configuration().diff(ends.from, ends.to)?)).await?;
     Ok(Json(DiffJson { diff }))
 }
 
@@ -199,7 +204,8 @@ async fn roll_back(
     caller: Caller,
     JsonBody(Rollback { set }): JsonBody<Rollback>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let published =
-        app.blocking(move |app| Ok::<_, ApiError>(app.sites.roll_back(&caller, set, now_us())?)).await?;
+    let published = app
+        .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.roll_back(&caller, set, now_us()))?))
+        .await?;
     Ok(Json(published.into()))
 }

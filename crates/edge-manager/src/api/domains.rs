@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::error::ErrorBody;
 use super::extract::JsonBody;
-use super::sites::{Done, PublishedJson, stored};
+use super::sites::{Done, PublishedJson, not_enforced, stored};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
@@ -87,6 +87,15 @@ struct DomainAdded {
     status: &'static str,
     /// Never given twice.
     domain_id: i64,
+    /// Only where HAProxy does not serve it yet: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl From<Changed<i64>> for DomainAdded {
+    fn from(Changed { value, published }: Changed<i64>) -> Self {
+        Self { status: "success", domain_id: value, message: not_enforced(&published.enforcement) }
+    }
 }
 
 /// A domain that is to be removed.
@@ -109,7 +118,7 @@ impl From<NewServerJson> for ServerInput {
     (status = 200, description = "The domains, in the order in which they were made", body = [DomainJson])
 ))]
 async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<DomainJson>>, ApiError> {
-    let domains = app.blocking(|app| Ok(app.store.read(|view| view.domains())?)).await?;
+    let domains = app.reading(|app| Ok(app.store.read(|view| view.domains())?)).await?;
     let text = |text: Option<Text>| text.map(|text| text.to_string());
     let json = domains.into_iter().map(|RecordedDomain { id, domain }| DomainJson {
         id,
@@ -126,7 +135,7 @@ async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<DomainJson>>, ApiE
 ///
 /// Where it is served already, its backend and servers are replaced.
 #[utoipa::path(post, path = "/api/domain", tag = "domains", request_body = NewDomainJson, responses(
-    (status = 200, description = "HAProxy serves it", body = DomainAdded),
+    (status = 200, description = "HAProxy serves it, or the message says why it does not yet", body = DomainAdded),
     (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
 ))]
 async fn put(
@@ -134,8 +143,7 @@ async fn put(
     caller: Caller,
     JsonBody(body): JsonBody<NewDomainJson>,
 ) -> Result<Json<DomainAdded>, ApiError> {
-    let put = put_now(&app, caller, body).await?;
-    Ok(Json(DomainAdded { status: "success", domain_id: put.value }))
+    Ok(Json(put_now(&app, caller, body).await?.into()))
 }
 
 async fn put_now(app: &Arc<App>, caller: Caller, body: NewDomainJson) -> Result<Changed<i64>, ApiError> {
@@ -150,7 +158,8 @@ async fn put_now(app: &Arc<App>, caller: Caller, body: NewDomainJson) -> Result<
         template_override: given(body.template_override),
         servers: body.servers.map(|servers| servers.into_iter().map(ServerInput::from).collect()),
     };
-    app.blocking(move |app| Ok(app.sites.put_domain(&caller, new, now_us())?)).await
+    app.publishing(move |app| Ok(app.change_site(&caller, |sites| sites.put_domain(&caller, new, now_us()))?))
+        .await
 }
 
 /// Serve a domain no longer
@@ -175,7 +184,10 @@ async fn remove_now(app: &Arc<App>, caller: Caller, body: RemovedDomain) -> Resu
     let Some(domain) = body.domain.filter(|domain| !domain.is_empty()) else {
         return Err(ApiError::bad_request("Domain is required"));
     };
-    app.blocking(move |app| Ok(app.sites.remove_domain(&caller, &domain, now_us())?)).await
+    app.publishing(move |app| {
+        Ok(app.change_site(&caller, |sites| sites.remove_domain(&caller, &domain, now_us()))?)
+    })
+    .await
 }
 
 /// A domain that is served, and whether HAProxy does so.
@@ -189,7 +201,7 @@ struct DomainPublished {
 
 /// Serve a domain, and say whether HAProxy does so
 ///
-/// As `POST /api/domain`, whose answer has no place for it.
+/// As `POST /api/domain`, with more in the answer.
 #[utoipa::path(put, path = "/api/domains", tag = "domains", request_body = NewDomainJson, responses(
     (status = 200, description = "Published", body = DomainPublished),
     (status = 400, description = "A value is missing, or refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
@@ -215,4 +227,22 @@ async fn remove_and_tell(
     JsonBody(body): JsonBody<RemovedDomain>,
 ) -> Result<Json<PublishedJson>, ApiError> {
     Ok(Json(remove_now(&app, caller, body).await?.published.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::Published;
+    use crate::haproxy::Enforcement;
+
+    #[test]
+    fn a_domain_that_is_served_is_answered_as_older_clients_know_it() {
+        let answer = |enforcement| {
+            let published = Published { set: 3, is_changed: true, enforcement };
+            serde_json::to_string(&DomainAdded::from(Changed { value: 7, published })).unwrap()
+        };
+        assert_eq!(answer(Enforcement::InForce), r#"{"status":"success","domain_id":7}"#);
+        let told = r#"{"status":"success","domain_id":7,"message":"stored, not yet enforced: gone"}"#;
+        assert_eq!(answer(Enforcement::StoredNotEnforced { reason: "gone".to_owned() }), told);
+    }
 }

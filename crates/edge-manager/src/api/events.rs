@@ -27,7 +27,8 @@ pub(super) fn routes() -> Routes {
 
 /// Hear what happens, as it happens
 ///
-/// Server-sent events: `rules` (made or removed), `learned`, `configuration` and `haproxy`. Each has an id, which grows, and a line
+/// Server-sent events: `rules` (made or removed), `learned`, `configuration` (published, refused or
+/// rolled back) and `haproxy` (came or went, where the manager supervises it). Each has an id, which grows, and a line
 /// of JSON with `at_s`. `lagged` comes where events were lost, to a slow listener or since the one of `Last-Event-ID`: what is
 /// known is to be read anew. Ends when the manager does.
 #[utoipa::path(

@@ -67,7 +67,9 @@ async fn import(
     caller: Caller,
     JsonBody(body): JsonBody<ImportJson>,
 ) -> Result<Json<ImportedJson>, ApiError> {
-    Ok(Json(app.blocking(move |app| take(app, &caller, body)).await?))
+    let is_site = !body.domains.is_empty() || !body.backends.is_empty();
+    let work = move |app: &App| take(app, &caller, body);
+    Ok(Json(if is_site { app.publishing(work).await } else { app.blocking(work).await }?))
 }
 
 fn take(app: &App, caller: &Caller, body: ImportJson) -> Result<ImportedJson, ApiError> {
@@ -89,7 +91,7 @@ fn take(app: &App, caller: &Caller, body: ImportJson) -> Result<ImportedJson, Ap
         Enforcement::StoredNotEnforced { reason } => reasons.push(reason),
     };
     if !domains.is_empty() || !backends.is_empty() {
-        let changed = app.sites.merge(caller, domains, backends, now_us)?;
+        let changed = app.change_site(caller, |sites| sites.merge(caller, domains, backends, now_us))?;
         merged = changed.value;
         lacks(changed.published.enforcement);
     }

@@ -9,6 +9,7 @@ mod authentication;
 mod blocked_ips;
 mod bulk;
 mod change;
+mod change_site;
 mod configuration;
 mod domains;
 mod error;

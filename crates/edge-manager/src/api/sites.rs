@@ -76,13 +76,19 @@ pub(super) struct Done {
     pub(super) message: String,
 }
 
+/// Why HAProxy does not obey a change yet, where an answer has nothing else to say.
+pub(super) fn not_enforced(enforcement: &Enforcement) -> Option<String> {
+    match enforcement {
+        Enforcement::InForce => None,
+        Enforcement::StoredNotEnforced { reason } => Some(format!("stored, not yet enforced: {reason}")),
+    }
+}
+
 /// The message of a change, and why HAProxy does not obey it yet.
 pub(super) fn stored(message: &str, enforcement: &Enforcement) -> String {
-    match enforcement {
-        Enforcement::InForce => message.to_owned(),
-        Enforcement::StoredNotEnforced { reason } => {
-            format!("{message} (stored, not yet enforced: {reason})")
-        }
+    match not_enforced(enforcement) {
+        None => message.to_owned(),
+        Some(note) => format!("{message} ({note})"),
     }
 }
 
@@ -118,7 +124,7 @@ impl From<Published> for PublishedJson {
     (status = 200, description = "What was said; what was not has its default", body = GlobalInput)
 ))]
 async fn global(State(app): State<Arc<App>>) -> Result<Json<GlobalInput>, ApiError> {
-    Ok(Json(app.blocking(|app| Ok(app.sites.input()?)).await?.global))
+    Ok(Json(app.reading(|app| Ok(app.sites.input()?)).await?.global))
 }
 
 /// Replace what holds for all backends
@@ -131,7 +137,11 @@ async fn put_global(
     caller: Caller,
     JsonBody(global): JsonBody<GlobalInput>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let changed = app.blocking(move |app| Ok(app.sites.put_global(&caller, global, now_us())?)).await?;
+    let changed = app
+        .publishing(move |app| {
+            Ok(app.change_site(&caller, |sites| sites.put_global(&caller, global, now_us()))?)
+        })
+        .await?;
     Ok(Json(changed.published.into()))
 }
 
@@ -140,7 +150,7 @@ async fn put_global(
     (status = 200, description = "The backends, in the order of their names", body = [BackendInput])
 ))]
 async fn backends(State(app): State<Arc<App>>) -> Result<Json<Vec<BackendInput>>, ApiError> {
-    Ok(Json(app.blocking(|app| Ok(app.sites.input()?)).await?.backends))
+    Ok(Json(app.reading(|app| Ok(app.sites.input()?)).await?.backends))
 }
 
 /// A backend with its servers
@@ -153,7 +163,7 @@ async fn backend(
     State(app): State<Arc<App>>,
     Segments(name): Segments<String>,
 ) -> Result<Json<BackendInput>, ApiError> {
-    let input = app.blocking(|app| Ok(app.sites.input()?)).await?;
+    let input = app.reading(|app| Ok(app.sites.input()?)).await?;
     let found = input.backends.into_iter().find(|backend| backend.name.as_str() == name);
     found.map(Json).ok_or_else(|| SitesError::unknown_backend(&name).into())
 }
@@ -178,7 +188,11 @@ async fn put_backend(
         let differs = format_args!("name: {:?}: it is not that of the path", backend.name.as_str());
         return Err(ApiError::bad_request(differs));
     }
-    let changed = app.blocking(move |app| Ok(app.sites.put_backend(&caller, backend, now_us())?)).await?;
+    let changed = app
+        .publishing(move |app| {
+            Ok(app.change_site(&caller, |sites| sites.put_backend(&caller, backend, now_us()))?)
+        })
+        .await?;
     Ok(Json(changed.published.into()))
 }
 
@@ -193,7 +207,11 @@ async fn remove_backend(
     caller: Caller,
     Segments(name): Segments<String>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    let changed = app.blocking(move |app| Ok(app.sites.remove_backend(&caller, &name, now_us())?)).await?;
+    let changed = app
+        .publishing(move |app| {
+            Ok(app.change_site(&caller, |sites| sites.remove_backend(&caller, &name, now_us()))?)
+        })
+        .await?;
     Ok(Json(changed.published.into()))
 }
 
@@ -202,7 +220,7 @@ async fn remove_backend(
     (status = 200, description = "What was said; what was not has its default", body = SiteInput)
 ))]
 async fn site(State(app): State<Arc<App>>) -> Result<Json<SiteInput>, ApiError> {
-    Ok(Json(app.blocking(|app| Ok(app.sites.input()?)).await?))
+    Ok(Json(app.reading(|app| Ok(app.sites.input()?)).await?))
 }
 
 /// How everything is replaced.
@@ -254,14 +272,14 @@ async fn put_site(
     JsonBody(site): JsonBody<SiteInput>,
 ) -> Result<Json<SiteChangeJson>, ApiError> {
     let is_dry = how.dry_run.is_some_and(|word| !["false", "0", "no"].contains(&&*word));
-    let change = app.blocking(move |app| {
+    let change = app.publishing(move |app| {
         let configuration = app.sites.configuration();
         if is_dry {
             let diff = configuration.check(&app.sites.parse(&site)?)?.diff;
             return Ok(SiteChangeJson::Dry(SitePreviewJson { diff }));
         }
         let before = configuration.current()?.map(|set| set.files).unwrap_or_default();
-        let published = app.sites.put_site(&caller, site, now_us())?.published;
+        let published = app.change_site(&caller, |sites| sites.put_site(&caller, site, now_us()))?.published;
         let after = configuration.current()?.map(|set| set.files).unwrap_or_default();
         let diff = render::diff(&before, &after);
         Ok(SiteChangeJson::Published(SitePublishedJson { published: published.into(), diff }))

@@ -158,3 +158,50 @@ async fn who_changes_nothing_does_not_wait_behind_changes() {
         change.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn changes_of_the_site_that_wait_for_their_turn_hold_nobody_up() {
+    let (_dir, app) = app();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    let first = {
+        let app = app.clone();
+        tokio::spawn(async move {
+            app.publishing(move |_| {
+                let _ = begun.send(());
+                // Until the other end is gone.
+                let _ = ended.recv();
+                Ok(())
+            })
+            .await
+        })
+    };
+    begins.recv().await.unwrap();
+    let ask = |method: &str, path: &str, body: &'static str| {
+        let from = Peer::Network("127.0.0.1:1".parse().unwrap());
+        let request =
+            Request::builder().method(method).uri(path).header("host", "127.0.0.1:8000").extension(from);
+        router(app.clone()).oneshot(request.body(Body::from(body)).unwrap())
+    };
+    // More than there are places for all other work together.
+    let domain = r#"{"domain": "a.example", "backend_name": "a b"}"#;
+    let waiting: Vec<_> = (0..100).map(|_| tokio::spawn(ask("POST", "/api/domain", domain))).collect();
+    tokio::task::yield_now().await;
+    let mut answers = Vec::new();
+    let rule = r#"{"ip": "192.0.2.1"}"#;
+    for (method, path, body) in
+        [("POST", "/api/rules", rule), ("GET", "/api/domains", ""), ("GET", "/api/site", "")]
+    {
+        answers.push(tokio::time::timeout(Duration::from_secs(60), ask(method, path, body)).await);
+    }
+    let is_waiting = waiting.iter().all(|change| !change.is_finished());
+    drop(end);
+    for answer in answers {
+        assert!(answer.unwrap().unwrap().status().is_success());
+    }
+    assert!(is_waiting, "one at a time");
+    first.await.unwrap().unwrap();
+    for change in waiting {
+        assert_eq!(change.await.unwrap().unwrap().status(), StatusCode::BAD_REQUEST);
+    }
+}

@@ -79,6 +79,12 @@ pub struct Published {
     pub enforcement: Enforcement,
 }
 
+impl AsRef<Self> for Published {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// What a publication would change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preview {
@@ -123,6 +129,20 @@ impl Configuration {
     pub fn publish(&self, site: &Site, by: &str) -> Result<Published, PublishError> {
         let _turn = self.turn()?;
         self.install(&self.rendered(site)?, by, None)
+    }
+
+    /// [`Configuration::publish`], and [`Configuration::reload`] where the files are those in force: what they name, such as
+    /// certificates, may have changed.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn publish_anew(&self, site: &Site, by: &str) -> Result<Published, PublishError> {
+        let _turn = self.turn()?;
+        let files = self.rendered(site)?;
+        match self.in_force() {
+            Ok(Some(current)) if current.files == files => self.renew(current.manifest.set, &files),
+            _ => self.install(&files, by, None),
+        }
     }
 
     /// Whether a site could be published, and what that would change. Nothing changes.
@@ -192,6 +212,11 @@ impl Configuration {
     pub fn roll_back(&self, set: u64, by: &str) -> Result<Published, PublishError> {
         let _turn = self.turn()?;
         self.install(&self.sets.read(set)?.files, by, Some(set))
+    }
+
+    /// Who has a say in HAProxy.
+    pub fn control(&self) -> &Control {
+        &self.settings.control
     }
 
     fn rendered(&self, site: &Site) -> Result<Rendered, PublishError> {

@@ -14,7 +14,7 @@ pub enum Topic {
     Learned,
     /// The configuration of HAProxy was published, refused or rolled back.
     Configuration,
-    /// HAProxy came or went.
+    /// HAProxy, which the manager supervises, came or went.
     Haproxy,
 }
 

@@ -98,32 +98,53 @@ impl Answer {
 
 fn until_enforced(socket: &Path, revision: u64, deadline: Instant) -> Result<(), Lack> {
     let (mut pause, mut last): (_, Option<Answer>) = (MIN_PAUSE, None);
+    // Somebody took us up: whoever hangs up then, and is not there the next time, is being replaced by a reload.
+    let mut was_there = false;
     loop {
-        let text = match ask(socket, "edge sync", deadline) {
-            Ok(text) => text,
+        let lack = match ask(socket, "edge sync", deadline) {
+            Ok(text) if text.is_empty() => Lack::Io(io::ErrorKind::ConnectionReset.into()),
+            Ok(text) => match answered(&text, revision, &mut last) {
+                Ok(()) => return Ok(()),
+                Err(lack) => lack,
+            },
             // It did answer before.
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 return Err(last.map_or(Lack::Io(error), Lack::Behind));
             }
-            Err(error) => return Err(Lack::Io(error)),
+            Err(error) => Lack::Io(error),
         };
-        let Some(answer) = Answer::parse(&text) else {
-            let text = text.trim();
-            return Err(Lack::NotUnderstood(text[..text.floor_char_boundary(MAX_SHOWN_BYTES)].to_owned()));
+        let may_change = match &lack {
+            Lack::Behind(_) => true,
+            Lack::NotUnderstood(_) => false,
+            Lack::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => true,
+                io::ErrorKind::ConnectionRefused => was_there,
+                _ => false,
+            },
         };
-        // A greater one has the change too, unless it is of other rules, which were removed: a worker finds that out when
-        // it is asked, and says so the next time.
-        let is_there = answer.revision >= revision && !answer.is_incomplete;
-        if is_there && (answer.revision == revision || last.is_some_and(|last| last.revision > revision)) {
-            return Ok(());
+        if !may_change || Instant::now() + pause >= deadline {
+            return Err(lack);
         }
-        last = Some(answer);
-        if Instant::now() + pause >= deadline {
-            return Err(Lack::Behind(answer));
-        }
+        was_there = true;
         thread::sleep(pause);
         pause = (pause * 2).min(MAX_PAUSE);
     }
+}
+
+/// What is lacking by this answer and the one before it, whose place it takes.
+fn answered(text: &str, revision: u64, last: &mut Option<Answer>) -> Result<(), Lack> {
+    let Some(answer) = Answer::parse(text) else {
+        let text = text.trim();
+        return Err(Lack::NotUnderstood(text[..text.floor_char_boundary(MAX_SHOWN_BYTES)].to_owned()));
+    };
+    // A greater one has the change too, unless it is of other rules, which were removed: a worker finds that out when
+    // it is asked, and says so the next time.
+    let is_there = answer.revision >= revision && !answer.is_incomplete;
+    let before = last.replace(answer);
+    if is_there && (answer.revision == revision || before.is_some_and(|before| before.revision > revision)) {
+        return Ok(());
+    }
+    Err(Lack::Behind(answer))
 }
 
 #[cfg(test)]
@@ -169,6 +190,22 @@ mod tests {
         assert_eq!(reason(&socket, PATIENCE), "in force");
         let (_dir, ahead) = answering(&["revision 9, more is waiting\n"]);
         assert_eq!(enforce(&[socket, ahead], 7, PATIENCE), Enforcement::InForce);
+    }
+
+    #[test]
+    fn a_worker_that_hangs_up_in_a_reload_is_asked_again() {
+        let (_dir, socket) = answering(&["", "revision 6\n", "", "revision 7\n"]);
+        assert_eq!(reason(&socket, PATIENCE), "in force");
+    }
+
+    #[test]
+    fn where_nobody_listens_any_more_nobody_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("edge.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        // It would not end.
+        let ages = Duration::from_secs(100_000);
+        assert_eq!(reason(&path, ages), "Connection refused (os error 111)");
     }
 
     #[test]

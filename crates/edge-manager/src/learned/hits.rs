@@ -130,7 +130,7 @@ mod tests {
             (60, 1, Some(60)),
         ] {
             hits.take(told(&hits, &[&line(told_hits)]), at_s * 1_000_000);
-            let expected = Seen { hits: told_hits, last_hit_s: last_hit_s };
+            let expected = Seen { hits: told_hits, last_hit_s };
             assert_eq!(hits.of(&target), Some(expected), "at {at_s}");
         }
         hits.take(HashMap::new(), 70_000_000);

@@ -104,7 +104,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a publication of a configuration, which is served or was refused.
+    /// Counts a publication of a configuration, which was done or was refused.
     pub fn count_reload(&self, is_done: bool) {
         let result = if is_done { "done" } else { "failed" };
         self.reloads.get_or_create(&[("result", result.to_owned())]).inc();

@@ -14,6 +14,9 @@ use crate::store::{Changes, DONE, Deed, Selection, Store, View};
 /// Changes that are made as one: they are held in memory, some 500 bytes each.
 pub const MAX_CHANGES: usize = 100_000;
 
+/// How long a rule that has ended is kept in the record, for whoever looks why a client is not refused any more, seconds.
+const KEPT_ENDED_S: u32 = 3600;
+
 /// The rules of the manager. The record is the truth, the state directory is made from it.
 ///
 /// A change is first made in the record, in the same transaction as the revision that the directory will have when it has
@@ -180,7 +183,7 @@ impl Rules {
     pub fn clear_expired(&self, caller: &Caller, now_us: u64) -> Result<usize, RulesError> {
         let began = Instant::now();
         self.store.write(|changes| {
-            let cleared = changes.remove_ended(seconds(now_us))?;
+            let cleared = changes.remove_ended(seconds(now_us), u32::MAX)?;
             if cleared > 0 {
                 let (operation, target) = ("rules.clear_expired", &*rules(cleared));
                 let took = began.elapsed();
@@ -188,6 +191,16 @@ impl Rules {
             }
             Ok(cleared)
         })
+    }
+
+    /// Removes rules that have ended more than an hour ago from the record, so many of them at most, and says how many
+    /// it were. Nobody wished it, so it is no change of the audit.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn forget_ended(&self, now_us: u64, most: u32) -> Result<usize, RulesError> {
+        let before_s = seconds(now_us).saturating_sub(KEPT_ENDED_S);
+        self.store.write(|changes| Ok(changes.remove_ended(before_s, most)?))
     }
 
     /// Lets the directory have what the record has.

@@ -1,4 +1,5 @@
-//! The thread that follows what workers learn, and has the state directory catch up.
+//! The thread that follows what workers learn, and looks after the rest: what the state directory lacks, whether HAProxy is
+//! there, rules that have ended long ago.
 
 use std::io;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
+use super::presence::Presence;
 use crate::api::App;
 use crate::clock::now_us;
 use crate::events::Topic;
@@ -21,6 +23,10 @@ const LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Between two looks whether the state directory lacks anything.
 const CATCH_UP_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two looks for rules that have ended long ago, and how many are removed at a time: whoever changes rules waits so long.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+const MAX_FORGOTTEN: u32 = 1000;
 
 /// The thread, which ends with this.
 #[derive(Debug)]
@@ -66,8 +72,8 @@ struct Told {
 }
 
 fn follow(app: &App, stop: &Stop) {
-    let mut told = String::new();
-    let (mut lack_told, mut looked) = (String::new(), Instant::now());
+    let (mut told, mut lack_told, mut presence) = (String::new(), String::new(), Presence::default());
+    let (mut looked, mut forget_at) = (Instant::now(), Instant::now());
     loop {
         let pause = match app.learned.round(now_us()) {
             Ok(round) => {
@@ -96,6 +102,13 @@ fn follow(app: &App, stop: &Stop) {
             catch_up(app, &mut lack_told);
             looked = Instant::now();
         }
+        if let Some(seen) = presence.look(app.sites.configuration().control()) {
+            app.events.tell(Topic::Haproxy, seen, now_us());
+        }
+        if Instant::now() >= forget_at {
+            let has_more = forget(app);
+            forget_at = Instant::now() + if has_more { PAUSE } else { FORGET_EVERY };
+        }
         let mut is_due = stop.is_due.lock();
         if !*is_due && !pause.is_zero() {
             stop.changed.wait_for(&mut is_due, pause);
@@ -120,4 +133,20 @@ fn catch_up(app: &App, told: &mut String) {
         tracing::error!(error = problem, "the state directory may lack changes");
     }
     *told = problem;
+}
+
+/// Removes rules from the record that have ended long ago. Whether there may be more.
+fn forget(app: &App) -> bool {
+    match app.rules.forget_ended(now_us(), MAX_FORGOTTEN) {
+        Ok(count) => {
+            if count > 0 {
+                tracing::info!(rules = count, "ended long ago: removed from the record");
+            }
+            count == MAX_FORGOTTEN as usize
+        }
+        Err(error) => {
+            tracing::error!(%error, "rules that have ended stay in the record");
+            false
+        }
+    }
 }

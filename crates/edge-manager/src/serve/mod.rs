@@ -5,6 +5,7 @@ mod control;
 mod following;
 mod log_file;
 mod logs;
+mod presence;
 mod ready;
 mod run;
 mod server;

@@ -23,7 +23,7 @@ use crate::site::GlobalInput;
 use crate::sites::Defaults;
 use crate::store::StoreError;
 
-/// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 84.
+/// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 85.
 const MAX_BLOCKING_THREADS: usize = 128;
 
 /// How long work that nobody waits for any more may go on when the manager ends.

@@ -34,6 +34,12 @@ pub struct Changed<T> {
     pub published: Published,
 }
 
+impl<T> AsRef<Published> for Changed<T> {
+    fn as_ref(&self) -> &Published {
+        &self.published
+    }
+}
+
 /// Who wants what, for the audit.
 #[derive(Clone, Copy, Debug)]
 struct Wish<'a> {
@@ -102,13 +108,16 @@ impl Sites {
         Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?)
     }
 
-    /// Publishes what the record says once more: templates may have changed.
+    /// Publishes what the record says once more, with a reload in any case: templates or certificates may have changed.
     ///
     /// # Errors
     /// As those of every change.
     pub fn regenerate(&self, caller: &Caller, now_us: u64) -> Result<Published, SitesError> {
+        let _changing = self.changing.lock();
         let wish = Wish::new(caller, "configuration.regenerate", "site", now_us);
-        Ok(self.change(wish, |_| Ok(()))?.published)
+        let published = self.configuration.publish_anew(&self.site()?, &caller.name);
+        self.note(wish, &published);
+        Ok(published?)
     }
 
     /// Has HAProxy read what is in force again: certificates and lists may have changed.
@@ -118,7 +127,7 @@ impl Sites {
     pub fn reload(&self, caller: &Caller, now_us: u64) -> Result<Published, SitesError> {
         let _changing = self.changing.lock();
         let reloaded = self.configuration.reload();
-        self.note(Wish::new(caller, "configuration.reload", "haproxy", now_us), &reloaded)?;
+        self.note(Wish::new(caller, "configuration.reload", "haproxy", now_us), &reloaded);
         Ok(reloaded?)
     }
 
@@ -130,7 +139,7 @@ impl Sites {
         let _changing = self.changing.lock();
         let published = self.configuration.roll_back(set, &caller.name);
         let target = format!("set {set}");
-        self.note(Wish::new(caller, "configuration.rollback", &target, now_us), &published)?;
+        self.note(Wish::new(caller, "configuration.rollback", &target, now_us), &published);
         Ok(published?)
     }
 
@@ -280,7 +289,7 @@ impl Sites {
         let published = self.configuration.publish(&site, &wish.caller.name);
         if published.is_err() {
             // That it was refused is in the log too.
-            let _ = self.note(wish, &published);
+            self.note(wish, &published);
         }
         let published = published?;
         let recorded = self.store.write(|record| {
@@ -302,10 +311,14 @@ impl Sites {
 }
 
 impl Sites {
-    /// Notes what became of a wish that changes nothing of the record.
-    fn note(&self, wish: Wish<'_>, published: &Result<Published, PublishError>) -> Result<(), StoreError> {
+    /// Notes what became of a wish that changes nothing of the record. What HAProxy did is done: that it cannot be noted is
+    /// logged, and is no reason to tell anything else.
+    fn note(&self, wish: Wish<'_>, published: &Result<Published, PublishError>) {
         let result = published.as_ref().map_or_else(ToString::to_string, |_| DONE.to_owned());
-        self.store.write(|record| record.note(&wish.deed(&result)))
+        if let Err(error) = self.store.write(|record| record.note(&wish.deed(&result))) {
+            let Wish { caller, operation, target, .. } = wish;
+            tracing::error!(caller = %caller.name, operation, what = target, result, %error, "not in the audit");
+        }
     }
 }
 

@@ -109,12 +109,13 @@ impl<'c> Changes<'c> {
         Ok(())
     }
 
-    /// Removes all rules that have ended at this time, and says how many there were. O(them).
+    /// Removes rules that have ended at this time, so many of them at most, and says how many it were. O(them).
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn remove_ended(&mut self, now_s: u32) -> Result<usize, StoreError> {
-        Ok(self.view.connection.execute("DELETE FROM rules WHERE expires_at_s <= ?", [now_s])?)
+    pub fn remove_ended(&mut self, now_s: u32, most: u32) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM rules WHERE id IN (SELECT id FROM rules WHERE expires_at_s <= ? LIMIT ?)";
+        Ok(self.view.connection.execute(sql, [now_s, most])?)
     }
 
     /// Notes the revision of the state directory that is to have all these rules.

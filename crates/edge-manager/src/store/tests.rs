@@ -104,7 +104,9 @@ fn rules_are_selected_by_kind_list_end_and_page() {
     assert_eq!(selected(&store, Selection { action: Some(Action::Drop), ..all.clone() }), [1, 2, 3, 4]);
     assert_eq!(selected(&store, Selection { action: Some(Action::Tarpit), ..all.clone() }), [0; 0]);
     assert_eq!(selected(&store, Selection { after: Some(1), limit: Some(2), ..all.clone() }), [2, 3]);
-    assert_eq!(store.write::<_, StoreError>(|changes| changes.remove_ended(100)).unwrap(), 1);
+    let remove_ended =
+        |most| store.write::<_, StoreError>(|changes| changes.remove_ended(100, most)).unwrap();
+    assert_eq!([remove_ended(0), remove_ended(9), remove_ended(9)], [0, 1, 0]);
     assert_eq!(selected(&store, all), [1, 2, 3]);
     let lists = store.read::<_, StoreError>(|view| view.lists()).unwrap();
     assert_eq!(lists, ["manual", "feed"].map(Arc::from));

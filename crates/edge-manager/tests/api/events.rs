@@ -82,6 +82,36 @@ fn listeners_hear_of_changes_of_the_rules() {
 }
 
 #[test]
+fn listeners_hear_of_publications_done_and_refused() {
+    let manager = Manager::start();
+    let mut listener = Listener::new(&manager, &[]);
+    let shop = r#"{"domain": "shop.example", "backend_name": "shop"}"#;
+    assert_eq!(manager.send("POST", "/api/domain", shop).status, 200);
+    // Not taken by the manager itself: no publication.
+    assert_eq!(
+        manager.send("POST", "/api/domain", r#"{"domain": "a b", "backend_name": "shop"}"#).status,
+        400
+    );
+    assert_eq!(manager.send("POST", "/api/configuration/rollback", r#"{"set": 999}"#).status, 404);
+    let of = |data: &Value| {
+        ["by", "result", "set", "is_changed", "enforcement", "error"].map(|key| data[key].clone())
+    };
+    let (_, name, published) = listener.next();
+    assert_eq!(name, "configuration");
+    let done = json!(["local", "done", 1, true, "stored_not_enforced", null]);
+    assert_eq!(json!(of(&published)), done);
+    let (_, name, refused) = listener.next();
+    assert_eq!(name, "configuration");
+    assert_eq!(json!(of(&refused)), json!(["local", "failed", null, null, null, "there is no set 999"]));
+    let figures = manager.get("/metrics").body;
+    for line in
+        [r#"edge_manager_reloads_total{result="done"} 1"#, r#"edge_manager_reloads_total{result="failed"} 1"#]
+    {
+        assert!(figures.lines().any(|found| found == line), "{line} in {figures}");
+    }
+}
+
+#[test]
 fn who_has_missed_some_is_told() {
     let manager = Manager::start().with_haproxy();
     let mut first = Listener::new(&manager, &[]);

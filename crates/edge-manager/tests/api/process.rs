@@ -395,6 +395,31 @@ fn keys_are_made_listed_and_removed() {
 }
 
 #[test]
+fn rules_that_have_ended_long_ago_leave_the_record() {
+    let home = Home::new();
+    for client in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        assert_eq!(home.run(&["block", client, "--wait", "1ms"]).0, 3, "stored");
+    }
+    let record = rusqlite::Connection::open(home.path("rules.db")).unwrap();
+    let end = "UPDATE rules SET expires_at_s = unixepoch() - ? WHERE target = ?";
+    for (ago_s, client) in [(60, "192.0.2.2"), (3700, "192.0.2.3")] {
+        assert_eq!(record.execute(end, (ago_s, client)).unwrap(), 1);
+    }
+    drop(record);
+    let serving = home.serve(&[], &[]);
+    let began = Instant::now();
+    let count = || {
+        let figures = serving.ask("GET", "/metrics", &[], "").body;
+        let line = figures.lines().find_map(|line| line.strip_prefix(r#"edge_manager_rules{kind="block"} "#));
+        line.unwrap().to_owned()
+    };
+    while count() == "3" && began.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(count(), "2", "one that has just ended stays, and one without an end");
+}
+
+#[test]
 fn a_stranger_does_not_take_the_place_of_the_socket() {
     let home = Home::new();
     fs::write(home.path("rules.db.sock"), "a file").unwrap();

@@ -46,6 +46,12 @@ fn publications_reload_haproxy_and_no_request_fails() {
             (6, false, Enforcement::InForce)
         );
         assert_ne!(home.master().processes().unwrap().workers, worker, "{series:?}: a new worker");
+        let worker = home.master().processes().unwrap().workers;
+        let anew = edge.configuration.publish_anew(&home.site("set 6"), "test").unwrap();
+        assert_eq!((anew.set, anew.is_changed, anew.enforcement), (6, false, Enforcement::InForce));
+        assert_ne!(home.master().processes().unwrap().workers, worker, "{series:?}: though nothing differs");
+        let anew = edge.configuration.publish_anew(&home.site("set 7"), "test").unwrap();
+        assert_eq!((anew.set, anew.is_changed, anew.enforcement), (7, true, Enforcement::InForce));
         let answered = client.answered();
         eventually("more answers", || (client.answered() > answered).then_some(()));
         assert_eq!(client.stop(), Vec::<String>::new(), "{series:?}");

@@ -40,7 +40,8 @@ fn a_change_of_a_template_is_taken_by_regenerating() {
     let manager = Manager::new();
     let template = manager.dir.path().join("templates/refused.cfg.j2");
     std::fs::write(&template, "backend edge_refused\n  http-request deny deny_status 429\n").unwrap();
-    assert_eq!(manager.call("GET", "/api/regenerate", ""), (200, r#"{"status":"success"}"#.to_owned()));
+    let told = r#"{"status":"success","message":"stored, not yet enforced: no HAProxy is attached"}"#;
+    assert_eq!(manager.call("GET", "/api/regenerate", ""), (200, told.to_owned()));
     assert!(manager.haproxy_cfg().contains("deny_status 429"));
     std::fs::write(&template, "{{ nothing }}").unwrap();
     let told = manager.refused(400, "GET", "/api/regenerate", "");
@@ -54,4 +55,20 @@ fn a_reload_that_nobody_does_is_no_success() {
     let told = r#"{"status":"error","message":"Safe reload failed: no HAProxy is attached"}"#;
     assert_eq!(manager.call("POST", "/api/config/reload", ""), (500, told.to_owned()));
     assert_eq!(manager.call("GET", "/api/reload", "").0, 500);
+}
+
+#[test]
+fn what_was_done_is_told_where_it_cannot_be_noted() {
+    let manager = Manager::new();
+    let set = manager.json("GET", "/api/configuration", "")["set"].as_u64().unwrap();
+    manager.json("PUT", "/api/backends/web", "{}");
+    let record = rusqlite::Connection::open(manager.dir.path().join("rules.db")).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END";
+    record.execute_batch(full).unwrap();
+    let back = manager.json("POST", "/api/configuration/rollback", &json!({"set": set}).to_string());
+    assert_eq!((&back["status"], &back["is_changed"]), (&json!("success"), &json!(true)));
+    assert!(!manager.haproxy_cfg().contains("backend web"));
+    assert_eq!(manager.json("GET", "/api/regenerate", "")["status"], "success");
+    // What the record has to have is not done without it.
+    manager.refused(500, "PUT", "/api/backends/other", "{}");
 }

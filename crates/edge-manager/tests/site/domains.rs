@@ -8,6 +8,13 @@ const SHOP: &str = r#"{"domain": "Shop.example", "backend_name": "shop", "templa
     {"name": "web1", "address": "192.0.2.10", "port": 8080, "options": "check inter 5s"},
     {"name": "web2", "address": "192.0.2.11", "port": "8080", "options": null, "weight": 3}]}"#;
 
+/// Of a domain that was added while there is no HAProxy.
+fn added(id: i64) -> (u16, String) {
+    ok(&format!(
+        r#"{{"status":"success","domain_id":{id},"message":"stored, not yet enforced: no HAProxy is attached"}}"#
+    ))
+}
+
 fn ok(body: &str) -> (u16, String) {
     (200, body.to_owned())
 }
@@ -21,7 +28,7 @@ fn backends(manager: &Manager) -> Vec<String> {
 fn a_domain_is_added_listed_and_removed() {
     let manager = Manager::new();
     assert_eq!(manager.call("GET", "/api/domains", ""), ok("[]"));
-    assert_eq!(manager.call("POST", "/api/domain", SHOP), ok(r#"{"status":"success","domain_id":1}"#));
+    assert_eq!(manager.call("POST", "/api/domain", SHOP), added(1));
     let listed = r#"[{"id":1,"domain":"shop.example","ssl_enabled":0,"ssl_cert_path":null,"template_override":null,"backend_name":"shop"}]"#;
     assert_eq!(manager.call("GET", "/api/domains", ""), ok(listed));
     let cfg = manager.haproxy_cfg();
@@ -35,7 +42,7 @@ fn a_domain_is_added_listed_and_removed() {
     );
     assert_eq!(manager.call("GET", "/api/domains", ""), ok("[]"));
     assert!(!manager.haproxy_cfg().contains("backend shop"));
-    assert_eq!(manager.call("POST", "/api/domain", SHOP), ok(r#"{"status":"success","domain_id":2}"#));
+    assert_eq!(manager.call("POST", "/api/domain", SHOP), added(2));
 }
 
 #[test]
@@ -65,11 +72,11 @@ fn a_domain_that_is_there_is_replaced() {
     let manager = Manager::new();
     manager.json("POST", "/api/domain", SHOP);
     let other = r#"{"domain": "shop.example", "backend_name": "shop", "servers": [{"name": "web3", "address": "localhost", "port": 80}]}"#;
-    assert_eq!(manager.call("POST", "/api/domain", other), ok(r#"{"status":"success","domain_id":1}"#));
+    assert_eq!(manager.call("POST", "/api/domain", other), added(1));
     let cfg = manager.haproxy_cfg();
     assert!(cfg.contains("web3 localhost:80") && !cfg.contains("web1"), "{cfg}");
     let moved = r#"{"domain": "shop.example", "backend_name": "new", "servers": []}"#;
-    assert_eq!(manager.call("POST", "/api/domain", moved), ok(r#"{"status":"success","domain_id":1}"#));
+    assert_eq!(manager.call("POST", "/api/domain", moved), added(1));
     assert_eq!(backends(&manager), ["new"], "the backend that was left is gone");
 }
 

@@ -1,0 +1,61 @@
+//! Changing what HAProxy runs, and telling of it.
+
+use serde::Serialize;
+
+use super::App;
+use crate::access::Caller;
+use crate::clock::now_us;
+use crate::configuration::Published;
+use crate::events::Topic;
+use crate::json::Enforced;
+use crate::sites::{Sites, SitesError};
+
+impl App {
+    /// Publishes by `work`, counts it, and lets whoever listens to events hear of it. What was refused before HAProxy was
+    /// asked, such as a value that cannot be taken, is no publication. For [`App::publishing`].
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn change_site<T: AsRef<Published>>(
+        &self,
+        caller: &Caller,
+        work: impl FnOnce(&Sites) -> Result<T, SitesError>,
+    ) -> Result<T, SitesError> {
+        let done = work(&self.sites);
+        let outcome = match &done {
+            Ok(published) => {
+                let Published { set, is_changed, enforcement } = published.as_ref();
+                Outcome::Done { set: *set, is_changed: *is_changed, enforcement: enforcement.into() }
+            }
+            Err(error @ (SitesError::Publication(_) | SitesError::Record(_))) => {
+                Outcome::Failed { error: error.to_string() }
+            }
+            Err(_) => return done,
+        };
+        self.metrics.count_reload(done.is_ok());
+        self.events.tell(Topic::Configuration, &Told { by: &caller.name, outcome }, now_us());
+        done
+    }
+}
+
+/// What listeners hear.
+#[derive(Serialize)]
+struct Told<'a> {
+    by: &'a str,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "result", rename_all = "lowercase")]
+enum Outcome {
+    Done {
+        set: u64,
+        /// Whether its files differ from those before.
+        is_changed: bool,
+        enforcement: Enforced,
+    },
+    Failed {
+        error: String,
+    },
+}
