@@ -304,7 +304,7 @@ fn a_lesson_that_no_journal_has_any_more_is_given_back() {
         assert_eq!(home.rounds_much_later(), 1);
         assert_eq!(home.published(), [Operation::Put(rule.clone())], "with its own stamp");
         assert_eq!(home.rounds_much_later(), 0, "once");
-        assert_eq!(home.in_snapshot(), [rule.clone()]);
+        assert_eq!(home.in_snapshot(), std::slice::from_ref(&rule));
         // A worker that has it from there.
         let next = home.worker("next");
         next.append(START_US + 1, &Operation::Put(rule)).unwrap();
