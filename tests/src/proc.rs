@@ -45,6 +45,18 @@ impl Process {
         self.kib("smaps_rollup", "AnonHugePages:")
     }
 
+    /// Length of the heap up to the break (brk(2)), KiB; 0 for none.
+    ///
+    /// # Panics
+    /// It has ended.
+    pub fn heap_kib(self) -> u64 {
+        let maps = fs::read_to_string(self.dir().join("maps")).expect("a process that lives");
+        let heap = maps.lines().find(|line| line.ends_with("[heap]")).and_then(|line| line.split(' ').next());
+        let Some((start, end)) = heap.and_then(|range| range.split_once('-')) else { return 0 };
+        let at = |text| u64::from_str_radix(text, 16).expect("an address");
+        (at(end) - at(start)) >> 10
+    }
+
     fn kib(self, file: &str, name: &str) -> u64 {
         let text = fs::read_to_string(self.dir().join(file)).expect("a process that lives");
         let value = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");
