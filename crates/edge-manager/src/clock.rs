@@ -10,5 +10,10 @@ pub fn now_us() -> u64 {
 
 /// Whole seconds since the Unix epoch.
 pub fn now_s() -> u32 {
-    u32::try_from(now_us() / 1_000_000).unwrap_or(u32::MAX)
+    seconds(now_us())
+}
+
+/// The whole seconds of so many microseconds.
+pub fn seconds(us: u64) -> u32 {
+    u32::try_from(us / 1_000_000).unwrap_or(u32::MAX)
 }

@@ -11,17 +11,14 @@ use utoipa_axum::routes;
 
 use super::error::ErrorBody;
 use super::extract::{Params, Segments, json};
+use super::rules::limit;
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
-use crate::clock::now_us;
+use crate::clock::{now_us, seconds};
 use crate::events::Topic;
 use crate::json::{OriginName, ResourceChangeJson, ResourceJson, ResourcePageJson};
 use crate::learned::{Item, LearnedError, ResourceId, ResourceSelection};
 use crate::rules::{Change, End, Refusal, RulesError};
-
-/// Rules of a page, where nothing else is asked for, and at most.
-const DEFAULT_LIMIT: u32 = 100;
-const MAX_LIMIT: u32 = 1000;
 
 pub(super) fn routes() -> Routes {
     Routes::new().reader(routes!(list)).operator(routes!(remove)).operator(routes!(pin))
@@ -68,10 +65,7 @@ impl Wanted {
         let after = self.after.as_deref().map(|after| {
             after.parse().map_err(|error| ApiError::bad_request(format_args!("after: {error}")))
         });
-        let limit = match self.limit.unwrap_or(DEFAULT_LIMIT) {
-            limit @ 1..=MAX_LIMIT => limit,
-            other => return Err(ApiError::bad_request(format_args!("limit: {other}: 1 to {MAX_LIMIT}"))),
-        };
+        let limit = limit(self.limit)?;
         Ok(ResourceSelection {
             is_learned: self.origin.map(|origin| origin == OriginName::Learned),
             host: host.transpose()?,
@@ -233,8 +227,4 @@ fn pin_request(body: &[u8]) -> Result<PinRequest, ApiError> {
         return Ok(PinRequest::default());
     }
     serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format_args!("the body: {error}")))
-}
-
-fn seconds(now_us: u64) -> u32 {
-    u32::try_from(now_us / 1_000_000).unwrap_or(u32::MAX)
 }

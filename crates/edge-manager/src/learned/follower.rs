@@ -9,6 +9,7 @@ use edge_journal::{Lessons, Ruling, StateDir, Taken, learned_at_us};
 
 use super::journals::{Heard, Journals};
 use super::{Lesson, Over};
+use crate::clock::seconds;
 use crate::rules::{Effect, Rules, RulesError};
 use crate::store::{Changes, LessonChanges};
 
@@ -231,8 +232,4 @@ fn not_published(effect: Option<Effect>) -> Option<String> {
         Some(Effect::StoredOnly(error)) => Some(format!("lessons are stored, and not published: {error}")),
         _ => None,
     }
-}
-
-pub(super) fn seconds(now_us: u64) -> u32 {
-    u32::try_from(now_us / 1_000_000).unwrap_or(u32::MAX)
 }

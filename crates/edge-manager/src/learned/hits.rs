@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use edge_filter::Target;
 
+use crate::clock::seconds;
 use crate::haproxy::lines;
 
 /// Most of an answer that is read, bytes: some 200,000 rules.
@@ -81,7 +82,7 @@ impl Hits {
     }
 
     fn take(&mut self, told: HashMap<u64, u64>, now_us: u64) {
-        let now_s = super::follower::seconds(now_us);
+        let now_s = seconds(now_us);
         let before = std::mem::take(&mut self.seen);
         let seen = |(key, hits): (u64, u64)| {
             let last_hit_s = match before.get(&key) {

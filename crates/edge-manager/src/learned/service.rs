@@ -9,11 +9,12 @@ use edge_filter::{Operation, Origin, Target};
 use edge_journal::MAX_REASON_BYTES;
 use parking_lot::Mutex;
 
-use super::follower::{Follower, seconds};
+use super::follower::Follower;
 use super::hits::{Hits, Seen};
 use super::page::page;
 use super::{Item, LearnedError, Lesson, Over, ResourceId, ResourceSelection, Round};
 use crate::access::Caller;
+use crate::clock::seconds;
 use crate::rules::{
     Applied, Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, log, make,
 };

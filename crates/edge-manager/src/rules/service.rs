@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Change, Entry, IfPresent, NewRule, Refusal, RulesError};
 use crate::access::Caller;
+use crate::clock::seconds;
 use crate::publish::{Publication, batches};
 use crate::store::{Changes, DONE, Deed, Selection, Store, View};
 
@@ -343,8 +344,4 @@ fn remove(
     record.remove(entry.id)?;
     let operation = Operation::Remove(entry.rule.target.clone());
     Ok(Some((entry, Some(operation))))
-}
-
-fn seconds(now_us: u64) -> u32 {
-    u32::try_from(Duration::from_micros(now_us).as_secs()).unwrap_or(u32::MAX)
 }

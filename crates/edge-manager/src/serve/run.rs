@@ -67,9 +67,6 @@ pub enum ServeError {
     /// The directory of the configuration.
     #[error(transparent)]
     Configuration(OpenError),
-    /// The file of the first start.
-    #[error("{0}: {1}")]
-    Global(PathBuf, String),
     /// Everybody could change everything.
     #[error(
         "--listen {0}: without a key, only a loopback address such as 127.0.0.1:8000 is taken; make a key with `edge-manager \

@@ -51,11 +51,6 @@ impl Site {
             backends: backends.into_values().collect(),
         })
     }
-
-    /// The domains that a backend serves.
-    pub fn domains_of<'a>(&'a self, backend: &'a BackendName) -> impl Iterator<Item = &'a Domain> {
-        self.domains.iter().filter(move |domain| domain.backend == *backend)
-    }
 }
 
 fn backends(

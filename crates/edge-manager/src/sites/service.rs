@@ -68,11 +68,6 @@ impl Sites {
         Self { store, configuration, defaults, changing: Mutex::default() }
     }
 
-    /// The record, to read.
-    pub fn record(&self) -> &Store {
-        &self.store
-    }
-
     /// How it is published.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
