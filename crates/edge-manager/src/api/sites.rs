@@ -16,7 +16,6 @@ use crate::access::Caller;
 use crate::clock::now_us;
 use crate::configuration::{PublishError, Published};
 use crate::haproxy::Enforcement;
-use crate::render;
 use crate::site::{BackendInput, GlobalInput, SiteInput};
 use crate::sites::SitesError;
 
@@ -110,7 +109,7 @@ pub(super) struct PublishedJson {
 }
 
 impl From<Published> for PublishedJson {
-    fn from(Published { set, is_changed, enforcement }: Published) -> Self {
+    fn from(Published { set, is_changed, enforcement, .. }: Published) -> Self {
         let (enforcement, reason) = match enforcement {
             Enforcement::InForce => ("in_force", None),
             Enforcement::StoredNotEnforced { reason } => ("stored_not_enforced", Some(reason)),
@@ -278,10 +277,12 @@ async fn put_site(
             let diff = configuration.check(&app.sites.parse(&site)?)?.diff;
             return Ok(SiteChangeJson::Dry(SitePreviewJson { diff }));
         }
-        let before = configuration.current()?.map(|set| set.files).unwrap_or_default();
         let published = app.change_site(&caller, |sites| sites.put_site(&caller, site, now_us()))?.published;
-        let after = configuration.current()?.map(|set| set.files).unwrap_or_default();
-        let diff = render::diff(&before, &after);
+        let diff = configuration.change(&published).unwrap_or_else(|error| {
+            // It is done all the same.
+            tracing::warn!(%error, "what has changed cannot be shown");
+            String::new()
+        });
         Ok(SiteChangeJson::Published(SitePublishedJson { published: published.into(), diff }))
     });
     Ok(Json(change.await?))

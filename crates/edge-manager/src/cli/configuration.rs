@@ -197,7 +197,7 @@ struct PublishedJson<'a> {
 
 impl Outcome {
     fn tell(&self, published: &Published) -> Result<ExitCode, Failure> {
-        let Published { set, is_changed, enforcement } = published;
+        let Published { set, is_changed, enforcement, .. } = published;
         let reason = match enforcement {
             Enforcement::InForce => None,
             Enforcement::StoredNotEnforced { reason } => Some(reason.as_str()),

@@ -10,6 +10,6 @@ mod ready;
 mod run;
 mod server;
 
-pub use logs::{Format, LogError, Logs};
+pub use logs::{Format, LogError, LogFiles, Logs};
 pub use run::{ServeError, Settings, run};
 pub use server::Server;
