@@ -186,6 +186,7 @@ fn a_stop_ends_one_that_does_not_answer_and_leaves_no_socket_of_a_living_one() {
     let supervisor = Supervisor::start(home.launch(programs::installed().program())).unwrap();
     supervisor.leave();
     assert!(socket.exists() && listens(home.web()), "who is left is not hidden from the next");
+    drop(supervisor);
     let supervisor = Supervisor::start(home.launch(programs::installed().program())).unwrap();
     supervisor.stop();
     assert!(!listens(home.web()) && !socket.exists());

@@ -61,11 +61,11 @@ fn a_reload_that_nobody_does_is_no_success() {
 fn a_head_does_nothing() {
     let manager = Manager::new();
     let template = manager.dir.path().join("templates/refused.cfg.j2");
-    std::fs::write(&template, "backend edge_refused\n  http-request deny deny_status 429\n").unwrap();
+    std::fs::write(&template, "backend edge_refused\n  http-request deny deny_status 410\n").unwrap();
     for path in ["/api/regenerate", "/api/reload"] {
         assert_eq!(manager.call("HEAD", path, ""), (405, String::new()));
     }
-    assert!(!manager.haproxy_cfg().contains("deny_status 429"));
+    assert!(!manager.haproxy_cfg().contains("deny_status 410"));
     let actions = manager.json("GET", "/api/audit", "");
     let actions =
         actions["changes"].as_array().unwrap().iter().map(|change| change["action"].as_str().unwrap());
