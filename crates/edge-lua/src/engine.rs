@@ -175,6 +175,7 @@ pub(crate) fn parse_address(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// The verdict on a client address, as the integer of haproxy.cfg.
+#[inline]
 pub(crate) fn address_code(addr: IpAddr) -> Option<i16> {
     with_reader(|reader| reader.address(addr, clock::now_s()).code())
 }

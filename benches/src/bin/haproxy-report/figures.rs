@@ -39,6 +39,8 @@ pub(crate) enum Metric {
     P999Us,
     /// Memory that HAProxy alone has and has written to.
     PrivateBytes,
+    /// As much of it as lies in large pages.
+    LargePageBytes,
     /// From start to first answer.
     WallMs,
     /// Processor time of HAProxy until then, of master and worker.

@@ -183,6 +183,11 @@ impl Stand {
         Process(self.pid()).private_kib() * 1024
     }
 
+    /// As much of it as lies in large pages, bytes.
+    pub(crate) fn large_page_bytes(&self) -> u64 {
+        Process(self.pid()).large_pages_kib() * 1024
+    }
+
     /// Its socket for commands.
     pub(crate) fn cli(&self) -> Cli {
         Cli(self.dir.path().join("cli.sock"))

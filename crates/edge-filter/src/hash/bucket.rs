@@ -3,22 +3,20 @@
 use std::sync::Arc;
 
 use ahash::RandomState;
+use wide::u8x16;
 
 use super::{Coming, Hashed, Renewal};
 
-const WORDS: usize = 6;
+/// Bytes that are compared at once, and how often to a bucket.
+const LANES: usize = 16;
+const STEPS: usize = 3;
+const BYTES: usize = LANES * STEPS;
 
-/// Entries in a bucket at most; tags are kept eight to a word, and the last byte is no tag.
-pub(super) const ROOM: usize = WORDS * 8 - 1;
+/// Entries in a bucket at most: the last byte is no tag.
+pub(super) const ROOM: usize = BYTES - 1;
 
 /// Bits that buckets may be told apart by; the lowest eight are the tag.
 const BITS_MAX: u8 = 54;
-
-/// Where the last word keeps how many bits its bucket decides.
-const BITS_SHIFT: u32 = 56;
-
-const LOW_BITS: u64 = u64::MAX / 0xFF;
-const HIGH_BITS: u64 = LOW_BITS << 7;
 
 /// Entries of which the first [`Bucket::bits`] bits of the hash are the same. Another one may share them.
 #[derive(Clone, Debug)]
@@ -26,7 +24,7 @@ const HIGH_BITS: u64 = LOW_BITS << 7;
 pub(super) struct Bucket<E> {
     /// The low byte of each entry's hash, in the entries' order; 0 is none, so the byte 0 is written 1. The last byte
     /// is the number of bits: what it equals by chance, no entry stands for.
-    tags: [u64; WORDS],
+    tags: [u8; BYTES],
     /// None is missing but while they are moved to another array.
     entries: Arc<[Option<E>]>,
 }
@@ -35,30 +33,26 @@ pub(super) struct Bucket<E> {
 const _: () = assert!(size_of::<Bucket<u8>>() == 64);
 
 #[inline]
-fn tag(hash: u64) -> u64 {
-    (hash & 0xFF).max(1)
+fn tag(hash: u64) -> u8 {
+    (hash as u8).max(1)
 }
 
-/// The `same` entry and where it is. Eight tags are compared at once (Hacker's Delight, section 6-1): a set high bit is an
-/// equal byte, or one above an equal byte, which the comparison of keys sorts out. The high bits of all words are
-/// gathered in one number, because a branch on the word that holds the tag would be guessed wrong every other time: the
-/// high bit of byte `b` in word `w` becomes bit `8b + w`.
+/// The `same` entry and where it is. Which bytes are equal is gathered in one number, because a branch on the step that
+/// holds the tag would be guessed wrong every other time.
 #[inline]
 fn find<'e, E>(
-    tags: &[u64; WORDS],
+    tags: &[u8; BYTES],
     entries: &'e [Option<E>],
     hash: u64,
     same: impl Fn(&E) -> bool,
 ) -> Option<(usize, &'e E)> {
-    let wanted = tag(hash) * LOW_BITS;
+    let wanted = u8x16::splat(tag(hash));
     let mut equal = 0;
-    for (at, word) in tags.iter().enumerate() {
-        let difference = word ^ wanted;
-        equal |= (difference.wrapping_sub(LOW_BITS) & !difference & HIGH_BITS) >> (7 - at);
+    for (step, bytes) in tags.as_chunks::<LANES>().0.iter().enumerate() {
+        equal |= u64::from(u8x16::new(*bytes).simd_eq(wanted).to_bitmask()) << (step * LANES);
     }
     while equal != 0 {
-        let bit = equal.trailing_zeros() as usize;
-        let at = bit % 8 * 8 + bit / 8;
+        let at = equal.trailing_zeros() as usize;
         if let Some(Some(entry)) = entries.get(at)
             && same(entry)
         {
@@ -72,26 +66,25 @@ fn find<'e, E>(
 impl<E> Bucket<E> {
     /// An empty one.
     pub(super) fn of_bits(bits: u8) -> Self {
-        let mut tags = [0; WORDS];
-        tags[WORDS - 1] = u64::from(bits) << BITS_SHIFT;
+        let mut tags = [0; BYTES];
+        tags[ROOM] = bits;
         Self { tags, entries: Arc::default() }
     }
 
     /// How many leading bits of the hash all entries share.
     #[inline]
     pub(super) fn bits(&self) -> u8 {
-        (self.tags[WORDS - 1] >> BITS_SHIFT) as u8
+        self.tags[ROOM]
     }
 
     /// The tag of the entry there; the first [`ROOM`] have one.
-    fn tag_at(&self, at: usize) -> Option<u64> {
-        (at < ROOM).then(|| self.tags[at / 8] >> (at % 8 * 8) & 0xFF)
+    fn tag_at(&self, at: usize) -> Option<u8> {
+        self.tags[..ROOM].get(at).copied()
     }
 
-    fn set_tag(&mut self, at: usize, tag: u64) {
-        if at < ROOM {
-            let (word, shift) = (&mut self.tags[at / 8], at % 8 * 8);
-            *word = *word & !(0xFF << shift) | tag << shift;
+    fn set_tag(&mut self, at: usize, tag: u8) {
+        if let Some(place) = self.tags[..ROOM].get_mut(at) {
+            *place = tag;
         }
     }
 }
@@ -181,7 +174,7 @@ impl<E: Hashed> Bucket<E> {
     ) -> Self {
         let mut bucket = Self::of_bits(self.bits());
         let mut entries = Vec::with_capacity(most);
-        let mut add = |tag: u64, entry: E| {
+        let mut add = |tag: u8, entry: E| {
             bucket.set_tag(entries.len(), tag);
             entries.push(Some(entry));
         };

@@ -108,6 +108,7 @@ pub(super) fn seats(
         let mut stand = Stand::start(who, subject, field, place.clone())?;
         let at = At { who, entries: field.entries, threads: place.threads, what: "" };
         case.add(at, Metric::PrivateBytes, stand.private_bytes() as f64);
+        case.add(at, Metric::LargePageBytes, stand.large_page_bytes() as f64);
         stand.connect(CONNECTIONS)?;
         seats.push(Seat { at, stand });
     }

@@ -97,7 +97,17 @@ fn lookups(case: &Case, subject: Subject) -> String {
         let bytes = |at: At<'_>| bytes_a_key(case, who, at.entries).map(number);
         row(&mut table, who.name(subject), "", who, &bytes);
     }
-    text + &table.under("Memory of HAProxy for each key, against the same with an empty list (the agent's keys are in the agent):")
+    text.push_str(&table.under(
+        "Memory of HAProxy for each key, against the same with an empty list (the agent's keys are in the agent):",
+    ));
+    let mut table = Table::new(heads("MiB"));
+    for who in [Contender::EdgeLua, Contender::Edge] {
+        let mib = |at: At<'_>| {
+            case.estimate(at, Metric::LargePageBytes).map(|bytes| number(bytes.value / (1 << 20) as f64))
+        };
+        row(&mut table, who.name(subject), "", who, &mib);
+    }
+    text + &table.under("Of the memory of the whole HAProxy, in large pages when it started; the kernel gives them where it can:")
 }
 
 /// What one key takes, in memory that HAProxy alone has.
