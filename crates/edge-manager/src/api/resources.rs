@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::error::ErrorBody;
-use super::extract::{Params, Segments, json};
+use super::extract::{Params, Segments, json, object};
 use super::rules::limit;
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
@@ -206,5 +206,5 @@ fn pin_request(body: &[u8]) -> Result<PinRequest, ApiError> {
     if body.is_empty() {
         return Ok(PinRequest::default());
     }
-    serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format_args!("the body: {error}")))
+    object(body)
 }
