@@ -43,11 +43,14 @@ struct Success {
 /// Render the configuration anew and have HAProxy run it
 #[utoipa::path(get, path = "/api/regenerate", tag = "configuration", responses(
     (status = 200, description = "Published", body = Success),
-    (status = 400, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
+    (status = 500, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
 ))]
 async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
     let published = app
-        .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()))?))
+        .publishing(move |app| {
+            let published = app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()));
+            published.map_err(ApiError::internal)
+        })
         .await?;
     let message = not_enforced(&published.enforcement);
     Ok(Json(Success { status: "success", message }))
