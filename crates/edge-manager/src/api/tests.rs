@@ -177,7 +177,14 @@ async fn answer(app: &Arc<App>, path: &str, key: Option<&str>) -> Option<(Status
 #[tokio::test]
 async fn who_changes_nothing_does_not_wait_behind_changes() {
     let (_dir, app) = app();
-    let occupied = occupy(&app, 64, |app, work| async move { app.blocking(|_| Ok(work())).await }).await;
+    let occupied = occupy(&app, 64, |app, work| async move {
+        app.blocking(|_| {
+            work();
+            Ok(())
+        })
+        .await
+    })
+    .await;
     let listed = answer(&app, "/api/blocked-ips", None).await;
     let resources = answer(&app, "/api/resources", None).await;
     let health = answer(&app, "/health", None).await;
@@ -192,7 +199,14 @@ async fn who_asks_is_known_however_much_is_read() {
     let (_dir, app) = app();
     let caller = crate::access::Caller::command_line();
     let key = crate::access::add_key(&app.store, &caller, "page", Role::Reader, 1).unwrap();
-    let occupied = occupy(&app, 16, |app, work| async move { app.reading(|_| Ok(work())).await }).await;
+    let occupied = occupy(&app, 16, |app, work| async move {
+        app.reading(|_| {
+            work();
+            Ok(())
+        })
+        .await
+    })
+    .await;
     let known = answer(&app, "/openapi.json", Some(key.reveal())).await;
     let unknown = answer(&app, "/openapi.json", Some("other")).await;
     occupied.let_go().await;
