@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
+use super::answer::{Done, not_enforced};
 use super::error::ErrorBody;
 use super::extract::{JsonBody, Params};
-use super::sites::{Done, PublishedJson, not_enforced};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
 use crate::configuration::{Manifest, Past, PublishError};
 use crate::haproxy::Enforcement;
+use crate::json::PublishedJson;
 
 /// Files may hold what an operator's templates keep from readers.
 pub(super) fn routes() -> Routes {
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Routes {
         .reader(routes!(history))
         .admin(routes!(diff))
         .admin(routes!(roll_back))
+        .admin(routes!(reload_and_tell))
 }
 
 /// What was done, as older clients know it.
@@ -73,7 +75,7 @@ async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Succ
 ))]
 async fn reload_safely(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Done>, ApiError> {
     app.publishing(move |app| reload_now(app, &caller)).await?;
-    Ok(Json(Done { status: "success", message: "HAProxy configuration reloaded safely".to_owned() }))
+    Ok(Json(Done::new("HAProxy configuration reloaded safely".to_owned())))
 }
 
 /// What is wrong here is never what the client said.
@@ -167,12 +169,13 @@ struct Ends {
     to: u64,
 }
 
-/// What differs.
-#[derive(Serialize, ToSchema)]
+/// What differs, or would.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigurationDiff)]
-struct DiffJson {
+#[serde(deny_unknown_fields)]
+pub struct DiffJson {
     /// As `patch -p1` takes it; empty if nothing does.
-    diff: String,
+    pub diff: String,
 }
 
 /// What differs between two sets of files
@@ -209,6 +212,24 @@ async fn roll_back(
 ) -> Result<Json<PublishedJson>, ApiError> {
     let published = app
         .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.roll_back(&caller, set, now_us()))?))
+        .await?;
+    Ok(Json(published.into()))
+}
+
+/// Have HAProxy read its configuration again, and say whether it runs it
+///
+/// As `POST /api/config/reload`, and no error where there is no HAProxy: it reads the configuration when it starts.
+#[utoipa::path(post, path = "/api/configuration/reload", tag = "configuration", responses(
+    (status = 200, description = "It is in its place", body = PublishedJson),
+    (status = 400, description = "HAProxy refuses it now, and runs on with what it has", body = ErrorBody),
+    (status = 404, description = "Nothing was published yet", body = ErrorBody)
+))]
+async fn reload_and_tell(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+) -> Result<Json<PublishedJson>, ApiError> {
+    let published = app
+        .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.reload(&caller, now_us()))?))
         .await?;
     Ok(Json(published.into()))
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::answer::stored;
 use super::blocked_ips::{address_of, already, named, put, required, time};
 use super::extract::JsonBody;
 use super::{ApiError, App, Routes};
@@ -83,7 +84,7 @@ async fn block(
     let new = input.parse(now_us).map_err(named)?;
     let end_s = new.rule.expires_at_s;
     let change = Change::Put(new, IfPresent::Prolong);
-    let (entry, note) = put(&app, caller, change, now_us).await?;
+    let (entry, enforcement) = put(&app, caller, change, now_us).await?;
     let unit = if minutes == 1 { "minute" } else { "minutes" };
     let done = if entry.rule.expires_at_s > end_s {
         already(&entry)
@@ -92,7 +93,7 @@ async fn block(
     };
     Ok(Json(TemporaryBlockAnswer {
         status: "success",
-        message: format!("{done}{note}"),
+        message: stored(done, &enforcement),
         blocked_ip_id: entry.id,
         expires_at: entry.expires_at_s().map(time),
     }))
