@@ -33,8 +33,8 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 	@$(MAKE) --no-print-directory test-valgrind
 
 .PHONY: test-api
-test-api: install ## the manager's API against its own description, by schemathesis; API_CHECK_EXAMPLES=100 tries more
-	@CARGO="$(CARGO)" scripts/api-check.sh
+test-api: install module ## the manager's API against its own description, by schemathesis; API_CHECK_EXAMPLES=100 tries more
+	@CARGO="$(CARGO)" EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) scripts/api-check.sh
 
 .PHONY: test-matrix
 test-matrix: install ## the end-to-end tests on every HAProxy: installed, of an untried series, trixie's, sid's

@@ -1,30 +1,20 @@
 //! The manager, as an operator runs it on the command line.
 
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 
-use crate::{Edge, StateHome, eventually};
+use crate::{Edge, ServeCommand, ServeProcess, StateHome};
 
 /// `edge-manager`, with a record of its own for one state directory.
 #[derive(Debug)]
 pub struct Manager<'a> {
     program: PathBuf,
     home: &'a StateHome,
-}
-
-/// A running `edge-manager serve`.
-#[derive(Debug)]
-pub struct Serving(Child);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// How a command ended.
@@ -63,36 +53,34 @@ impl<'a> Manager<'a> {
     ///
     /// # Panics
     /// It does not come to that.
-    pub fn serve(&self, edge: &Edge) -> Serving {
-        let ready = self.home.path().with_file_name("ready");
-        let _ = fs::remove_file(&ready);
-        let mut command = self.command(edge);
-        command
-            .env("EDGE_LOG", "warn")
-            .args(["serve", "--listen", "127.0.0.1:0", "--ready-file"])
-            .arg(&ready);
-        let child = command.stdin(Stdio::null()).spawn().expect("edge-manager runs");
-        let mut serving = Serving(child);
-        eventually("the manager answers", || {
-            assert!(matches!(serving.0.try_wait(), Ok(None)), "edge-manager serve has ended");
-            ready.exists().then_some(())
-        });
-        serving
+    pub fn serve(&self, edge: &Edge) -> ServeProcess {
+        let mut env = self.env(edge).to_vec();
+        env.push(("EDGE_LOG".to_owned(), "warn".into()));
+        let state = self.home.path();
+        let dir = state.parent().expect("a directory of ours");
+        let command = ServeCommand { log: None, ..ServeCommand::within(dir, &self.program, env) };
+        command.start().expect("edge-manager serves").0
     }
 
-    fn command(&self, edge: &Edge) -> Command {
+    fn env(&self, edge: &Edge) -> [(String, OsString); 3] {
         let state = self.home.path();
-        let mut command = Command::new(&self.program);
-        command
-            .env("EDGE_STATE_DIR", &state)
-            .env("EDGE_DATABASE", state.with_file_name("record").join("rules.db"))
-            .env("EDGE_SOCKET", edge.dir().join("edge.sock"));
-        command
+        let record = state.with_file_name("record").join("rules.db");
+        let env = [
+            ("EDGE_DATABASE", record.into()),
+            ("EDGE_SOCKET", edge.dir().join("edge.sock").into()),
+            ("EDGE_STATE_DIR", state.into()),
+        ];
+        env.map(|(name, value)| (name.to_owned(), value))
     }
 
     fn try_run(&self, edge: &Edge, args: &[&str], input: &str) -> io::Result<Said> {
-        let mut command = self.command(edge);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = Command::new(&self.program);
+        command
+            .envs(self.env(edge))
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let stdin = child.stdin.take();
         let output = thread::scope(|scope| {

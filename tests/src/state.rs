@@ -88,6 +88,19 @@ impl StateHome {
     }
 }
 
+/// Makes a state directory, if need be, that a manager writes and HAProxy's workers read by their group, as the README says.
+///
+/// # Errors
+/// Those of the system, or there is no user `haproxy` where we are root.
+pub fn make_managed_state(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    if Uid::effective().is_root() {
+        let user = User::from_name("haproxy")?.ok_or_else(|| io::Error::other("no user haproxy"))?;
+        chown(path, None, Some(user.gid.as_raw()))?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o2770))
+}
+
 impl Mode {
     /// The user and group that the worker takes on; `None`: it stays who started it.
     fn serving_user(self) -> Option<(Uid, Gid)> {

@@ -6,6 +6,8 @@
 
 pub mod access;
 pub mod api;
+pub mod caps;
+pub mod cause;
 pub mod cli;
 pub mod clock;
 pub mod configuration;

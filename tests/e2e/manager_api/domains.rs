@@ -144,8 +144,8 @@ fn a_template_that_haproxy_refuses_is_told_and_the_last_good_one_serves_on() {
     let file = templates.path().join("limits.cfg.j2");
     fs::write(&file, "backend edge_connections\n  no-such-keyword here\n").unwrap();
     let shop = served.domain("shop.example", "shop").to_string();
-    for answer in [api.get("/api/regenerate"), api.post("/api/domain", &shop)] {
-        let message = refused(&answer, 400);
+    for (answer, status) in [(api.get("/api/regenerate"), 500), (api.post("/api/domain", &shop), 400)] {
+        let message = refused(&answer, status);
         assert!(message.contains("no-such-keyword"), "what HAProxy said is not in {message:?}");
     }
     assert!(served.is_served("www.example") && !served.is_served("shop.example"));

@@ -3,6 +3,7 @@
 mod access;
 mod blocks;
 mod bodies;
+mod commands;
 mod crowd;
 mod domains;
 mod enforcement;

@@ -2,18 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process::{ServeCommand, ServeFailure};
 use super::{ManagerServer, Ports};
 use crate::version;
-use crate::{Edge, Port, StateHome, module_dir};
+use crate::{Edge, Port, StateHome, make_managed_state, module_dir};
 
 /// What to start, and where.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ impl ManagerServerBuilder {
         assert!(module.join("edge_filter.so").exists(), "no module in {}: `make dist`", module.display());
         let reserve = || Port::reserve().expect("a free port");
         let ports = Ports { web: reserve(), https: reserve(), stats: reserve() };
-        self.make_state().expect("a state directory");
+        make_managed_state(&self.dir.path().join("state")).expect("a state directory");
         self.global = json!({
             "http_bind": [ports.web.addr().to_string()],
             "https_bind": [ports.https.addr().to_string()],
@@ -152,16 +151,5 @@ impl ManagerServerBuilder {
         let Self { program, dir, env, ports, key, .. } = self;
         let command = ServeCommand { program, arguments, env, ready_file, config_dir, log };
         ManagerServer::of(command, dir, ports, key)
-    }
-
-    /// The state directory: the manager's, and open to the group that HAProxy serves as, as the README says.
-    fn make_state(&self) -> io::Result<()> {
-        let dir = self.dir.path().join("state");
-        fs::create_dir(&dir)?;
-        if Uid::effective().is_root() {
-            let user = User::from_name("haproxy")?.ok_or_else(|| io::Error::other("no user haproxy"))?;
-            chown(&dir, None, Some(user.gid.as_raw()))?;
-        }
-        fs::set_permissions(&dir, Permissions::from_mode(0o2770))
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -59,6 +59,18 @@ pub struct ServeProcess {
 }
 
 impl ServeCommand {
+    /// On a free port, with files in this directory: `ready`, `haproxy/` and `log`.
+    pub fn within(dir: &Path, program: impl Into<PathBuf>, env: Vec<(String, OsString)>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: vec!["--listen".into(), "127.0.0.1:0".into()],
+            env,
+            ready_file: dir.join("ready"),
+            config_dir: dir.join("haproxy"),
+            log: Some(dir.join("log")),
+        }
+    }
+
     /// Starts it and waits until it answers; where.
     ///
     /// # Errors

@@ -16,8 +16,9 @@ use utoipa_axum::routes;
 use super::error::ErrorBody;
 use super::extract::Params;
 use super::{ApiError, App, Routes, rules};
+use crate::json::AuditJson;
 use crate::rules::time_s;
-use crate::store::{AuditEntry, AuditSelection, StoreError};
+use crate::store::{AuditSelection, StoreError};
 
 /// The type of lines of JSON.
 const LINES: &str = "application/x-ndjson";
@@ -71,42 +72,11 @@ impl Wanted {
     }
 }
 
-/// A change, and who made it.
-#[derive(Serialize, ToSchema)]
-struct AuditedChange {
-    /// Greater than those of all changes before.
-    id: i64,
-    /// When it began, microseconds since the Unix epoch.
-    at_us: u64,
-    /// The name of the key; `CLI:` and the user of the command line, `manager` for the manager itself.
-    who: String,
-    /// The role that it had.
-    role: String,
-    /// The address that it was asked from; null for this machine's command line.
-    #[schema(required)]
-    from: Option<String>,
-    /// The operation, such as `rules.put`.
-    action: String,
-    /// What was changed.
-    target: String,
-    /// `done`, or what went wrong.
-    result: String,
-    /// How long it took, microseconds.
-    duration_us: u64,
-}
-
-impl From<AuditEntry> for AuditedChange {
-    fn from(entry: AuditEntry) -> Self {
-        let AuditEntry { id, at_us, caller, role, from, operation, target, result, duration_us } = entry;
-        Self { id, at_us, who: caller, role, from, action: operation, target, result, duration_us }
-    }
-}
-
 /// Some changes.
 #[derive(Serialize, ToSchema)]
 struct AuditPage {
     /// The newest first.
-    changes: Vec<AuditedChange>,
+    changes: Vec<AuditJson>,
     /// What `after` of the next page is; null where there is none.
     #[schema(required)]
     next: Option<i64>,
@@ -145,10 +115,10 @@ async fn list(
     Ok(Json(AuditPage { changes, next }).into_response())
 }
 
-async fn read(app: &Arc<App>, selection: AuditSelection, limit: u32) -> Result<Vec<AuditedChange>, ApiError> {
+async fn read(app: &Arc<App>, selection: AuditSelection, limit: u32) -> Result<Vec<AuditJson>, ApiError> {
     app.reading(move |app| {
         let entries = app.store.read::<_, StoreError>(|view| view.audit(&selection, limit))?;
-        Ok(entries.into_iter().map(AuditedChange::from).collect())
+        Ok(entries.into_iter().map(AuditJson::from).collect())
     })
     .await
 }
@@ -183,7 +153,7 @@ async fn lines(
     Ok(([(header::CONTENT_TYPE, LINES)], body).into_response())
 }
 
-fn to_lines(changes: &[AuditedChange]) -> Result<Vec<u8>, ApiError> {
+fn to_lines(changes: &[AuditJson]) -> Result<Vec<u8>, ApiError> {
     let mut lines = Vec::new();
     for change in changes {
         serde_json::to_writer(&mut lines, change).map_err(ApiError::internal)?;

@@ -14,6 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
+use super::answer::{Done, stored};
 use super::extract::{JsonBody, Params};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
@@ -154,7 +155,7 @@ struct BlockAnswer {
     responses(
         (status = 200, description = "It is blocked", body = BlockAnswer),
         (status = 400, description = "ip_address is missing, or a value cannot be taken", body = super::error::ErrorBody),
-        (status = 409, description = "It is blocked already", body = super::error::ErrorBody)
+        (status = 409, description = "It is blocked already, or there are as many rules as the filter has room for", body = super::error::ErrorBody)
     )
 )]
 async fn block(
@@ -167,8 +168,8 @@ async fn block(
     let reason = request.reason.as_deref().unwrap_or("No reason provided");
     let by = request.blocked_by.as_deref().unwrap_or("API");
     let new = Input { target: &target, reason, by, ..Input::default() }.parse(now_us).map_err(named)?;
-    let (entry, note) = put(&app, caller, Change::Put(new, IfPresent::Refuse), now_us).await?;
-    let message = format!("IP {} has been blocked{note}", address_of(&entry));
+    let (entry, enforcement) = put(&app, caller, Change::Put(new, IfPresent::Refuse), now_us).await?;
+    let message = stored(format!("IP {} has been blocked", address_of(&entry)), &enforcement);
     Ok(Json(BlockAnswer { status: "success", blocked_ip_id: entry.id, message }))
 }
 
@@ -179,14 +180,6 @@ struct UnblockRequest {
     ip_address: Option<String>,
 }
 
-/// An answer.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Answer {
-    #[schema(example = "success")]
-    status: &'static str,
-    message: String,
-}
-
 /// Unblock an address or a network
 #[utoipa::path(
     delete,
@@ -194,7 +187,7 @@ pub(super) struct Answer {
     tag = "blocked-ips",
     request_body = UnblockRequest,
     responses(
-        (status = 200, description = "It is no longer blocked", body = Answer),
+        (status = 200, description = "It is no longer blocked", body = Done),
         (status = 400, description = "ip_address is missing or invalid", body = super::error::ErrorBody),
         (status = 404, description = "It is not blocked", body = super::error::ErrorBody)
     )
@@ -203,11 +196,11 @@ async fn unblock(
     State(app): State<Arc<App>>,
     caller: Caller,
     JsonBody(request): JsonBody<UnblockRequest>,
-) -> Result<Json<Answer>, ApiError> {
+) -> Result<Json<Done>, ApiError> {
     let target = client(List::Block, &required(request.ip_address)?).map_err(named)?;
-    let (entry, note) = put(&app, caller, Change::Remove(target), now_us()).await?;
-    let message = format!("IP {} has been unblocked{note}", address_of(&entry));
-    Ok(Json(Answer { status: "success", message }))
+    let (entry, enforcement) = put(&app, caller, Change::Remove(target), now_us()).await?;
+    let message = format!("IP {} has been unblocked", address_of(&entry));
+    Ok(Json(Done::new(stored(message, &enforcement))))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -241,17 +234,17 @@ async fn sync(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<SyncAn
         })
         .await?;
     let synced = if enforcement == Enforcement::InForce { total } else { 0 };
-    let message = format!("Synced {synced}/{total} IPs to runtime map{}", note(&enforcement));
+    let message = stored(format!("Synced {synced}/{total} IPs to runtime map"), &enforcement);
     Ok(Json(SyncAnswer { status: "success", message, total_ips: total, synced_ips: synced }))
 }
 
-/// Makes one change of the block list, and what to say of it beyond success: nothing, if HAProxy obeys it.
+/// Makes one change of the block list.
 pub(super) async fn put(
     app: &Arc<App>,
     caller: Caller,
     change: Change,
     now_us: u64,
-) -> Result<(Entry, String), ApiError> {
+) -> Result<(Entry, Enforcement), ApiError> {
     app.blocking(move |app| {
         let changed = app.change_rules(&caller, vec![change], now_us).map_err(|error| match error {
             RulesError::Refused { why: Refusal::Present(entry), .. } => present(&entry),
@@ -262,7 +255,7 @@ pub(super) async fn put(
         })?;
         let entry = changed.entries.into_iter().next();
         let entry = entry.ok_or_else(|| ApiError::internal("a change without a rule"))?;
-        Ok((entry, note(&changed.enforcement)))
+        Ok((entry, changed.enforcement))
     })
     .await
 }
@@ -274,14 +267,6 @@ fn present(entry: &Entry) -> ApiError {
 pub(super) fn already(entry: &Entry) -> String {
     let until = entry.expires_at_s().map(|end_s| format!(" until {}", time(end_s))).unwrap_or_default();
     format!("IP {} is already blocked{until}", address_of(entry))
-}
-
-/// What is said of a change that may not be obeyed yet.
-fn note(enforcement: &Enforcement) -> String {
-    match enforcement {
-        Enforcement::InForce => String::new(),
-        Enforcement::StoredNotEnforced { reason } => format!(" (stored, not yet enforced: {reason})"),
-    }
 }
 
 /// The address that a request must name, of a client.

@@ -11,14 +11,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
+use super::answer::{Done, not_enforced};
 use super::error::ErrorBody;
 use super::extract::{JsonBody, Params};
-use super::sites::{Done, PublishedJson, not_enforced};
 use super::{ApiError, App, Routes, wrong_method};
 use crate::access::Caller;
 use crate::clock::now_us;
 use crate::configuration::{Manifest, Past, PublishError};
 use crate::haproxy::Enforcement;
+use crate::json::PublishedJson;
 
 /// Files may hold what an operator's templates keep from readers.
 pub(super) fn routes() -> Routes {
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Routes {
         .reader(routes!(history))
         .admin(routes!(diff))
         .admin(routes!(roll_back))
+        .admin(routes!(reload_and_tell))
 }
 
 /// A GET that does something, as older clients want it. A HEAD is sent by who expects that nothing is done (RFC 9110, section
@@ -52,11 +54,14 @@ struct Success {
 /// Render the configuration anew and have HAProxy run it
 #[utoipa::path(get, path = "/api/regenerate", tag = "configuration", responses(
     (status = 200, description = "Published", body = Success),
-    (status = 400, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
+    (status = 500, description = "A template or HAProxy refuses it: nothing has changed", body = ErrorBody)
 ))]
 async fn regenerate(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Success>, ApiError> {
     let published = app
-        .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()))?))
+        .publishing(move |app| {
+            let published = app.change_site(&caller, |sites| sites.regenerate(&caller, now_us()));
+            published.map_err(ApiError::internal)
+        })
         .await?;
     let message = not_enforced(&published.enforcement);
     Ok(Json(Success { status: "success", message }))
@@ -79,7 +84,7 @@ async fn reload(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Succ
 ))]
 async fn reload_safely(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Done>, ApiError> {
     app.publishing(move |app| reload_now(app, &caller)).await?;
-    Ok(Json(Done { status: "success", message: "HAProxy configuration reloaded safely".to_owned() }))
+    Ok(Json(Done::new("HAProxy configuration reloaded safely".to_owned())))
 }
 
 /// What is wrong here is never what the client said.
@@ -173,12 +178,13 @@ struct Ends {
     to: u64,
 }
 
-/// What differs.
-#[derive(Serialize, ToSchema)]
+/// What differs, or would.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigurationDiff)]
-struct DiffJson {
+#[serde(deny_unknown_fields)]
+pub struct DiffJson {
     /// As `patch -p1` takes it; empty if nothing does.
-    diff: String,
+    pub diff: String,
 }
 
 /// What differs between two sets of files
@@ -215,6 +221,24 @@ async fn roll_back(
 ) -> Result<Json<PublishedJson>, ApiError> {
     let published = app
         .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.roll_back(&caller, set, now_us()))?))
+        .await?;
+    Ok(Json(published.into()))
+}
+
+/// Have HAProxy read its configuration again, and say whether it runs it
+///
+/// As `POST /api/config/reload`, and no error where there is no HAProxy: it reads the configuration when it starts.
+#[utoipa::path(post, path = "/api/configuration/reload", tag = "configuration", responses(
+    (status = 200, description = "It is in its place", body = PublishedJson),
+    (status = 400, description = "HAProxy refuses it now, and runs on with what it has", body = ErrorBody),
+    (status = 404, description = "Nothing was published yet", body = ErrorBody)
+))]
+async fn reload_and_tell(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+) -> Result<Json<PublishedJson>, ApiError> {
+    let published = app
+        .publishing(move |app| Ok(app.change_site(&caller, |sites| sites.reload(&caller, now_us()))?))
         .await?;
     Ok(Json(published.into()))
 }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::answer::{Done, not_enforced, stored};
 use super::error::ErrorBody;
 use super::extract::JsonBody;
-use super::sites::{Done, PublishedJson, not_enforced, stored};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
+use crate::json::PublishedJson;
 use crate::site::{ServerInput, Text};
 use crate::sites::{Changed, NewDomain};
 use crate::store::RecordedDomain;
@@ -98,6 +100,12 @@ impl From<Changed<i64>> for DomainAdded {
     }
 }
 
+impl From<Changed<i64>> for DomainPublished {
+    fn from(Changed { value, published }: Changed<i64>) -> Self {
+        Self { published: published.into(), domain_id: value }
+    }
+}
+
 /// A domain that is to be removed.
 #[derive(Deserialize, ToSchema)]
 struct RemovedDomain {
@@ -175,9 +183,13 @@ async fn remove(
     caller: Caller,
     JsonBody(body): JsonBody<RemovedDomain>,
 ) -> Result<Json<Done>, ApiError> {
-    let removed = remove_now(&app, caller, body).await?;
-    let message = stored("Domain configuration removed", &removed.published.enforcement);
-    Ok(Json(Done { status: "success", message }))
+    let removed = remove_now(&app, caller, body).await.map_err(|error| match error.status() {
+        // As older clients know it.
+        StatusCode::NOT_FOUND => ApiError::not_found("Domain not found"),
+        _ => error,
+    })?;
+    let message = "Domain configuration removed".to_owned();
+    Ok(Json(Done::new(stored(message, &removed.published.enforcement))))
 }
 
 async fn remove_now(app: &Arc<App>, caller: Caller, body: RemovedDomain) -> Result<Changed<()>, ApiError> {
@@ -191,12 +203,13 @@ async fn remove_now(app: &Arc<App>, caller: Caller, body: RemovedDomain) -> Resu
 }
 
 /// A domain that is served, and whether HAProxy does so.
-#[derive(Serialize, ToSchema)]
-struct DomainPublished {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct DomainPublished {
+    /// How it was published.
     #[serde(flatten)]
-    published: PublishedJson,
+    pub published: PublishedJson,
     /// Never given twice.
-    domain_id: i64,
+    pub domain_id: i64,
 }
 
 /// Serve a domain, and say whether HAProxy does so
@@ -211,8 +224,7 @@ async fn put_and_tell(
     caller: Caller,
     JsonBody(body): JsonBody<NewDomainJson>,
 ) -> Result<Json<DomainPublished>, ApiError> {
-    let Changed { value, published } = put_now(&app, caller, body).await?;
-    Ok(Json(DomainPublished { published: published.into(), domain_id: value }))
+    Ok(Json(put_now(&app, caller, body).await?.into()))
 }
 
 /// Serve a domain no longer, and say whether HAProxy obeys

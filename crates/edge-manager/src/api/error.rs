@@ -4,11 +4,12 @@ use std::any::Any;
 use std::fmt::Display;
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::cause::Cause;
 use crate::rules::{Invalid, Refusal, RulesError};
 use crate::store::StoreError;
 
@@ -20,6 +21,7 @@ const MAX_MESSAGE_BYTES: usize = 2048;
 #[error("{message}")]
 pub struct ApiError {
     status: StatusCode,
+    cause: Cause,
     message: String,
 }
 
@@ -49,7 +51,12 @@ impl ApiError {
                 line.push(character);
             }
         }
-        Self { status, message: line }
+        let cause = match status {
+            StatusCode::BAD_REQUEST => Cause::Invalid,
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::PAYLOAD_TOO_LARGE => Cause::Refused,
+            _ => Cause::Unusable,
+        };
+        Self { status, cause, message: line }
     }
 
     /// 400: the request itself is wrong.
@@ -72,6 +79,21 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
+    /// Of one among many changes: with its place before what is wrong.
+    pub(super) fn placed(error: RulesError, place: impl FnOnce(usize) -> String) -> Self {
+        let at = if let RulesError::Refused { at, .. } = error { Some(at) } else { None };
+        let mut refused = Self::from(error);
+        if let Some(at) = at {
+            refused.message = format!("{}: {}", place(at), refused.message);
+        }
+        refused
+    }
+
+    /// For this cause, where it is not the one that most errors of the status have.
+    pub fn because(self, cause: Cause) -> Self {
+        Self { cause, ..self }
+    }
+
     /// The status that the client gets.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -85,7 +107,8 @@ pub(super) struct Reason(pub(super) String);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = Json(ErrorBody { status: "error", message: self.message.clone() });
-        let mut response = (self.status, body).into_response();
+        let cause = [(HeaderName::from_static(Cause::HEADER), self.cause.as_str())];
+        let mut response = (self.status, cause, body).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110, section 11.6.1: a 401 says how to do better.
             let challenge = HeaderValue::from_static("Bearer realm=\"edge-manager\"");
@@ -111,12 +134,13 @@ impl From<StoreError> for ApiError {
 impl From<RulesError> for ApiError {
     fn from(error: RulesError) -> Self {
         match &error {
-            RulesError::Refused { why: Refusal::Present(_), .. } => Self::conflict(error),
-            RulesError::Refused { why: Refusal::Absent(_) | Refusal::NoSuchNumber(_), .. } => {
-                Self::not_found(error)
-            }
+            RulesError::Refused { why, .. } => match why {
+                Refusal::Present(_) | Refusal::FullResource(_) | Refusal::Full(_) => Self::conflict(error),
+                Refusal::Absent(_) | Refusal::NoSuchNumber(_) => Self::not_found(error),
+                Refusal::Parameters(_) => Self::bad_request(error),
+            },
             RulesError::TooMany => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error),
-            RulesError::Record(StoreError::TooManyLists) => Self::conflict(error),
+            RulesError::Record(StoreError::TooManyLists(_)) => Self::conflict(error),
             _ => Self::internal(error),
         }
     }

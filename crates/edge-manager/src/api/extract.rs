@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -22,10 +23,30 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let body = json(request).await?;
-        let value = serde_json::from_slice(&body);
-        value.map(Self).map_err(|error| ApiError::bad_request(format_args!("the body: {error}")))
+        object(&json(request).await?).map(Self)
     }
+}
+
+/// A JSON object with these fields. An array, which serde would take for the fields in their order, is none: PHP writes
+/// `[]` for what has no entries, and would empty whatever it was meant to change.
+///
+/// # Errors
+/// 400, with the path of the field that is wrong.
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::bad_request("the body: it must be an object, not an array"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (path, said) = (error.path().to_string(), error.inner().to_string());
+        // Nowhere, where the JSON itself is broken; and some values say their field themselves.
+        match path == "." || path == "?" || said.starts_with(&path) {
+            true => ApiError::bad_request(format_args!("the body: {said}")),
+            false => ApiError::bad_request(format_args!("the body: {path}: {said}")),
+        }
+    })?;
+    json.end().map_err(|error| ApiError::bad_request(format_args!("the body: {error}")))?;
+    Ok(value)
 }
 
 /// A body that is, or may be, JSON.

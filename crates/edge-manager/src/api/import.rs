@@ -16,6 +16,7 @@ use crate::access::Caller;
 use crate::clock::now_us;
 use crate::haproxy::Enforcement;
 use crate::import::ForeignJson;
+use crate::json::StoredJson;
 use crate::rules::{Change, MAX_CHANGES, RulesError};
 use crate::site::{BackendInput, DomainInput};
 use crate::sites::{Merged, MergedSite};
@@ -41,13 +42,9 @@ pub struct ImportJson {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Imported)]
 pub struct ImportedJson {
-    /// Always `success`.
-    pub status: String,
-    /// `in_force`, or `stored_not_enforced`.
-    pub enforcement: String,
-    /// Why it may not be in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    /// Whether it is obeyed.
+    #[serde(flatten)]
+    pub stored: StoredJson,
     /// Rules that were made, and that were there.
     pub rules: Merged,
     /// Domains and backends that were made, and that were there.
@@ -57,10 +54,11 @@ pub struct ImportedJson {
 
 /// Take over what another program had
 ///
-/// Domains and backends are one change, rules another; each is made as a whole or not at all.
+/// Domains and backends are one change, rules another; each is made as a whole or not at all. At most 32 MiB.
 #[utoipa::path(post, path = "/api/import", tag = "manager", request_body = ImportJson, responses(
     (status = 200, description = "It is here", body = ImportedJson),
-    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing of its kind has changed", body = ErrorBody)
+    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing of its kind has changed", body = ErrorBody),
+    (status = 409, description = "There are more rules than the filter has room for: none of them was made", body = ErrorBody)
 ))]
 async fn import(
     State(app): State<Arc<App>>,
@@ -96,18 +94,12 @@ fn take(app: &App, caller: &Caller, body: ImportJson) -> Result<ImportedJson, Ap
         lacks(changed.published.enforcement);
     }
     if !changes.is_empty() {
-        let changed = app.change_rules(caller, changes, now_us)?;
+        let changed = app
+            .change_rules(caller, changes, now_us)
+            .map_err(|error| ApiError::placed(error, |at| format!("rules[{at}]")))?;
         made.present = changed.present as u64;
         made.added = (changed.entries.len() - changed.present) as u64;
         lacks(changed.enforcement);
     }
-    let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
-    let enforcement = if reason.is_none() { "in_force" } else { "stored_not_enforced" };
-    Ok(ImportedJson {
-        status: "success".to_owned(),
-        enforcement: enforcement.to_owned(),
-        reason,
-        rules: made,
-        site: merged,
-    })
+    Ok(ImportedJson { stored: StoredJson::unless(&reasons), rules: made, site: merged })
 }

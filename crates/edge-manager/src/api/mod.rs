@@ -3,6 +3,7 @@
 //! To add endpoints: a file with `pub(super) fn routes() -> Routes`, in which each route says the role that it needs, and a line
 //! in [`routes`]. To add a service: a field of [`App`].
 
+mod answer;
 mod app;
 mod audit;
 mod authentication;
@@ -41,6 +42,8 @@ use utoipa::openapi::OpenApi;
 pub use app::{App, OpenError, Services};
 pub use authentication::Peer;
 pub use change::Changed;
+pub use configuration::DiffJson;
+pub use domains::DomainPublished;
 pub use error::ApiError;
 pub use import::{ImportJson, ImportedJson};
 pub use routes::Route;

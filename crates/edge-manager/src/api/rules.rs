@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::error::ErrorBody;
-use super::extract::{Params, Segments, json};
+use super::extract::{Params, Segments, json, object};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::{now_s, now_us};
@@ -153,7 +153,7 @@ async fn list(
     responses(
         (status = 200, description = "It is made", body = ChangeJson),
         (status = 400, description = "A value cannot be taken", body = ErrorBody),
-        (status = 409, description = "There is a rule with this target, and `replace` was not asked for", body = ErrorBody)
+        (status = 409, description = "There is a rule with this target, and `replace` was not asked for; or more than the filter has room for", body = ErrorBody)
     )
 )]
 async fn make(
@@ -162,8 +162,7 @@ async fn make(
     request: Request,
 ) -> Result<Json<ChangeJson>, ApiError> {
     let body = json(request).await?;
-    let new: NewRuleJson<'_> = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad_request(format_args!("the body: {error}")))?;
+    let new: NewRuleJson<'_> = object(&body)?;
     let now_us = now_us();
     let change = new.change(&caller.name, now_us).map_err(ApiError::bad_request)?;
     put(&app, caller, change, now_us).await

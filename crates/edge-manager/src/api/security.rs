@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::answer::stored;
 use super::blocked_ips::{address_of, already, named, put, required, time};
 use super::extract::JsonBody;
 use super::{ApiError, App, Routes};
@@ -58,7 +59,8 @@ struct TemporaryBlockAnswer {
     request_body = TemporaryBlockRequest,
     responses(
         (status = 200, description = "It is blocked", body = TemporaryBlockAnswer),
-        (status = 400, description = "ip_address is missing, or a value cannot be taken", body = super::error::ErrorBody)
+        (status = 400, description = "ip_address is missing, or a value cannot be taken", body = super::error::ErrorBody),
+        (status = 409, description = "There are as many rules as the filter has room for", body = super::error::ErrorBody)
     )
 )]
 async fn block(
@@ -82,7 +84,7 @@ async fn block(
     let new = input.parse(now_us).map_err(named)?;
     let end_s = new.rule.expires_at_s;
     let change = Change::Put(new, IfPresent::Prolong);
-    let (entry, note) = put(&app, caller, change, now_us).await?;
+    let (entry, enforcement) = put(&app, caller, change, now_us).await?;
     let unit = if minutes == 1 { "minute" } else { "minutes" };
     let done = if entry.rule.expires_at_s > end_s {
         already(&entry)
@@ -91,7 +93,7 @@ async fn block(
     };
     Ok(Json(TemporaryBlockAnswer {
         status: "success",
-        message: format!("{done}{note}"),
+        message: stored(done, &enforcement),
         blocked_ip_id: entry.id,
         expires_at: entry.expires_at_s().map(time),
     }))
@@ -115,7 +117,7 @@ struct ClearAnswer {
 )]
 async fn clear_expired(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<ClearAnswer>, ApiError> {
     let now_us = now_us();
-    let cleared = app.blocking(move |app| Ok(app.rules.clear_expired(&caller, now_us)?)).await?;
+    let cleared = app.blocking(move |app| Ok(app.clear_expired(&caller, now_us)?)).await?;
     let message = match cleared {
         1 => "1 expired rule has been cleared".to_owned(),
         many => format!("{many} expired rules have been cleared"),

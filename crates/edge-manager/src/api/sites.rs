@@ -9,13 +9,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
+use super::configuration::DiffJson;
 use super::error::ErrorBody;
 use super::extract::{JsonBody, Params, Segments};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
+use crate::cause::Cause;
 use crate::clock::now_us;
-use crate::configuration::{PublishError, Published};
-use crate::haproxy::Enforcement;
+use crate::configuration::PublishError;
+use crate::json::PublishedJson;
 use crate::site::{BackendInput, GlobalInput, SiteInput};
 use crate::sites::SitesError;
 
@@ -43,9 +45,7 @@ impl From<SitesError> for ApiError {
     fn from(error: SitesError) -> Self {
         match error {
             SitesError::Field(_) => Self::bad_request(error),
-            // As older clients know it.
-            SitesError::UnknownDomain(_) => Self::not_found("Domain not found"),
-            SitesError::UnknownBackend(_) => Self::not_found(error),
+            SitesError::UnknownDomain(_) | SitesError::UnknownBackend(_) => Self::not_found(error),
             SitesError::InUse { .. } => Self::conflict(error),
             SitesError::Publication(error) => error.into(),
             SitesError::Record(error) => error.into(),
@@ -55,66 +55,16 @@ impl From<SitesError> for ApiError {
 
 impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
-        match error {
+        let cause = Cause::from(&error);
+        let told = match error {
             // What was asked for is at fault.
             PublishError::Refused(_) | PublishError::Unsuitable(_) | PublishError::Template(_) => {
                 Self::bad_request(error)
             }
             PublishError::Nothing | PublishError::NoSuchSet(_) => Self::not_found(error),
             _ => Self::internal(error),
-        }
-    }
-}
-
-/// What was done, as older clients know it.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Done {
-    /// Always `success`.
-    pub(super) status: &'static str,
-    /// In words.
-    pub(super) message: String,
-}
-
-/// Why HAProxy does not obey a change yet, where an answer has nothing else to say.
-pub(super) fn not_enforced(enforcement: &Enforcement) -> Option<String> {
-    match enforcement {
-        Enforcement::InForce => None,
-        Enforcement::StoredNotEnforced { reason } => Some(format!("stored, not yet enforced: {reason}")),
-    }
-}
-
-/// The message of a change, and why HAProxy does not obey it yet.
-pub(super) fn stored(message: &str, enforcement: &Enforcement) -> String {
-    match not_enforced(enforcement) {
-        None => message.to_owned(),
-        Some(note) => format!("{message} ({note})"),
-    }
-}
-
-/// A configuration that was published.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Published)]
-pub(super) struct PublishedJson {
-    /// Always `success`.
-    status: &'static str,
-    /// `in_force`, or `stored_not_enforced`.
-    enforcement: &'static str,
-    /// Why it may not be in force.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// The set of files in force.
-    set: u64,
-    /// Whether its files differ from those before.
-    is_changed: bool,
-}
-
-impl From<Published> for PublishedJson {
-    fn from(Published { set, is_changed, enforcement, .. }: Published) -> Self {
-        let (enforcement, reason) = match enforcement {
-            Enforcement::InForce => ("in_force", None),
-            Enforcement::StoredNotEnforced { reason } => ("stored_not_enforced", Some(reason)),
         };
-        Self { status: "success", enforcement, reason, set, is_changed }
+        told.because(cause)
     }
 }
 
@@ -237,7 +187,7 @@ struct HowPut {
 #[schema(as = SiteChange)]
 enum SiteChangeJson {
     Published(SitePublishedJson),
-    Dry(SitePreviewJson),
+    Dry(DiffJson),
 }
 
 /// A configuration that was published.
@@ -250,16 +200,9 @@ struct SitePublishedJson {
     diff: String,
 }
 
-/// A configuration that would be published: nothing but the diff.
-#[derive(Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = SitePreview)]
-struct SitePreviewJson {
-    /// What would change in the files, as `patch -p1` takes it; empty if nothing would.
-    diff: String,
-}
-
 /// Replace everything that haproxy.cfg is made of
+///
+/// At most 32 MiB.
 #[utoipa::path(put, path = "/api/site", tag = "site", params(HowPut), request_body = SiteInput, responses(
     (status = 200, description = "Published, or of a dry run what would be", body = SiteChangeJson),
     (status = 400, description = "A value is refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)
@@ -275,7 +218,7 @@ async fn put_site(
         let configuration = app.sites.configuration();
         if is_dry {
             let diff = configuration.check(&app.sites.parse(&site)?)?.diff;
-            return Ok(SiteChangeJson::Dry(SitePreviewJson { diff }));
+            return Ok(SiteChangeJson::Dry(DiffJson { diff }));
         }
         let published = app.change_site(&caller, |sites| sites.put_site(&caller, site, now_us()))?.published;
         let diff = configuration.change(&published).unwrap_or_else(|error| {

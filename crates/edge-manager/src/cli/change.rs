@@ -15,7 +15,7 @@ use super::targets::Targets;
 use crate::access::Caller;
 use crate::clock::{now_s, now_us};
 use crate::haproxy::{Enforcement, enforce};
-use crate::json::{Bulk, ChangeJson, Enforced};
+use crate::json::{Bulk, ChangeJson, StoredJson};
 use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input};
 
 /// Rules that are printed one by one.
@@ -53,10 +53,7 @@ impl Changing {
                 ChangeJson::new(&entries, revision, &enforcement)
             }
         };
-        let code = match change.enforcement {
-            Enforced::InForce => ExitCode::SUCCESS,
-            Enforced::StoredNotEnforced => ExitCode::from(3),
-        };
+        let code = exit_code(&change.stored);
         // What was done counts, whether or not anybody reads of it.
         let _ = self.tell(change);
         Ok(code)
@@ -69,7 +66,7 @@ impl Changing {
             write_json(&mut out, &change)?;
             return out.flush();
         }
-        let ChangeJson { reason, revision, rules, .. } = change;
+        let ChangeJson { stored, revision, rules } = change;
         let now_s = now_s();
         match rules.len() {
             0..=MAX_LINES => {
@@ -80,12 +77,17 @@ impl Changing {
             }
             many => writeln!(out, "{many} rules")?,
         }
-        match reason {
-            Some(reason) => writeln!(out, "stored, not yet enforced: {reason}")?,
-            None => writeln!(out, "in force at revision {}", revision.unwrap_or_default())?,
+        match revision {
+            Some(revision) if stored.is_in_force() => writeln!(out, "{stored} at revision {revision}")?,
+            _ => writeln!(out, "{stored}")?,
         }
         out.flush()
     }
+}
+
+/// How a command ends that has changed something.
+pub(super) fn exit_code(stored: &StoredJson) -> ExitCode {
+    if stored.is_in_force() { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }
 
 /// What `block` and `allow` have in common.

@@ -2,18 +2,25 @@
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
+use hyper::Method;
 use serde::Serialize;
+use serde_json::json;
 
+use super::change::exit_code;
 use super::failure::Failure;
 use super::read::write_json;
 use super::site::read_json;
-use crate::configuration::{Configuration, Manifest, Past, Patience, Published, Settings};
-use crate::haproxy::{Control, Enforcement, Launch, Master, Pace, Program};
+use super::taker::{Takes, Taking, send};
+use crate::access::Caller;
+use crate::clock::now_us;
+use crate::configuration::{Configuration, Manifest, Past, Patience, Settings};
+use crate::haproxy::{Control, Launch, Master, Pace, Program};
+use crate::json::PublishedJson;
 use crate::site::{Site, SiteInput};
 
 /// How long connections may go on when HAProxy is stopped with the manager.
@@ -89,14 +96,10 @@ struct SiteFile {
 }
 
 impl SiteFile {
-    fn read(&self) -> Result<Site, Failure> {
-        read_site(&self.site)
+    fn read(self) -> Result<Site, Failure> {
+        let input: SiteInput = read_json(self.site)?;
+        Ok(Site::parse(&input)?)
     }
-}
-
-fn read_site(path: &Path) -> Result<Site, Failure> {
-    let input: SiteInput = read_json(path.to_owned())?;
-    Ok(Site::parse(&input)?)
 }
 
 #[derive(Debug, Args)]
@@ -141,80 +144,62 @@ pub(super) struct Check {
     #[command(flatten)]
     site: SiteFile,
     #[command(flatten)]
-    places: Places,
+    takes: Takes,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let preview = self.places.open()?.check(&self.site.read()?)?;
-        io::stdout().lock().write_all(preview.diff.as_bytes())?;
+        let diff = self.takes.preview(&read_json(self.site.site)?)?;
+        io::stdout().lock().write_all(diff.as_bytes())?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Reload {
-    /// JSON of domains, backends, servers and what holds for all of them; without it HAProxy reads what is in place again
+    /// JSON of domains, backends, servers and what holds for all of them, which the record has from then on; without it HAProxy
+    /// reads what is in place again
     #[arg(long, value_name = "FILE")]
     site: Option<PathBuf>,
     #[command(flatten)]
     outcome: Outcome,
     #[command(flatten)]
-    places: Places,
+    takes: Takes,
 }
 
 impl Reload {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let site = self.site.as_deref().map(read_site).transpose()?;
-        let configuration = self.places.open()?;
-        let published = match &site {
-            Some(site) => configuration.publish(site, &self.outcome.by)?,
-            None => configuration.reload()?,
+        let published = match self.site {
+            Some(path) => self.takes.put_site(read_json(path)?)?,
+            None => match self.takes.open()? {
+                Taking::Serve(stream) => send(stream, Method::POST, "/api/configuration/reload", &json!({}))?,
+                Taking::Own(own) => own.1.reload(&Caller::command_line(), now_us())?.into(),
+            },
         };
         self.outcome.tell(&published)
     }
 }
 
-/// How a change is told, and who made it.
+/// How a publication is told.
 #[derive(Debug, Args)]
 struct Outcome {
-    /// Who wants it
-    #[arg(long, value_name = "NAME", default_value = "CLI")]
-    by: String,
     /// As one line of JSON
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Serialize)]
-struct PublishedJson<'a> {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    set: u64,
-    is_changed: bool,
-}
-
 impl Outcome {
-    fn tell(&self, published: &Published) -> Result<ExitCode, Failure> {
-        let Published { set, is_changed, enforcement, .. } = published;
-        let reason = match enforcement {
-            Enforcement::InForce => None,
-            Enforcement::StoredNotEnforced { reason } => Some(reason.as_str()),
-        };
+    fn tell(&self, published: &PublishedJson) -> Result<ExitCode, Failure> {
+        let PublishedJson { stored, set, is_changed } = published;
         let mut out = io::stdout().lock();
-        if self.json {
-            let status = if reason.is_none() { "in_force" } else { "stored_not_enforced" };
-            let json = PublishedJson { status, reason, set: *set, is_changed: *is_changed };
-            write_json(&mut out, &json)?;
+        // What was done counts, whether or not anybody reads of it.
+        let _ = if self.json {
+            write_json(&mut out, published)
         } else {
             let unchanged = if *is_changed { "" } else { ", unchanged" };
-            match reason {
-                None => writeln!(out, "set {set}{unchanged}: in force")?,
-                Some(reason) => writeln!(out, "set {set}{unchanged}: stored, not yet enforced: {reason}")?,
-            }
-        }
-        Ok(if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+            writeln!(out, "set {set}{unchanged}: {stored}")
+        };
+        Ok(exit_code(stored))
     }
 }
 
@@ -224,7 +209,7 @@ pub(super) enum Configurations {
     List(List),
     /// What changes from one set to another
     Diff(Diff),
-    /// Publish an earlier set once more
+    /// Publish an earlier set once more; the record stays as it is
     RollBack(RollBack),
 }
 
@@ -254,7 +239,7 @@ pub(super) struct RollBack {
     #[command(flatten)]
     outcome: Outcome,
     #[command(flatten)]
-    places: Places,
+    takes: Takes,
 }
 
 #[derive(Serialize)]
@@ -275,7 +260,13 @@ impl Configurations {
                 Ok(ExitCode::SUCCESS)
             }
             Self::RollBack(back) => {
-                let published = back.places.open()?.roll_back(back.set, &back.outcome.by)?;
+                let published = match back.takes.open()? {
+                    Taking::Serve(stream) => {
+                        let body = json!({"set": back.set});
+                        send(stream, Method::POST, "/api/configuration/rollback", &body)?
+                    }
+                    Taking::Own(own) => own.1.roll_back(&Caller::command_line(), back.set, now_us())?.into(),
+                };
                 back.outcome.tell(&published)
             }
         }

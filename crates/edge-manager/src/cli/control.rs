@@ -6,14 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1::handshake;
-use hyper::{Method, Request, StatusCode};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::{Builder, Runtime};
 
 use super::failure::Failure;
+use crate::cause::Cause;
 use crate::json::without_place;
 
 /// How long an answer may take: somewhat longer than `serve` lets it.
@@ -63,50 +65,70 @@ pub(super) fn send<T: DeserializeOwned>(
     kind: &str,
     body: Vec<u8>,
 ) -> Result<T, Failure> {
-    let (status, body) = exchange(stream, method, path, kind, body).map_err(Failure::NoAnswer)?;
-    if status == StatusCode::OK {
-        return serde_json::from_slice(&body).map_err(|error| Failure::NoAnswer(error.into()));
-    }
-    #[derive(Deserialize)]
-    struct Told {
-        message: String,
-    }
-    let told: Told = serde_json::from_slice(&body).map_err(|error| Failure::NoAnswer(error.into()))?;
-    Err(match status {
-        StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::PAYLOAD_TOO_LARGE => {
-            Failure::RefusedByServe(without_place(&told.message).to_owned())
-        }
-        StatusCode::BAD_REQUEST => Failure::InvalidByServe(told.message),
-        _ => Failure::NoAnswer(io::Error::other(told.message)),
+    runtime()?.block_on(async {
+        let exchange = async {
+            let (_connection, answer) = ask(stream, method, path, kind, body).await?;
+            let body = collect(answer.into_body()).await?;
+            serde_json::from_slice(&body).map_err(|error| Failure::NoAnswer(error.into()))
+        };
+        let late = |_| Err(Failure::NoAnswer(io::ErrorKind::TimedOut.into()));
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(late)
     })
 }
 
-fn exchange(
+/// For one exchange.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::NoAnswer)
+}
+
+/// The connection lives as long as this.
+pub(super) type Connection = SendRequest<Full<Bytes>>;
+
+/// Sends a body to `serve`, and gives what it answers as soon as it begins to.
+///
+/// # Errors
+/// As where the command does it itself.
+pub(super) async fn ask(
     stream: UnixStream,
     method: Method,
     path: &str,
     kind: &str,
     body: Vec<u8>,
-) -> io::Result<(StatusCode, Bytes)> {
-    stream.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let exchange = async {
-            let stream = tokio::net::UnixStream::from_std(stream)?;
-            let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-            tokio::spawn(connection);
-            let request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header("host", "localhost")
-                .header("content-type", kind)
-                .body(Full::new(Bytes::from(body)))
-                .map_err(io::Error::other)?;
-            let response = sender.send_request(request).await.map_err(io::Error::other)?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-            Ok((status, body.map_err(io::Error::other)?.to_bytes()))
-        };
-        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+) -> Result<(Connection, Response<Incoming>), Failure> {
+    let asked = async {
+        stream.set_nonblocking(true)?;
+        let stream = tokio::net::UnixStream::from_std(stream)?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("content-type", kind)
+            .body(Full::new(Bytes::from(body)))
+            .map_err(io::Error::other)?;
+        let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+        Ok((sender, answer))
+    };
+    let (sender, answer) = asked.await.map_err(Failure::NoAnswer)?;
+    if answer.status() == StatusCode::OK {
+        return Ok((sender, answer));
+    }
+    #[derive(Deserialize)]
+    struct Told {
+        message: String,
+    }
+    let cause = answer.headers().get(Cause::HEADER).and_then(|word| Cause::of_word(word.as_bytes()));
+    let body = collect(answer.into_body()).await?;
+    let told: Told = serde_json::from_slice(&body).map_err(|error| Failure::NoAnswer(error.into()))?;
+    Err(match cause {
+        Some(Cause::Refused) => Failure::RefusedByServe(without_place(&told.message).to_owned()),
+        Some(Cause::Invalid) => Failure::InvalidByServe(told.message),
+        Some(Cause::Unusable) | None => Failure::NoAnswer(io::Error::other(told.message)),
     })
+}
+
+async fn collect(body: Incoming) -> Result<Bytes, Failure> {
+    let whole = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+    Ok(whole.map_err(|error| Failure::NoAnswer(io::Error::other(error)))?.to_bytes())
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use edge_journal::WriteError;
 
 use crate::access::AccessError;
+use crate::cause::Cause;
 use crate::configuration::PublishError;
 use crate::import::{ImportError, Problem};
 use crate::rules::{Invalid, RulesError};
@@ -41,6 +42,9 @@ pub(super) enum Failure {
     /// The control socket cannot be opened.
     #[error("{0}: `edge-manager serve` cannot be asked: {1}")]
     Control(PathBuf, io::Error),
+    /// Nobody listens at the control socket.
+    #[error("{0}: nobody listens there: `edge-manager serve` does while it runs")]
+    NotServing(PathBuf),
     /// `serve` could not do what was asked for, or did not answer.
     #[error("`edge-manager serve`: {0}")]
     NoAnswer(io::Error),
@@ -71,7 +75,7 @@ impl From<RulesError> for Failure {
         match error {
             RulesError::Refused { .. }
             | RulesError::TooMany
-            | RulesError::Record(StoreError::TooManyLists) => Self::Refused(error),
+            | RulesError::Record(StoreError::TooManyLists(_)) => Self::Refused(error),
             RulesError::Publication(WriteError::Locked) | RulesError::Record(StoreError::Busy) => {
                 Self::Locked(error)
             }
@@ -127,25 +131,14 @@ impl Failure {
             Self::Invalid(_) | Self::Line { .. } | Self::Input(_) | Self::InvalidByServe(_) => 2,
             Self::Log(LogError::Filter(..)) => 2,
             Self::Serve(ServeError::OpenToAll(_)) | Self::File { .. } => 2,
-            Self::Site(error) => match error {
-                SitesError::Field(_) => 2,
-                SitesError::UnknownDomain(_) | SitesError::UnknownBackend(_) | SitesError::InUse { .. } => 1,
-                SitesError::Publication(error) => match error {
-                    PublishError::Template(_)
-                    | PublishError::Refused(_)
-                    | PublishError::Unsuitable(_)
-                    | PublishError::NotRunning { .. }
-                    | PublishError::Nothing
-                    | PublishError::NoSuchSet(_) => 1,
-                    PublishError::Busy
-                    | PublishError::Program(_)
-                    | PublishError::Files(_)
-                    | PublishError::Damaged { .. } => 4,
-                },
-                SitesError::Record(_) => 4,
+            Self::Site(error) => match Cause::from(error) {
+                Cause::Refused => 1,
+                Cause::Invalid => 2,
+                Cause::Unusable => 4,
             },
             Self::Import(_) | Self::Changed(_) => 4,
-            Self::Unusable(_) | Self::Locked(_) | Self::Control(..) | Self::NoAnswer(_) => 4,
+            Self::Unusable(_) | Self::Locked(_) | Self::Control(..) => 4,
+            Self::NotServing(_) | Self::NoAnswer(_) => 4,
             Self::Output(_) | Self::Serve(_) | Self::Log(_) => 4,
         };
         // Nothing is left to do if this fails too.

@@ -8,17 +8,18 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::change::exit_code;
 use super::failure::Failure;
 use super::read::write_json;
 use super::taker::{Taker, Takes};
 use crate::clock::now_us;
-use crate::haproxy::Enforcement;
-use crate::import::{Flask, Foreign, Form, ListFile, Problem, Source, Terms, src_acls};
+use crate::import::{Flask, Foreign, Form, ListFile, Problem, Source, SrcAcls, Terms};
+use crate::json::StoredJson;
 use crate::rules::{End, MAX_CHANGES};
 use crate::site::{BackendInput, DomainInput};
 use crate::sites::{Merged, MergedSite};
 
-/// Problems that are told one by one.
+/// Problems that are told one by one, and pieces of advice.
 const MAX_PROBLEMS: usize = 100;
 
 const EXIT_CODES: &str = "\
@@ -117,14 +118,30 @@ pub(super) struct How {
     takes: Takes,
 }
 
+/// How an import ended.
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum Ending {
+    /// Nothing was to be changed.
+    DryRun,
+    /// Something cannot be taken, so nothing was.
+    Refused,
+    #[serde(untagged)]
+    Done(StoredJson),
+}
+
+/// An import that has ended.
+#[derive(Debug, Serialize)]
+struct Ended<'a> {
+    #[serde(flatten)]
+    ending: Ending,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
 /// What became of an import.
 #[derive(Debug, Default, Serialize)]
 struct Summary {
-    /// `in_force`, `stored_not_enforced`, `dry_run` or `refused`.
-    status: &'static str,
-    /// Why it may not be in force.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
     rules: Merged,
     #[serde(flatten)]
     site: MergedSite,
@@ -132,8 +149,10 @@ struct Summary {
     invalid: u64,
     /// The first of them.
     problems: Vec<Problem>,
-    /// What whoever wrote the source should know.
+    /// What whoever wrote the source should know: the first of it.
     advice: Vec<String>,
+    /// How much more of it there is.
+    more_advice: u64,
 }
 
 impl Import {
@@ -149,10 +168,10 @@ impl Import {
             Self::Map(files) => files.run(Form::Map),
             Self::Acl(files) => files.run(Form::Acl),
             Self::Cfg { file, acl, terms, how } => {
-                let acls = src_acls(&file, &acl)?;
+                let acls = SrcAcls::new(&file, &acl);
                 let mut work = Work { terms: terms.into(), ..Work::new(&how) };
-                work.summary.advice = acls.iter().flat_map(|acl| acl.advice()).collect();
-                work.run(&acls.into_iter().map(Source::Acl).collect::<Vec<_>>())
+                acls.each_advice(|advice| work.summary.advise(advice))?;
+                work.run(&[Source::Acls(acls)])
             }
         }
     }
@@ -207,26 +226,16 @@ impl<'a> Work<'a> {
         })?;
         bar.finish_and_clear();
         if self.summary.invalid > 0 && !self.how.skip_invalid {
-            self.summary.status = "refused";
-            return self.tell(ExitCode::from(2));
+            return Ok(self.summary.tell(Ending::Refused, self.how.json));
         }
         if self.how.dry_run {
-            self.summary.status = "dry_run";
             self.summary.rules.added = valid;
             self.summary.site.domains.added = self.domains.len() as u64;
             self.summary.site.backends.added = self.backends.len() as u64;
-            return self.tell(ExitCode::SUCCESS);
+            return Ok(self.summary.tell(Ending::DryRun, self.how.json));
         }
-        let enforcement = self.take(sources, valid)?;
-        let code = match enforcement {
-            Enforcement::InForce => ExitCode::SUCCESS,
-            Enforcement::StoredNotEnforced { reason } => {
-                self.summary.reason = Some(reason);
-                ExitCode::from(3)
-            }
-        };
-        self.summary.status = if self.summary.reason.is_none() { "in_force" } else { "stored_not_enforced" };
-        self.tell(code)
+        let stored = self.take(sources, valid)?;
+        Ok(self.summary.tell(Ending::Done(stored), self.how.json))
     }
 }
 
@@ -241,7 +250,7 @@ impl Work<'_> {
     }
 
     /// Takes domains and backends as one change, and then the rules, [`MAX_CHANGES`] as one.
-    fn take(&mut self, sources: &[Source], valid: u64) -> Result<Enforcement, Failure> {
+    fn take(&mut self, sources: &[Source], valid: u64) -> Result<StoredJson, Failure> {
         let mut taker = Taker::open(&self.how.takes)?;
         let (domains, backends) = (std::mem::take(&mut self.domains), std::mem::take(&mut self.backends));
         if !domains.is_empty() || !backends.is_empty() {
@@ -287,12 +296,6 @@ impl Work<'_> {
         }
         bar.with_message(what)
     }
-
-    /// What was done counts, whether or not anybody reads of it.
-    fn tell(&self, code: ExitCode) -> Result<ExitCode, Failure> {
-        let _ = self.summary.write(self.how.json);
-        Ok(code)
-    }
 }
 
 impl Summary {
@@ -303,15 +306,37 @@ impl Summary {
         }
     }
 
-    fn write(&self, is_json: bool) -> io::Result<()> {
-        let mut out = BufWriter::new(io::stdout().lock());
-        if is_json {
-            write_json(&mut out, self)?;
-            return out.flush();
+    fn advise(&mut self, advice: String) {
+        if self.advice.len() < MAX_PROBLEMS {
+            self.advice.push(advice);
+        } else {
+            self.more_advice += 1;
         }
+    }
+
+    fn tell(&self, ending: Ending, is_json: bool) -> ExitCode {
+        let code = match &ending {
+            Ending::DryRun => ExitCode::SUCCESS,
+            Ending::Refused => ExitCode::from(2),
+            Ending::Done(stored) => exit_code(stored),
+        };
+        // What was done counts, whether or not anybody reads of it.
+        let _ = if is_json {
+            write_json(&mut io::stdout().lock(), &Ended { ending, summary: self })
+        } else {
+            self.write(&ending)
+        };
+        code
+    }
+
+    fn write(&self, ending: &Ending) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
         let mut error = BufWriter::new(io::stderr().lock());
         for line in &self.advice {
             writeln!(error, "edge-manager: {line}")?;
+        }
+        if self.more_advice > 0 {
+            writeln!(error, "edge-manager: and so for {} more", self.more_advice)?;
         }
         for problem in &self.problems {
             writeln!(error, "edge-manager: {problem}")?;
@@ -321,25 +346,23 @@ impl Summary {
             writeln!(error, "edge-manager: and {untold} more")?;
         }
         error.flush()?;
-        if self.status == "refused" {
+        if matches!(ending, Ending::Refused) {
             writeln!(out, "nothing has changed: {} cannot be taken", self.invalid)?;
             return out.flush();
         }
         let parts = [("rules", self.rules), ("domains", self.site.domains), ("backends", self.site.backends)];
         let told = parts.iter().filter(|(name, merged)| *name == "rules" || *merged != Merged::default());
         for (name, Merged { added, present }) in told {
-            match self.status {
-                "dry_run" => writeln!(out, "{name}: {added} can be taken")?,
+            match ending {
+                Ending::DryRun => writeln!(out, "{name}: {added} can be taken")?,
                 _ => writeln!(out, "{name}: {added} added, {present} present")?,
             }
         }
         if self.invalid > 0 {
             writeln!(out, "{} left out", self.invalid)?;
         }
-        match (&self.reason, self.status) {
-            (Some(reason), _) => writeln!(out, "stored, not yet enforced: {reason}")?,
-            (None, "in_force") => writeln!(out, "in force")?,
-            (None, _) => {}
+        if let Ending::Done(stored) = ending {
+            writeln!(out, "{stored}")?;
         }
         out.flush()
     }

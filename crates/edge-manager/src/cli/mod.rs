@@ -1,8 +1,10 @@
 //! The command line.
 
+mod audit;
 mod change;
 mod configuration;
 mod control;
+mod events;
 mod export;
 mod failure;
 mod import;
@@ -21,8 +23,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use audit::Audit;
 use change::{Allow, Block, ClearExpired, Disallow, Unblock};
 use configuration::{Check, Configurations, Reload, Render};
+use events::Events;
 use export::Export;
 use import::Import;
 use journal::Journal;
@@ -48,6 +52,12 @@ Exit status:
   2  wrong arguments, or a value that cannot be taken: nothing has changed
   3  the change is stored, but not confirmed to be in force: the line says why. HAProxy gets it as soon as it can
   4  the record or the state directory cannot be used; another process may have it. Nothing has changed";
+
+/// How `events` ends.
+const EVENTS_EXIT_CODES: &str = "\
+Exit status:
+  0  it was interrupted, or nobody reads on
+  4  `edge-manager serve` does not run, or runs no longer, or has as many listeners as it takes";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -91,6 +101,15 @@ enum Command {
     /// Serve the API, and keep HAProxy up to date, until it is told to stop
     #[command(after_help = EXIT_CODES)]
     Serve(Serve),
+    /// Print who changed what, a line each, the newest first; the newest 100,000 changes are kept
+    #[command(after_help = EXIT_CODES)]
+    Audit(Audit),
+    /// Print what happens as it happens, a line each, while `serve` runs
+    ///
+    /// Rules that are made and removed, what backends teach, publications of the configuration, and HAProxy coming and going.
+    /// `lagged` tells that some were lost.
+    #[command(after_help = EVENTS_EXIT_CODES)]
+    Events(Events),
     /// Make, list and remove the keys of the API
     #[command(subcommand, after_help = EXIT_CODES)]
     Key(Key),
@@ -121,6 +140,8 @@ impl Cli {
             Command::Site(site) => site.run(),
             Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
+            Command::Audit(audit) => audit.run(),
+            Command::Events(events) => events.run(),
             Command::Key(key) => key.run(),
             Command::Block(block) => block.run(),
             Command::Allow(allow) => allow.run(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand, ValueEnum};
 use hyper::Method;
 
-use super::change::ttl_s;
+use super::change::{exit_code, ttl_s};
 use super::control;
 use super::failure::Failure;
 use super::places::{Hands, Places};
@@ -15,7 +15,7 @@ use super::read::write_json;
 use crate::access::Caller;
 use crate::clock::{now_s, now_us};
 use crate::haproxy::{Enforcement, enforce};
-use crate::json::{Enforced, OriginName, ResourceChangeJson, ResourceJson, ResourcePageJson};
+use crate::json::{OriginName, ResourceChangeJson, ResourceJson, ResourcePageJson};
 use crate::learned::{Hits, Item, Learned, LearnedError, ResourceId, ResourceSelection, page};
 use crate::rules::{Effect, End};
 use crate::store::Readers;
@@ -100,7 +100,7 @@ impl List {
                     let (readers, hits) = match &mut own {
                         Some(own) => own,
                         none => {
-                            let mut hits = Hits::default();
+                            let hits = Hits::default();
                             hits.refresh(&self.places.sockets, now_us());
                             none.insert((Readers::open(&self.places.record.database)?, hits))
                         }
@@ -240,15 +240,9 @@ fn tell(change: &ResourceChangeJson, is_json: bool) -> Result<ExitCode, Failure>
         write_json(&mut out, change)?;
     } else {
         writeln!(out, "{}", line(&change.resource))?;
-        match &change.reason {
-            Some(reason) => writeln!(out, "stored, not yet enforced: {reason}")?,
-            None => writeln!(out, "in force")?,
-        }
+        writeln!(out, "{}", change.stored)?;
     }
-    Ok(match change.enforcement {
-        Enforced::InForce => ExitCode::SUCCESS,
-        Enforced::StoredNotEnforced => ExitCode::from(3),
-    })
+    Ok(exit_code(&change.stored))
 }
 
 fn line(resource: &ResourceJson) -> String {

@@ -7,16 +7,16 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use hyper::Method;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::change::exit_code;
 use super::failure::Failure;
 use super::read::{Database, write_json};
 use super::taker::{Takes, Taking, send};
 use crate::access::Caller;
+use crate::api::DomainPublished;
 use crate::clock::now_us;
-use crate::configuration::Published;
-use crate::haproxy::Enforcement;
+use crate::json::PublishedJson;
 use crate::site::{ServerInput, SiteInput, Text};
 use crate::sites::NewDomain;
 use crate::store::{Readers, StoreError};
@@ -77,28 +77,24 @@ impl Domain {
                     servers: (!servers.is_empty()).then_some(servers),
                     ..NewDomain::default()
                 };
-                match takes.open()? {
+                let DomainPublished { published, domain_id } = match takes.open()? {
+                    Taking::Serve(stream) => send(stream, Method::PUT, "/api/domains", &new)?,
+                    Taking::Own(own) => own.1.put_domain(&caller, new, now_us())?.into(),
+                };
+                Ok(tell(&format!("domain {domain_id}"), &published))
+            }
+            Self::Remove { domain, takes } => {
+                let published = match takes.open()? {
                     Taking::Serve(stream) => {
-                        let answer: AnswerJson = send(stream, Method::PUT, "/api/domains", &new)?;
-                        Ok(answer.tell(&format!("domain {}", answer.domain_id)))
+                        let body = serde_json::json!({"domain": domain});
+                        send(stream, Method::DELETE, "/api/domains", &body)?
                     }
                     Taking::Own(own) => {
-                        let changed = own.1.put_domain(&caller, new, now_us())?;
-                        Ok(told(&format!("domain {}", changed.value), &changed.published))
+                        own.1.remove_domain(&caller, &domain.into(), now_us())?.published.into()
                     }
-                }
+                };
+                Ok(tell("removed", &published))
             }
-            Self::Remove { domain, takes } => match takes.open()? {
-                Taking::Serve(stream) => {
-                    let body = serde_json::json!({"domain": domain});
-                    let answer: AnswerJson = send(stream, Method::DELETE, "/api/domains", &body)?;
-                    Ok(answer.tell("removed"))
-                }
-                Taking::Own(own) => {
-                    let changed = own.1.remove_domain(&caller, &domain.into(), now_us())?;
-                    Ok(told("removed", &changed.published))
-                }
-            },
             Self::List { at } => {
                 let domains = Readers::open(&at.database)?.read::<_, StoreError>(|view| view.domains())?;
                 let mut out = BufWriter::new(io::stdout().lock());
@@ -149,22 +145,10 @@ impl Site {
             }
             Self::Apply { file, dry_run, takes } => {
                 let input: SiteInput = read_json(file)?;
-                let diff = match takes.open()? {
-                    Taking::Serve(stream) => {
-                        let path = if dry_run { "/api/site?dry_run=true" } else { "/api/site" };
-                        let answer: AnswerJson = send(stream, Method::PUT, path, &input)?;
-                        if !dry_run {
-                            return Ok(answer.tell("replaced"));
-                        }
-                        answer.diff
-                    }
-                    Taking::Own(own) if dry_run => own.1.configuration().check(&own.1.parse(&input)?)?.diff,
-                    Taking::Own(own) => {
-                        let changed = own.1.put_site(&Caller::command_line(), input, now_us())?;
-                        return Ok(told("replaced", &changed.published));
-                    }
-                };
-                io::stdout().lock().write_all(diff.as_bytes())?;
+                if !dry_run {
+                    return Ok(tell("replaced", &takes.put_site(input)?));
+                }
+                io::stdout().lock().write_all(takes.preview(&input)?.as_bytes())?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -172,36 +156,10 @@ impl Site {
 }
 
 /// What was done counts, whether or not anybody reads of it.
-fn told(what: &str, published: &Published) -> ExitCode {
-    match &published.enforcement {
-        Enforcement::InForce => tell(what, published.set, None),
-        Enforcement::StoredNotEnforced { reason } => tell(what, published.set, Some(reason)),
-    }
-}
-
-/// What `serve` answers to a change of the site.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct AnswerJson {
-    domain_id: i64,
-    set: u64,
-    reason: Option<String>,
-    diff: String,
-}
-
-impl AnswerJson {
-    fn tell(&self, what: &str) -> ExitCode {
-        tell(what, self.set, self.reason.as_deref())
-    }
-}
-
-fn tell(what: &str, set: u64, reason: Option<&str>) -> ExitCode {
-    let mut out = io::stdout().lock();
-    let _ = match reason {
-        None => writeln!(out, "{what}: in force as set {set}"),
-        Some(reason) => writeln!(out, "{what}: stored, not yet enforced: {reason}"),
-    };
-    if reason.is_none() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+fn tell(what: &str, PublishedJson { stored, set, .. }: &PublishedJson) -> ExitCode {
+    let as_set = if stored.is_in_force() { format!(" as set {set}") } else { String::new() };
+    let _ = writeln!(io::stdout().lock(), "{what}: {stored}{as_set}");
+    exit_code(stored)
 }
 
 /// A file of JSON.

@@ -13,12 +13,13 @@ use super::failure::Failure;
 use super::places::{Hands, Places};
 use super::publishing::Publishing;
 use crate::access::Caller;
-use crate::api::{ImportJson, ImportedJson};
+use crate::api::{DiffJson, ImportJson, ImportedJson};
 use crate::clock::now_us;
 use crate::haproxy::{Enforcement, enforce};
 use crate::import::{Foreign, ForeignJson};
+use crate::json::{PublishedJson, StoredJson};
 use crate::rules::{Applied, Change, Effect, Rules};
-use crate::site::{BackendInput, DomainInput};
+use crate::site::{BackendInput, DomainInput, SiteInput};
 use crate::sites::{Merged, MergedSite, Sites};
 
 /// Rules in one request to `serve`, which takes no more than 32 MiB: each is at most some 4 KiB as JSON.
@@ -50,6 +51,27 @@ impl Takes {
                     Sites::new(store, self.publishing.open()?, self.publishing.defaults(&self.places));
                 Ok(Taking::Own(Box::new((rules, sites))))
             }
+        }
+    }
+}
+
+impl Takes {
+    /// What would change in the files, were this everything that they are made of.
+    pub(super) fn preview(&self, site: &SiteInput) -> Result<String, Failure> {
+        match self.open()? {
+            Taking::Serve(stream) => {
+                let answer: DiffJson = send(stream, Method::PUT, "/api/site?dry_run=true", site)?;
+                Ok(answer.diff)
+            }
+            Taking::Own(own) => Ok(own.1.configuration().check(&own.1.parse(site)?)?.diff),
+        }
+    }
+
+    /// Makes this everything that the files are made of.
+    pub(super) fn put_site(&self, site: SiteInput) -> Result<PublishedJson, Failure> {
+        match self.open()? {
+            Taking::Serve(stream) => send(stream, Method::PUT, "/api/site", &site),
+            Taking::Own(own) => Ok(own.1.put_site(&Caller::command_line(), site, now_us())?.published.into()),
         }
     }
 }
@@ -118,7 +140,7 @@ impl<'t> Taker<'t> {
     }
 
     /// Gives everything free, and waits until HAProxy obeys.
-    pub(super) fn finish(mut self) -> Enforcement {
+    pub(super) fn finish(mut self) -> StoredJson {
         drop(self.own.take());
         if let Some(revision) = self.revision {
             let Places { sockets, wait, .. } = &self.takes.places;
@@ -127,10 +149,7 @@ impl<'t> Taker<'t> {
             }
         }
         self.lacks.dedup();
-        match self.lacks.is_empty() {
-            true => Enforcement::InForce,
-            false => Enforcement::StoredNotEnforced { reason: self.lacks.join("; ") },
-        }
+        StoredJson::unless(&self.lacks)
     }
 
     fn request(&mut self, import: ImportJson) -> Result<ImportedJson, Failure> {
@@ -139,7 +158,7 @@ impl<'t> Taker<'t> {
             Taking::Own(_) => return Err(Failure::NoAnswer(io::ErrorKind::ConnectionReset.into())),
         };
         let imported: ImportedJson = send(stream, Method::POST, "/api/import", &import)?;
-        self.lacks.extend(imported.reason.clone());
+        self.lacks.extend(imported.stored.reason().map(str::to_owned));
         Ok(imported)
     }
 

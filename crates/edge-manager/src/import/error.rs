@@ -34,6 +34,18 @@ pub enum ImportError {
     /// What SQLite says.
     #[error("{0}: {1}")]
     Sqlite(PathBuf, rusqlite::Error),
+    /// What SQLite says of a row, such as that a value is longer than 1 MiB.
+    #[error("{}: {table}, the {}: {error}", path.display(), behind(*last))]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: &'static str,
+        /// The number of the row before, if there is one.
+        last: Option<i64>,
+        /// What it says.
+        error: rusqlite::Error,
+    },
     /// No line of the kind in a haproxy.cfg.
     #[error("{path}: no line `acl {name} src ...`{others}")]
     NoAcl {
@@ -44,4 +56,8 @@ pub enum ImportError {
         /// Which names there are.
         others: String,
     },
+}
+
+fn behind(last: Option<i64>) -> String {
+    last.map_or_else(|| "first row".to_owned(), |last| format!("row behind {last}"))
 }

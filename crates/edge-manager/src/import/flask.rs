@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use edge_filter::List;
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use tempfile::TempDir;
@@ -18,6 +19,9 @@ use crate::site::{BackendInput, DomainInput, MAX_BACKENDS, MAX_DOMAINS, ServerIn
 
 /// Largest file, bytes.
 const MAX_FILE_BYTES: u64 = 4 << 30;
+
+/// Longest value, or row, that SQLite may hold, bytes.
+const MAX_VALUE_BYTES: i32 = 1 << 20;
 
 /// Longest text of a column that is read, bytes.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -58,6 +62,8 @@ impl Flask {
         // To be written to: changes beside it are put into it.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&copy, flags).map_err(sqlite)?;
+        // By default SQLite would hold values of a gigabyte, several at once.
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES).map_err(sqlite)?;
         // What a foreign schema says is done with no more rights than it needs.
         connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
         let flask = Self { path: path.to_owned(), connection, _directory: directory };
@@ -198,14 +204,16 @@ impl Flask {
         let sql = format!("SELECT {} FROM {table} ORDER BY 1", names.join(", "));
         let mut statement = self.connection.prepare(&sql).map_err(sqlite)?;
         let mut rows = statement.query([]).map_err(sqlite)?;
-        let mut count = 0;
-        while let Some(row) = rows.next().map_err(sqlite)? {
+        let (mut count, mut last) = (0, None);
+        let here = |last, error| ImportError::Row { path: self.path.clone(), table, last, error };
+        while let Some(row) = rows.next().map_err(|error| here(last, error))? {
             count += 1;
             if count > max_rows {
                 return Err(ImportError::TooMany { table, max: max_rows }.into());
             }
             // Of one that is no number, 0 is told.
             let id = row.get(0).unwrap_or_default();
+            last = Some(id);
             take(id, texts(row, &columns))?;
         }
         Ok(())

@@ -9,17 +9,13 @@ use super::ImportError;
 /// Longest file, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// Longest line that is looked at, bytes.
-const MAX_LINE_BYTES: u64 = 64 << 10;
+/// How much of a text is repeated in a message, bytes.
+const MAX_SHOWN_BYTES: usize = 80;
 
 /// A line of a file, without its end and white space around it.
 pub(super) enum Line<'a> {
     Text(&'a [u8]),
     TooLong,
-}
-
-impl Line<'_> {
-    pub(super) const TOO_LONG: &'static str = "longer than 65536 bytes";
 }
 
 /// Opens a file that can be read twice.
@@ -37,9 +33,10 @@ pub(super) fn regular(path: &Path, max_bytes: u64) -> Result<(File, Metadata), I
     Ok((file, metadata))
 }
 
-/// Gives each line, with its number counted from 1, to `take`. One line is in memory.
+/// Gives each line, with its number counted from 1, to `take`. One line of at most `max_bytes` is in memory.
 pub(super) fn each_line<E: From<ImportError>>(
     path: &Path,
+    max_bytes: u64,
     mut take: impl FnMut(usize, Line<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let (file, _) = regular(path, MAX_FILE_BYTES)?;
@@ -48,11 +45,11 @@ pub(super) fn each_line<E: From<ImportError>>(
     let of_file = |error| ImportError::Io(path.to_owned(), error);
     for number in 1.. {
         line.clear();
-        let bytes = (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(of_file)?;
+        let bytes = (&mut reader).take(max_bytes).read_until(b'\n', &mut line).map_err(of_file)?;
         if bytes == 0 {
             break;
         }
-        if bytes as u64 == MAX_LINE_BYTES && !line.ends_with(b"\n") {
+        if bytes as u64 == max_bytes && !line.ends_with(b"\n") {
             reader.skip_until(b'\n').map_err(of_file)?;
             take(number, Line::TooLong)?;
             continue;
@@ -63,4 +60,9 @@ pub(super) fn each_line<E: From<ImportError>>(
         take(number, Line::Text(text.trim_ascii()))?;
     }
     Ok(())
+}
+
+/// How much of a text is repeated in a message.
+pub(super) fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_SHOWN_BYTES)]
 }

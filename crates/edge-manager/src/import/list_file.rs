@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use edge_filter::{Status, Target};
 
-use super::lines::{Line, each_line};
+use super::lines::{Line, each_line, shown};
 use super::{Foreign, ImportError, Place, Problem, Terms};
 use crate::rules::{Input, target};
+
+/// Longest line that is looked at, bytes.
+const MAX_LINE_BYTES: u64 = 64 << 10;
 
 /// How a line is read. `#` at its beginning makes it a comment in both, as for HAProxy (`pat_ref_read_from_file`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +38,11 @@ impl ListFile {
         now_us: u64,
         take: &mut impl FnMut(Result<Foreign, Problem>) -> Result<(), E>,
     ) -> Result<(), E> {
-        each_line(&self.path, |line, text| {
+        each_line(&self.path, MAX_LINE_BYTES, |line, text| {
             let place = || Place::Line { file: self.path.display().to_string(), line };
             let parsed = match text {
                 Line::Text(text) => self.rule(text, terms, now_us).transpose(),
-                Line::TooLong => Some(Err(Line::TOO_LONG.to_owned())),
+                Line::TooLong => Some(Err(format!("longer than {MAX_LINE_BYTES} bytes"))),
             };
             match parsed {
                 Some(parsed) => take(parsed.map_err(|reason| Problem::new(place(), reason))),
@@ -74,8 +77,4 @@ impl ListFile {
         let new = input.parse(now_us).map_err(|invalid| invalid.to_string())?;
         Ok(Some(Foreign { new, created_at_s: None }))
     }
-}
-
-fn shown(text: &str) -> &str {
-    &text[..text.floor_char_boundary(80)]
 }

@@ -13,7 +13,7 @@ mod problem;
 mod settings;
 mod source;
 
-pub use acl_lines::{MAX_WORDS, SrcAcl, src_acls};
+pub use acl_lines::{MAX_WORDS, SrcAcls};
 pub use error::ImportError;
 pub use flask::{Flask, FlaskSite};
 pub use foreign::{Foreign, ForeignJson, Terms};

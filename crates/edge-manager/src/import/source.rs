@@ -1,14 +1,14 @@
 //! Where rules come from.
 
-use super::{Flask, Foreign, ImportError, ListFile, Problem, SrcAcl, Terms};
+use super::{Flask, Foreign, ImportError, ListFile, Problem, SrcAcls, Terms};
 
 /// Where rules come from.
 #[derive(Debug)]
 pub enum Source {
     /// A map or a file of patterns.
     List(ListFile),
-    /// A line of a haproxy.cfg.
-    Acl(SrcAcl),
+    /// Lines of a haproxy.cfg.
+    Acls(SrcAcls),
     /// The Flask manager.
     Flask(Flask),
 }
@@ -26,7 +26,7 @@ impl Source {
     ) -> Result<(), E> {
         match self {
             Self::List(file) => file.each_rule(terms, now_us, &mut take),
-            Self::Acl(acl) => acl.each_rule(terms, now_us, &mut take),
+            Self::Acls(acls) => acls.each_rule(terms, now_us, &mut take),
             Self::Flask(flask) => flask.each_rule(terms, now_us, &mut take),
         }
     }

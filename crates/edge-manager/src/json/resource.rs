@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::rule::{kind_of, matching_of};
-use super::{ChangeJson, Enforced, Matching};
+use super::{Matching, StoredJson};
 use crate::haproxy::Enforcement;
 use crate::learned::{Item, Seen};
 use crate::rules::TargetText;
@@ -152,15 +152,9 @@ impl ResourceJson {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ResourceChange)]
 pub struct ResourceChangeJson {
-    /// `success`: the record has it.
-    #[schema(pattern = "^success$")]
-    pub status: String,
     /// Whether it is obeyed.
-    pub enforcement: Enforced,
-    /// Why it may not be in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub reason: Option<String>,
+    #[serde(flatten)]
+    pub stored: StoredJson,
     /// What was deleted, or was made by pinning.
     pub resource: ResourceJson,
 }
@@ -168,7 +162,6 @@ pub struct ResourceChangeJson {
 impl ResourceChangeJson {
     /// Of a change that became this.
     pub fn new(resource: ResourceJson, enforcement: &Enforcement) -> Self {
-        let ChangeJson { status, enforcement, reason, .. } = ChangeJson::new(&[], None, enforcement);
-        Self { status, enforcement, reason, resource }
+        Self { stored: enforcement.into(), resource }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::site::{Backend, Global, Mode, Page, Site};
 
-use super::lists::{has_certificates, has_exempt};
+use super::lists::has_exempt;
 use super::version::Version;
 
 /// The template of a backend that no domain has another for.
@@ -57,7 +57,7 @@ impl<'a> Context<'a> {
             global: &site.global,
             backends: site.backends.iter().map(backend).collect(),
             error_statuses: ERROR_PAGES.iter().map(|page| page.status).collect(),
-            has_certificates: has_certificates(site),
+            has_certificates: site.has_certificates(),
             has_exempt: has_exempt(site),
             has_tcp: site.backends.iter().any(|backend| backend.mode == Mode::Tcp),
             has_wildcards: site.domains.iter().any(|domain| domain.name.is_wildcard),

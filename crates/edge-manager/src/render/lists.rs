@@ -24,11 +24,6 @@ pub(super) fn has_exempt(site: &Site) -> bool {
     site.global.exempt_private || !site.global.exempt.is_empty()
 }
 
-/// Whether a domain has a certificate.
-pub(super) fn has_certificates(site: &Site) -> bool {
-    site.domains.iter().any(|domain| domain.certificate.is_some())
-}
-
 /// Puts every map and list that the templates name.
 pub(super) fn put(site: &Site, files: &mut Rendered) {
     let (wildcards, hosts): (Vec<&Domain>, Vec<&Domain>) =
@@ -51,7 +46,7 @@ pub(super) fn put(site: &Site, files: &mut Rendered) {
             lines(site.global.trusted_proxies.iter().map(ToString::to_string)),
         );
     }
-    if has_certificates(site) {
+    if site.has_certificates() {
         let certificate = |domain: &Domain| Some(format!("{} {}", domain.certificate.as_ref()?, domain.name));
         files.put("lists/certificates.lst", lines(site.domains.iter().filter_map(certificate)));
     }

@@ -1,7 +1,7 @@
 //! Addresses with ports.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
@@ -51,7 +51,7 @@ pub(super) fn port(text: &str) -> Result<u16, Refusal> {
     port.ok_or_else(|| "is no port, 1 to 65535".into())
 }
 
-/// What HAProxy listens on: `:80`, `*:80`, `127.0.0.1:80` or `[::1]:80`.
+/// What HAProxy listens on: `:80`, `127.0.0.1:80` or `[::1]:80`; `*:80` and `0.0.0.0:80` are `:80`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bind {
     address: Option<IpAddr>,
@@ -73,7 +73,8 @@ impl FromStr for Bind {
             && address.port() > 0
             && !text.contains('%')
         {
-            return Ok(Self { address: Some(address.ip()), port: address.port() });
+            let ip = Some(address.ip()).filter(|ip| *ip != IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            return Ok(Self { address: ip, port: address.port() });
         }
         match text.strip_prefix('*').unwrap_or(text).strip_prefix(':') {
             Some(number) => Ok(Self { address: None, port: port(number)? }),

@@ -57,7 +57,8 @@ pub struct Global {
     pub peers: Option<Peers>,
     /// Who gets mail on the state of servers.
     pub mailers: Option<Mailers>,
-    /// The page for unknown domains.
+    /// The page for unknown domains. Templates of haproxy.cfg do not see it: its texts may hold what HAProxy expands.
+    #[serde(skip_serializing)]
     pub page: Page,
     /// The filter.
     pub filter: Option<Filter>,
@@ -182,7 +183,26 @@ impl Global {
         if input.maxconn == Some(0) {
             return Err(place.refuse("maxconn", "0", "lets nobody in"));
         }
+        global.limits.check(&place.part("limits"))?;
         Ok(global)
+    }
+}
+
+impl Limits {
+    fn check(&self, place: &Place) -> Result<(), FieldError> {
+        let Self { slow_requests, requests, connections, concurrent, errors, clients } = *self;
+        let limits = [
+            ("slow_requests", slow_requests),
+            ("requests", requests),
+            ("connections", connections),
+            ("concurrent", concurrent),
+            ("errors", errors),
+            ("clients", clients),
+        ];
+        match limits.into_iter().find(|&(_, limit)| limit == 0) {
+            Some((name, _)) => Err(place.refuse(name, "0", "lets nobody in")),
+            None => Ok(()),
+        }
     }
 }
 

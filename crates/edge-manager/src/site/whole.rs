@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::address::Bind;
 use super::backend::{Backend, Mode};
 use super::domain::{Domain, DomainName};
 use super::fields::Place;
@@ -45,11 +46,44 @@ impl Site {
         let global = Global::parse(&input.global, &place.part("global"))?;
         let backends = backends(input, &global, &place)?;
         let domains = domains(input, &backends, &place)?;
-        Ok(Self {
+        let site = Self {
             global,
             domains: domains.into_values().collect(),
             backends: backends.into_values().collect(),
-        })
+        };
+        site.check_listening(&place)?;
+        Ok(site)
+    }
+
+    /// Whether any domain is served by TLS.
+    pub fn has_certificates(&self) -> bool {
+        self.domains.iter().any(|domain| domain.certificate.is_some())
+    }
+
+    /// HAProxy would listen twice on one port (SO_REUSEPORT), and the kernel share the connections out at random.
+    fn check_listening(&self, place: &Place) -> Result<(), FieldError> {
+        let mut taken = BTreeSet::new();
+        let mut take = |place: &Place, field: &str, bind| {
+            if taken.insert(bind) {
+                return Ok(());
+            }
+            Err(place.refuse(field, &Bind::to_string(bind), "is listened on already"))
+        };
+        let Global { http_bind, https_bind, stats_bind, .. } = &self.global;
+        let https_bind = if self.has_certificates() { https_bind.as_slice() } else { &[] };
+        let global = place.part("global");
+        take(&global, "stats_bind", stats_bind)?;
+        for (field, binds) in [("http_bind", http_bind.as_slice()), ("https_bind", https_bind)] {
+            for (i, bind) in binds.iter().enumerate() {
+                take(&global, &format!("{field}[{i}]"), bind)?;
+            }
+        }
+        for backend in &self.backends {
+            if let Some(listen) = &backend.listen {
+                take(&place.part(&format!("backends[{}]", backend.name)), "listen", listen)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -58,17 +92,10 @@ fn backends(
     global: &Global,
     place: &Place,
 ) -> Result<BTreeMap<BackendName, Backend>, FieldError> {
-    let mut listening: BTreeSet<_> =
-        global.http_bind.iter().chain(&global.https_bind).chain([&global.stats_bind]).cloned().collect();
     let mut backends = BTreeMap::new();
     for (i, input) in input.backends.iter().enumerate() {
         let place = place.entry::<BackendName>("backends", i, &input.name);
         let backend = Backend::parse(input, &place)?;
-        if let Some(listen) = &backend.listen
-            && !listening.insert(listen.clone())
-        {
-            return Err(place.refuse("listen", &listen.to_string(), "is listened on already"));
-        }
         if backend.resolve && global.nameservers.is_empty() {
             return Err(place.refuse("resolve", "true", "needs global.nameservers"));
         }

@@ -49,7 +49,12 @@ fn a_body_that_is_no_json_is_told_with_the_place() {
         ("{", "the body: EOF while parsing an object at line 1 column 1"),
         ("{\"ip_address\":\"192.0.2.1\"} x", "the body: trailing characters at line 1 column 28"),
         ("ip_address=192.0.2.1", "the body: expected value at line 1 column 1"),
-        ("{\"ip_address\":5}", "the body: invalid type: integer `5`, expected a string at line 1 column 15"),
+        (
+            "{\"ip_address\":5}",
+            "the body: ip_address: invalid type: integer `5`, expected a string at line 1 column 15",
+        ),
+        ("[]", "the body: it must be an object, not an array"),
+        (" [\"192.0.2.1\"]", "the body: it must be an object, not an array"),
         ("null", "the body: invalid type: null, expected struct BlockRequest at line 1 column 4"),
     ] {
         assert_eq!(manager.send("POST", PATH, body).said(), (400, error(message).as_str()), "{body:?}");

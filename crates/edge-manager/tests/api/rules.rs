@@ -95,7 +95,7 @@ fn what_cannot_be_taken_is_named_and_changes_nothing() {
             "the body: expires_at: \"soon\": timestamp format is invalid",
         ),
         (r#"{"ip":"::1","colour":"red"}"#, "the body: \"colour\": no field of a rule that is to be made"),
-        ("[]", "the body: invalid type: sequence, expected a rule that is to be made"),
+        ("[]", "the body: it must be an object, not an array"),
         ("", "the body: EOF while parsing a value"),
     ] {
         let answer = manager.send("POST", PATH, body);

@@ -54,3 +54,35 @@ fn another_name_is_pointed_at() {
     home.run(&["import", "cfg", &cfg, "--acl", "bad"]);
     assert_eq!(home.rules().len(), 2);
 }
+
+#[test]
+fn lines_of_any_number_are_taken_and_the_first_advice_is_told() {
+    let home = Home::new();
+    let lines: String = (0..12_000)
+        .map(|n| format!("acl is_blocked src -f {n}.lst 10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255))
+        .collect();
+    let cfg = home.file("haproxy.cfg", lines);
+    let summary = home.json(&["import", "cfg", &cfg, "--json", "--dry-run"]);
+    assert_eq!(summary["rules"]["added"], 12_000);
+    assert_eq!(summary["advice"].as_array().unwrap().len(), 100);
+    assert_eq!(summary["more_advice"], 11_900);
+    let (_, _, error) = home.run(&["import", "cfg", &cfg, "--dry-run"]);
+    assert!(error.ends_with("edge-manager: and so for 11900 more\n"), "{error}");
+}
+
+#[test]
+fn a_long_line_is_taken_and_one_that_is_too_long_is_named() {
+    let home = Home::new();
+    // Longer than a line of any other file may be.
+    let many: String = (0..10_000).map(|n| format!(" 10.0.{}.{}", n / 250, n % 250)).collect();
+    let cfg = home.file("haproxy.cfg", format!("acl is_blocked src{many}\n"));
+    assert_eq!(home.json(&["import", "cfg", &cfg, "--json", "--dry-run"])["rules"]["added"], 10_000);
+    let endless = "x".repeat(16 << 20);
+    let cfg =
+        home.file("haproxy.cfg", format!("acl is_blocked src 192.0.2.1\nacl is_blocked src {endless}\n"));
+    let (code, out, error) = home.run(&["import", "cfg", &cfg]);
+    assert_eq!((code, out.as_str()), (2, "nothing has changed: 1 cannot be taken\n"));
+    assert_eq!(error, format!("edge-manager: {cfg}, line 2: longer than 16777216 bytes\n"));
+    assert_eq!(home.run(&["import", "cfg", &cfg, "--skip-invalid"]).0, 3);
+    assert_eq!(home.rules(), ["block 192.0.2.1 deny 403"]);
+}

@@ -32,7 +32,8 @@ fn everything_of_it_is_taken_over() {
     let db = home.database("flask.db", &[TABLES, SHOP].concat());
     let before = std::fs::read(&db).unwrap();
     let summary = home.json(&["import", "flask", &db, "--json"]);
-    assert_eq!(summary["status"], "stored_not_enforced", "{summary}");
+    assert_eq!(summary["status"], "success", "{summary}");
+    assert_eq!(summary["enforcement"], "stored_not_enforced", "{summary}");
     assert_eq!(summary["rules"], json!({"added": 2, "present": 0}));
     assert_eq!(summary["domains"], json!({"added": 3, "present": 0}));
     assert_eq!(summary["backends"], json!({"added": 2, "present": 0}));
@@ -187,4 +188,21 @@ fn numbers_of_rows_that_are_none_are_no_matter() {
     let db = home.database("flask.db", sql);
     let summary: Value = home.json(&["import", "flask", &db, "--json", "--skip-invalid", "--dry-run"]);
     assert_eq!((&summary["rules"]["added"], &summary["invalid"]), (&json!(1), &json!(1)));
+}
+
+#[test]
+fn a_value_of_any_length_is_named_and_never_held() {
+    let home = Home::new();
+    let huge = "
+        CREATE TABLE blocked_ips (id INTEGER PRIMARY KEY, ip_address TEXT, reason TEXT);
+        INSERT INTO blocked_ips VALUES (3, '192.0.2.1', 'a'), (7, '192.0.2.2', hex(zeroblob(1000000)));
+        CREATE TABLE domains (id INTEGER PRIMARY KEY, domain TEXT);
+        INSERT INTO domains VALUES (1, hex(zeroblob(1000000)));
+    ";
+    let db = home.database("flask.db", huge);
+    let too_big = "string or blob too big";
+    let told = |place: &str| (4, String::new(), format!("edge-manager: {db}: {place}: {too_big}\n"));
+    assert_eq!(home.run(&["import", "flask", &db]), told("domains, the first row"));
+    rusqlite::Connection::open(&db).unwrap().execute_batch("DELETE FROM domains").unwrap();
+    assert_eq!(home.run(&["import", "flask", &db]), told("blocked_ips, the row behind 3"));
 }

@@ -1,9 +1,14 @@
 //! A place for everything that a command uses.
 
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use edge_e2e::{ServeCommand, ServeProcess};
 use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_edge-manager");
 
 pub(crate) struct Home(tempfile::TempDir);
 
@@ -44,16 +49,24 @@ impl Home {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_edge-manager"));
+        let mut command = Command::new(PROGRAM);
+        command.args(args).env_remove("HAPROXY_API_KEY").envs(self.env()).stdin(Stdio::null());
         command
-            .args(args)
-            .env_remove("HAPROXY_API_KEY")
-            .env("EDGE_DATABASE", self.path("rules.db"))
-            .env("EDGE_STATE_DIR", self.path("state"))
-            .env("EDGE_SOCKET", self.path("edge.sock"))
-            .env("EDGE_CONFIG_DIR", self.path("haproxy"))
-            .stdin(Stdio::null());
-        command
+    }
+
+    /// `edge-manager serve`, until it is dropped, and where it answers.
+    pub(crate) fn serve(&self) -> (ServeProcess, SocketAddr) {
+        ServeCommand::within(self.0.path(), PROGRAM, self.env().to_vec()).start().unwrap()
+    }
+
+    fn env(&self) -> [(String, OsString); 4] {
+        let env = [
+            ("EDGE_DATABASE", "rules.db"),
+            ("EDGE_STATE_DIR", "state"),
+            ("EDGE_SOCKET", "edge.sock"),
+            ("EDGE_CONFIG_DIR", "haproxy"),
+        ];
+        env.map(|(name, file)| (name.to_owned(), self.path(file).into()))
     }
 
     /// The lines of JSON that a command prints.

@@ -1,41 +1,14 @@
 //! The same commands while `serve` has the record: it does what they ask for.
 
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
+use edge_e2e::Request;
 use serde_json::json;
 
 use crate::home::Home;
 
-/// `edge-manager serve`, until it is dropped.
-struct Serving(Child);
-
-impl Serving {
-    fn start(home: &Home) -> Self {
-        let ready = home.text("ready");
-        let args = ["serve", "--listen", "127.0.0.1:0", "--ready-file", &ready];
-        let mut child = home.command(&args).stderr(Stdio::null()).spawn().unwrap();
-        let began = Instant::now();
-        while !home.path("ready").exists() {
-            let has_ended = child.try_wait().unwrap().is_some();
-            assert!(!has_ended && began.elapsed() < Duration::from_secs(60), "it does not serve");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Self(child)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn domains_and_the_site_are_changed() {
     let home = Home::new();
-    let _serving = Serving::start(&home);
+    let _serving = home.serve();
     let stored = ": stored, not yet enforced: no HAProxy is attached\n";
     let (code, out, error) =
         home.run(&["domain", "add", "a.example", "web", "--server", "w=192.0.2.1:80,check"]);
@@ -46,7 +19,7 @@ fn domains_and_the_site_are_changed() {
     let (code, out, _) = home.run(&["domain", "remove", "a.example"]);
     assert_eq!((code, out), (3, format!("removed{stored}")));
     let (code, _, error) = home.run(&["domain", "remove", "a.example"]);
-    assert_eq!((code, error.as_str()), (1, "edge-manager: Domain not found\n"));
+    assert_eq!((code, error.as_str()), (1, "edge-manager: a.example: no such domain\n"));
     let (code, _, error) = home.run(&["domain", "add", "a b", "web"]);
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("domain: \"a b\" has a space"), "{error}");
@@ -68,11 +41,11 @@ fn thousands_of_rules_and_the_domains_of_another_manager_are_taken() {
                WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 11999) INSERT INTO blocked_ips \
                SELECT i + 1, '10.0.' || (i / 250) || '.' || (i % 250), '2024-01-15 10:30:00', 'panel' FROM n;";
     let db = home.database("flask.db", sql);
-    let _serving = Serving::start(&home);
+    let _serving = home.serve();
     let summary = home.json(&["import", "flask", &db, "--json"]);
     assert_eq!(
-        (&summary["status"], &summary["rules"]),
-        (&json!("stored_not_enforced"), &json!({"added": 12_000, "present": 0}))
+        (&summary["status"], &summary["enforcement"], &summary["rules"]),
+        (&json!("success"), &json!("stored_not_enforced"), &json!({"added": 12_000, "present": 0}))
     );
     assert_eq!(summary["domains"], json!({"added": 1, "present": 0}));
     let last = &home.lines(&["list", "--json", "--after", "11999"])[0];
@@ -110,10 +83,10 @@ fn what_one_manager_exports_another_takes_in_bulk() {
     let (code, exported, _) = home.run(&["export"]);
     assert_eq!((code, exported.lines().count()), (0, 5));
     let other = Home::new();
-    let serving = Serving::start(&other);
-    let address = std::fs::read_to_string(other.path("ready")).unwrap();
-    let answer = post(address.trim(), "/api/rules/bulk", &exported);
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (serving, address) = other.serve();
+    let bulk = Request::new("POST", "/api/rules/bulk").host(&address.to_string());
+    let answer = bulk.header("Content-Type", "application/x-ndjson").body(&exported).send(address).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
     drop(serving);
     let all = |home: &Home| -> Vec<_> {
         let without = |mut rule: serde_json::Value| {
@@ -124,18 +97,4 @@ fn what_one_manager_exports_another_takes_in_bulk() {
     };
     assert_eq!(all(&other), all(&home));
     assert_eq!(other.run(&["export"]).1, exported);
-}
-
-fn post(address: &str, path: &str, body: &str) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

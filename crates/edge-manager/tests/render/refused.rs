@@ -150,6 +150,7 @@ fn each_error_names_the_field_the_value_and_the_reason() {
             "global.stats_bind: \"0.0.0.0:8404\" is no loopback address",
         ),
         ("/global/maxconn", json!(0), "global.maxconn: \"0\" lets nobody in"),
+        ("/global/limits", json!({"concurrent": 0}), "global.limits.concurrent: \"0\" lets nobody in"),
         (
             "/global/exempt",
             json!(["10.0.0.0/8", "here"]),
@@ -192,9 +193,15 @@ fn parts_that_do_not_go_together_are_refused() {
             ("/backends/1/mode", json!("tcp")),
             ("/backends/1/listen", json!(port)),
             ("/backends/1/balance", json!("first")),
+            ("/domains/2/backend_name", json!("shop")),
         ]
     };
     assert_eq!(refused(&listen(":80")), "backends[images].listen: \":80\" is listened on already");
+    assert_eq!(refused(&listen("0.0.0.0:80")), "backends[images].listen: \":80\" is listened on already");
+    let twice = [("/global/http_bind", json!([":8080", "*:8080"]))];
+    assert_eq!(refused(&twice), "global.http_bind[1]: \":8080\" is listened on already");
+    let tls = [("/global/http_bind", json!([":443"]))];
+    assert_eq!(refused(&tls), "global.https_bind[0]: \":443\" is listened on already");
     assert_eq!(refused(&tcp[..2]), "backends[images].balance: \"\" is for HTTP, and the mode is tcp");
     let templates =
         [("/domains/0/template_override", json!("a")), ("/domains/1/template_override", json!("b"))];

@@ -44,7 +44,7 @@ fn a_change_of_a_template_is_taken_by_regenerating() {
     assert_eq!(manager.call("GET", "/api/regenerate", ""), (200, told.to_owned()));
     assert!(manager.haproxy_cfg().contains("deny_status 429"));
     std::fs::write(&template, "{{ nothing }}").unwrap();
-    let told = manager.refused(400, "GET", "/api/regenerate", "");
+    let told = manager.refused(500, "GET", "/api/regenerate", "");
     assert!(told.contains("refused.cfg.j2, line 1"), "{told}");
     assert!(manager.haproxy_cfg().contains("deny_status 429"));
 }

@@ -106,6 +106,7 @@ fn broken_json_is_one_line() {
     for body in [
         "",
         "{",
+        "[]",
         "[1]",
         "{\"domains\": 7}",
         "{\"unknown\": 1}",

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use edge_e2e::{Api, Backend, ServeCommand, ServeProcess, module_dir};
-use nix::unistd::{Uid, User};
+use edge_e2e::{Api, Backend, ServeCommand, ServeProcess, make_managed_state, module_dir};
+use nix::unistd::Uid;
 use serde_json::json;
 
 /// A blocked network, and a client in it that is allowed all the same.
@@ -98,17 +98,13 @@ fn manager_program() -> Result<PathBuf, String> {
     }
 }
 
-/// A state directory that the manager writes, and HAProxy's workers read by their group.
+/// A state directory, which whoever HAProxy serves as has to get to.
 fn make_state(home: &Path) -> io::Result<PathBuf> {
     let state = home.join("state");
-    fs::create_dir_all(&state)?;
+    make_managed_state(&state)?;
     if Uid::effective().is_root() {
-        let user = User::from_name("haproxy")?.ok_or_else(|| io::Error::other("no user haproxy"))?;
-        chown(&state, None, Some(user.gid.as_raw()))?;
-        // Whoever HAProxy serves as has to get there.
         fs::set_permissions(home, Permissions::from_mode(0o755))?;
     }
-    fs::set_permissions(&state, Permissions::from_mode(0o2770))?;
     fs::canonicalize(state)
 }
 

@@ -1,125 +1,12 @@
-//! `edge-manager block`, `allow`, `list` and so on, as they are run, without a HAProxy.
+//! Commands that change and read rules, without a HAProxy.
 
-use std::io::Write;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 
 use edge_journal::RulesWriter;
-use serde_json::{Value, json};
+use serde_json::json;
 
-struct Home(tempfile::TempDir, Option<Serving>);
-
-/// A manager that serves, until it is dropped.
-struct Serving(Child);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Exit status, standard output, standard error.
-type Said = (i32, String, String);
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap(), None)
-    }
-
-    /// Where `edge-manager serve` has the record, and does what commands ask it for.
-    fn serving() -> Self {
-        let mut home = Self::new();
-        let ready = home.0.path().join("ready");
-        let args = ["serve", "--listen", "127.0.0.1:0", "--ready-file", ready.to_str().unwrap()];
-        let serving =
-            home.command(&args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        home.1 = Some(Serving(serving.unwrap()));
-        for _ in 0..6000 {
-            if ready.exists() {
-                return home;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        panic!("it does not serve");
-    }
-
-    /// A home without a manager that serves, and one with it: commands say the same, and end the same way.
-    fn both() -> [Self; 2] {
-        [Self::new(), Self::serving()]
-    }
-
-    fn state(&self) -> PathBuf {
-        self.0.path().join("state")
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.path().join("edge.sock")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut manager = Command::new(env!("CARGO_BIN_EXE_edge-manager"));
-        manager
-            .args(args)
-            .env("EDGE_DATABASE", self.0.path().join("rules.db"))
-            .env("EDGE_STATE_DIR", self.state())
-            .env("EDGE_CONFIG_DIR", self.0.path().join("haproxy"))
-            .env("EDGE_SOCKET", self.socket())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        manager
-    }
-
-    fn run(&self, args: &[&str]) -> Said {
-        self.run_with(args, "")
-    }
-
-    fn run_with(&self, args: &[&str], input: &str) -> Said {
-        let mut child = self.command(args).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        // Whoever does not read it is no matter.
-        let _ = stdin.write_all(input.as_bytes());
-        drop(stdin);
-        said(child.wait_with_output().unwrap())
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        let (_, out, error) = self.run(args);
-        serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{error}"))
-    }
-
-    /// A HAProxy that has every revision there will be.
-    fn answer(&self, line: &'static str) {
-        let listener = UnixListener::bind(self.socket()).unwrap();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let _ = std::io::Read::read(&mut stream, &mut [0; 64]);
-                let _ = stream.write_all(line.as_bytes());
-            }
-        });
-    }
-
-    fn not_enforced(&self) -> String {
-        let socket = self.socket();
-        format!("stored, not yet enforced: {}: No such file or directory (os error 2)\n", socket.display())
-    }
-}
-
-fn said(output: Output) -> Said {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
-fn done(code: i32, out: impl Into<String>) -> Said {
-    (code, out.into(), String::new())
-}
-
-fn failed(code: i32, error: &str) -> Said {
-    (code, String::new(), format!("edge-manager: {error}\n"))
-}
+use crate::home::{Home, done, failed, said};
 
 #[test]
 fn a_block_is_made_listed_explained_and_removed() {

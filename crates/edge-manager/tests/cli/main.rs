@@ -1,0 +1,6 @@
+//! `edge-manager block`, `allow`, `list` and so on, as they are run, without a HAProxy.
+
+mod audit;
+mod events;
+mod home;
+mod rules;
