@@ -63,7 +63,7 @@ fn a_hang_up_opens_the_log_anew_and_ends_nothing() {
 fn as_many_files_may_be_open_as_the_machine_allows() {
     let home = Home::new();
     let manager = env!("CARGO_BIN_EXE_edge-manager");
-    let script = format!("ulimit -Hn 4000; ulimit -Sn 300; exec {manager} serve --ready-file ready");
+    let script = format!("ulimit -Sn 300 && ulimit -Hn 4000 && exec {manager} serve --ready-file ready");
     let like = home.command(&[]);
     let command = Command::new("sh")
         .args(["-c", &script])
