@@ -125,10 +125,12 @@ impl App {
         let learned = Learned::open(rules.clone(), &state_dir, sockets.clone(), now_us)
             .map_err(|error| WriteError::Io { file: state_dir.display().to_string(), error })
             .map_err(RulesError::from)?;
+        let files = sockets.iter().cloned().chain([database]);
+        let configuration = Configuration::open(configuration)?.keeping_out_of([state_dir], files);
         Ok(Self {
             rules,
             learned,
-            sites: Sites::new(store.clone(), Configuration::open(configuration)?, defaults),
+            sites: Sites::new(store.clone(), configuration, defaults),
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             sockets,

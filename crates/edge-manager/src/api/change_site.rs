@@ -24,7 +24,7 @@ impl App {
         let done = work(&self.sites);
         let outcome = match &done {
             Ok(published) => {
-                let Published { set, is_changed, enforcement } = published.as_ref();
+                let Published { set, is_changed, enforcement, .. } = published.as_ref();
                 Outcome::Done { set: *set, is_changed: *is_changed, enforcement: enforcement.into() }
             }
             Err(error @ (SitesError::Publication(_) | SitesError::Record(_))) => {

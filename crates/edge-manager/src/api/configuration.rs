@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{Method, Uri, header};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use super::answer::{Done, not_enforced};
 use super::error::ErrorBody;
 use super::extract::{JsonBody, Params};
-use super::{ApiError, App, Routes};
+use super::{ApiError, App, Routes, wrong_method};
 use crate::access::Caller;
 use crate::clock::now_us;
 use crate::configuration::{Manifest, Past, PublishError};
@@ -22,14 +24,21 @@ use crate::json::PublishedJson;
 /// Files may hold what an operator's templates keep from readers.
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .admin(routes!(regenerate))
-        .admin(routes!(reload))
+        .admin(acting(routes!(regenerate)))
+        .admin(acting(routes!(reload)))
         .admin(routes!(reload_safely))
         .admin(routes!(current))
         .reader(routes!(history))
         .admin(routes!(diff))
         .admin(routes!(roll_back))
         .admin(routes!(reload_and_tell))
+}
+
+/// A GET that does something, as older clients want it. A HEAD is sent by who expects that nothing is done (RFC 9110, section
+/// 9.2.1), and would be answered as a GET.
+fn acting((schemas, paths, methods): UtoipaMethodRouter<Arc<App>>) -> UtoipaMethodRouter<Arc<App>> {
+    let refuse = async |uri: Uri| ([(header::ALLOW, "GET")], wrong_method(Method::HEAD, uri).await);
+    (schemas, paths, methods.head(refuse))
 }
 
 /// What was done, as older clients know it.

@@ -18,7 +18,6 @@ use crate::cause::Cause;
 use crate::clock::now_us;
 use crate::configuration::PublishError;
 use crate::json::PublishedJson;
-use crate::render;
 use crate::site::{BackendInput, GlobalInput, SiteInput};
 use crate::sites::SitesError;
 
@@ -221,10 +220,12 @@ async fn put_site(
             let diff = configuration.check(&app.sites.parse(&site)?)?.diff;
             return Ok(SiteChangeJson::Dry(DiffJson { diff }));
         }
-        let before = configuration.current()?.map(|set| set.files).unwrap_or_default();
         let published = app.change_site(&caller, |sites| sites.put_site(&caller, site, now_us()))?.published;
-        let after = configuration.current()?.map(|set| set.files).unwrap_or_default();
-        let diff = render::diff(&before, &after);
+        let diff = configuration.change(&published).unwrap_or_else(|error| {
+            // It is done all the same.
+            tracing::warn!(%error, "what has changed cannot be shown");
+            String::new()
+        });
         Ok(SiteChangeJson::Published(SitePublishedJson { published: published.into(), diff }))
     });
     Ok(Json(change.await?))

@@ -71,7 +71,7 @@ impl Serve {
         let global = global.map(read_json).transpose()?;
         let control = places.control();
         let Places { record, state_dir, sockets, wait, .. } = places;
-        Logs { format: log_format, dir: log_dir, filter: log }.start()?;
+        let logs = Logs { format: log_format, dir: log_dir, filter: log }.start()?;
         let database = record.database;
         let key = env::var_os(KEY).filter(|key| !key.is_empty());
         let environment_key = key.map(|key| KeyHash::of(key.as_bytes()));
@@ -89,6 +89,7 @@ impl Serve {
             defaults,
             global,
             ready_file,
+            logs,
         };
         serve::run(settings)?;
         Ok(ExitCode::SUCCESS)

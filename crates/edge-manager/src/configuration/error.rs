@@ -27,8 +27,8 @@ pub enum PublishError {
         /// What HAProxy said, each with the line of the configuration that it means.
         Vec<String>,
     ),
-    /// What `haproxy -c` does not look at, and what a reload would fail on or worse.
-    #[error("HAProxy could not start with the configuration: {}", joined(.0))]
+    /// What `haproxy -c` does not look at, and what a reload would fail on, or do worse.
+    #[error("the configuration cannot be put in force: {}", joined(.0))]
     Unsuitable(
         /// The directives, and what is wrong with them.
         Vec<String>,

@@ -144,6 +144,13 @@ impl Sets {
         remove_dir(&leaving)
     }
 
+    /// Removes sets that nobody needs: all but the newest, and those that a link leads to.
+    pub(super) fn collect(&self) -> io::Result<()> {
+        let kept = [self.linked(CURRENT)?, self.linked(GOOD)?];
+        let mut old = self.numbers()?.into_iter().skip(MAX_SETS).filter(|set| !kept.contains(&Some(*set)));
+        old.try_for_each(|set| self.remove(set))
+    }
+
     /// The set that a link leads to.
     pub(super) fn linked(&self, link: &str) -> io::Result<Option<u64>> {
         let path = self.dir.join(link);

@@ -21,6 +21,8 @@ const MISFIT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a worker that does not answer may be loading: then it is to be replaced.
 const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 
+const OTHER_CONFIGURATION: &str = "its worker runs another configuration than that of the link `current`";
+
 /// Who has a say in HAProxy.
 #[derive(Clone, Debug)]
 pub enum Control {
@@ -35,7 +37,7 @@ pub enum Control {
 /// Why HAProxy does not run what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// There is none to be told, which is no fault of the configuration. Why, in one line.
+    /// There is none that would run it, which is no fault of the configuration. Why, in one line.
     Absent(String),
     /// It was told.
     Failed {
@@ -70,6 +72,14 @@ impl Control {
         self.master().and_then(|master| master.worker_set().ok().flatten())
     }
 
+    /// [`Control::running_set`] of a HAProxy that is being started, as soon as it answers: it need not be told to reload then.
+    pub fn settled_set(&self, patience: Duration) -> Option<u64> {
+        if let Self::Supervised(supervisor) = self {
+            supervisor.until_up(Instant::now() + patience);
+        }
+        self.running_set()
+    }
+
     /// Makes HAProxy read its configuration, which is this set, and waits until a worker runs it and goes on to do so.
     /// `has_filter`: and the filter is at work in it.
     ///
@@ -81,6 +91,10 @@ impl Control {
             Self::Nobody => Err(Trouble::Absent("no HAProxy is attached".to_owned())),
             Self::Attached(master) => {
                 let processes = master.processes().map_err(|error| absent(master, &error))?;
+                // A reload would have it read what it was started with, once more.
+                if let Ok(None) = master.worker_set() {
+                    return Err(elsewhere(master, OTHER_CONFIGURATION));
+                }
                 // It may run where we see no processes.
                 let process = Process::found(processes.master_pid).ok();
                 let has_ended = || {
@@ -88,7 +102,13 @@ impl Control {
                     has_ended.then(|| "HAProxy has ended".to_owned())
                 };
                 reload(master, deadline, has_ended)?;
-                until_runs(master, set, has_filter, deadline, has_ended).map_err(failed)
+                until_runs(master, set, has_filter, deadline, has_ended).map_err(|cause| {
+                    // It has taken what it read, which was not what is at fault.
+                    match master.worker_set() {
+                        Ok(running) if running != Some(set) => elsewhere(master, &cause),
+                        _ => failed(cause),
+                    }
+                })
             }
             Self::Supervised(supervisor) => {
                 let (mark, master) = (supervisor.mark(), supervisor.master());
@@ -138,6 +158,10 @@ fn absent(master: &Master, error: &io::Error) -> Trouble {
         }
         _ => Trouble::Absent(format!("the master of HAProxy at {socket}: {error}")),
     }
+}
+
+fn elsewhere(master: &Master, cause: &str) -> Trouble {
+    Trouble::Absent(format!("HAProxy at {} reads other files: {cause}", master.socket().display()))
 }
 
 fn failed(cause: String) -> Trouble {
@@ -217,6 +241,6 @@ fn runs(master: &Master, set: u64, has_filter: bool) -> io::Result<Result<Vec<u3
             }
         }
         Some(running) => Err(format!("its worker runs set {running}")),
-        None => Err("its worker runs another configuration than that of the link `current`".to_owned()),
+        None => Err(OTHER_CONFIGURATION.to_owned()),
     })
 }

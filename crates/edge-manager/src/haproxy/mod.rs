@@ -4,6 +4,7 @@ mod backoff;
 mod control;
 mod liveness;
 mod master;
+mod masters;
 mod output;
 mod process;
 mod program;

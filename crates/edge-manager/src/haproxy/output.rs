@@ -1,9 +1,9 @@
 //! What HAProxy writes, passed on as lines of our log.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
-use std::thread;
+use std::thread::Builder;
 
 use parking_lot::Mutex;
 
@@ -26,20 +26,21 @@ struct Kept {
 
 impl Output {
     /// Takes this pipe for standard error, until it ends.
-    pub(super) fn follow(self: &Arc<Self>, pipe: impl Read + Send + 'static) {
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn follow(self: &Arc<Self>, pipe: impl Read + Send + 'static) -> io::Result<()> {
         let output = Arc::clone(self);
-        thread::spawn(move || {
-            each_line(pipe, |line| {
-                if line.starts_with("[ALERT]") {
-                    tracing::error!(target: "haproxy", "{line}");
-                } else if line.starts_with("[WARNING]") {
-                    tracing::warn!(target: "haproxy", "{line}");
-                } else {
-                    tracing::info!(target: "haproxy", "{line}");
-                }
-                output.keep(line);
-            });
-        });
+        on_a_thread(pipe, move |line| {
+            if line.starts_with("[ALERT]") {
+                tracing::error!(target: "haproxy", "{line}");
+            } else if line.starts_with("[WARNING]") {
+                tracing::warn!(target: "haproxy", "{line}");
+            } else {
+                tracing::info!(target: "haproxy", "{line}");
+            }
+            output.keep(line);
+        })
     }
 
     fn keep(&self, line: String) {
@@ -66,8 +67,18 @@ impl Output {
 }
 
 /// Passes on what HAProxy writes to standard output, which is its log of requests where that goes there.
-pub(super) fn pass_on(pipe: impl Read + Send + 'static) {
-    thread::spawn(move || each_line(pipe, |line| tracing::info!(target: "haproxy_log", "{line}")));
+///
+/// # Errors
+/// There is no thread to be had.
+pub(super) fn pass_on(pipe: impl Read + Send + 'static) -> io::Result<()> {
+    on_a_thread(pipe, |line| tracing::info!(target: "haproxy_log", "{line}"))
+}
+
+fn on_a_thread(
+    pipe: impl Read + Send + 'static,
+    take: impl FnMut(String) + Send + 'static,
+) -> io::Result<()> {
+    Builder::new().name("haproxy".to_owned()).spawn(move || each_line(pipe, take)).map(drop)
 }
 
 fn each_line(pipe: impl Read, mut take: impl FnMut(String)) {

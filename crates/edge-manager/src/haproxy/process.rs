@@ -22,19 +22,24 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// One that we have started, as the first of its process group.
-    pub(super) fn started(child: Child) -> io::Result<Self> {
-        Self::of(child.id(), Some(child))
+    /// One that we have started, as the first of its process group. Where it cannot be watched, all of the group is killed:
+    /// nobody would know of it.
+    pub(super) fn started(mut child: Child) -> io::Result<Self> {
+        let pid = Pid::from_child(&child);
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(descriptor) => Ok(Self { pid, descriptor, child: Some(child) }),
+            Err(error) => {
+                let _ = kill_process_group(pid, Signal::KILL);
+                let _ = child.wait();
+                Err(error.into())
+            }
+        }
     }
 
     /// One that runs already. Whoever has its number from somewhere must ask there again afterwards.
     pub(super) fn found(pid: u32) -> io::Result<Self> {
-        Self::of(pid, None)
-    }
-
-    fn of(pid: u32, child: Option<Child>) -> io::Result<Self> {
         let pid = Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(Self { pid, descriptor: pidfd_open(pid, PidfdFlags::empty())?, child })
+        Ok(Self { pid, descriptor: pidfd_open(pid, PidfdFlags::empty())?, child: None })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -66,24 +71,35 @@ impl Process {
 
     /// Ends it with its workers: their connections may go on so long, then they are cut.
     pub(super) fn stop(&mut self, grace: Duration) -> String {
-        let steps = [(Signal::USR1, grace), (Signal::TERM, TERM_PATIENCE), (Signal::KILL, TERM_PATIENCE)];
-        for (signal, patience) in steps {
+        for (signal, patience) in [(Signal::USR1, grace), (Signal::TERM, TERM_PATIENCE)] {
             if patience.is_zero() {
                 continue;
             }
             // It may end this moment.
             let _ = pidfd_send_signal(&self.descriptor, signal);
-            if signal == Signal::KILL {
-                let _ = kill_process_group(self.pid, signal);
-            }
-            let deadline = Instant::now() + patience;
-            while Instant::now() < deadline {
-                if let Some(exit) = self.ended_within(deadline.saturating_duration_since(Instant::now())) {
-                    return exit;
-                }
+            if let Some(exit) = self.ended_before(Instant::now() + patience) {
+                return exit;
             }
         }
-        "cannot be killed".to_owned()
+        self.kill()
+    }
+
+    /// Ends it with its workers, at once.
+    pub(super) fn kill(&mut self) -> String {
+        let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        let exit = self.ended_before(Instant::now() + TERM_PATIENCE);
+        exit.unwrap_or_else(|| "cannot be killed".to_owned())
+    }
+
+    fn ended_before(&mut self, deadline: Instant) -> Option<String> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let exit = self.ended_within(left);
+            if exit.is_some() || left.is_zero() {
+                return exit;
+            }
+        }
     }
 }
 
@@ -98,8 +114,9 @@ fn how(status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::process::CommandExt;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -138,5 +155,19 @@ mod tests {
         assert!(found.is_adopted() && found.ended_within(Duration::from_millis(10)).is_none());
         own.stop(Duration::ZERO);
         assert!(found.ended_within(Duration::from_secs(60)).unwrap().contains("earlier manager"));
+    }
+
+    #[test]
+    fn what_cannot_be_watched_is_killed_with_what_it_started() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & exit 0"]).process_group(0).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut pipe = child.stdout.take().unwrap();
+        // Its number is nobody's from now on.
+        child.wait().unwrap();
+        let error = Process::started(child).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::SRCH.raw_os_error()));
+        // What it started holds the pipe.
+        assert_eq!(pipe.read(&mut [0]).unwrap(), 0);
     }
 }

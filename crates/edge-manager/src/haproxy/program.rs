@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
+use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -120,14 +120,17 @@ impl Program {
         let mut child = command.spawn().map_err(|error| self.start_error(error))?;
         let pipe = pipe(&mut child);
         thread::scope(|scope| {
-            let words = scope.spawn(|| pipe.map_or_else(Vec::new, beginning));
             let pid = Pid::from_child(&child);
-            let has_ended = until_ended(pid, Instant::now() + patience);
+            let words = Builder::new().spawn_scoped(scope, || pipe.map_or_else(Vec::new, beginning));
+            let (words, has_ended) = match words {
+                Ok(words) => (Some(words), until_ended(pid, Instant::now() + patience)),
+                Err(error) => (None, Err(error)),
+            };
             // Whatever it has started and left behind would keep the pipe open. Its number is still its own: it is waited for
             // after that.
             let _ = kill_process_group(pid, Signal::KILL);
             let status = child.wait();
-            let words = words.join().unwrap_or_default();
+            let words = words.and_then(|words| words.join().ok()).unwrap_or_default();
             match (has_ended, status) {
                 (Ok(true), Ok(status)) => Ok((status, String::from_utf8_lossy(&words).into_owned())),
                 (Ok(false), _) => Err(ProgramError::Slow { program: self.name(), patience }),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::backoff::{Backoff, Pace};
 use super::master::Master;
+use super::masters::master_of;
 use super::output::{Output, pass_on};
 use super::process::Process;
 use super::program::Program;
@@ -23,8 +24,8 @@ const RUN_PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks for a configuration to start with, and for a master that does not answer.
 const WAIT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a master that nobody reaches may be executing itself anew.
-const REEXEC_PATIENCE: Duration = Duration::from_secs(1);
+/// How long one that does not answer is not worth a word: it may be reading long lists.
+const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How HAProxy is started.
 #[derive(Clone, Debug)]
@@ -33,7 +34,8 @@ pub struct Launch {
     pub program: Program,
     /// The configuration, which may not be there yet.
     pub configuration: PathBuf,
-    /// Where its master listens. The file beside it that ends in `.lock` is held while it is supervised.
+    /// Where its master listens, by which it is found again. The file beside it that ends in `.lock` is held while it is
+    /// supervised.
     pub socket: PathBuf,
     /// How often it is started again.
     pub pace: Pace,
@@ -110,6 +112,8 @@ impl Supervisor {
     /// # Errors
     /// Another process supervises at this socket; there is no thread to be had.
     pub fn start(launch: Launch) -> io::Result<Self> {
+        // The same to whoever looks for it from another directory.
+        let launch = Launch { socket: path::absolute(&launch.socket)?, ..launch };
         let mut path = launch.socket.clone().into_os_string();
         path.push(".lock");
         let lock = File::options().create(true).append(true).open(&path)?;
@@ -138,6 +142,22 @@ impl Supervisor {
     /// Its master.
     pub fn master(&self) -> &Master {
         &self.shared.master
+    }
+
+    /// Waits until one that is there, or is being started, answers or has ended, or the deadline has come.
+    pub(super) fn until_up(&self, deadline: Instant) {
+        let mut watched = self.shared.watched.lock();
+        loop {
+            let is_coming = match watched.status.state {
+                State::Starting => true,
+                // Nobody has looked yet, or the one that is there does not answer.
+                State::Waiting => self.shared.launch.configuration.exists(),
+                State::Running { .. } | State::BackingOff { .. } | State::Stopped => false,
+            };
+            if !is_coming || self.shared.changed.wait_until(&mut watched, deadline).timed_out() {
+                return;
+            }
+        }
     }
 
     /// Ends a wait for the next start, if there is one.
@@ -190,16 +210,25 @@ impl Drop for Supervisor {
 impl Shared {
     fn supervise(&self) {
         let mut backoff = Backoff::new(self.launch.pace);
-        let mut next = self.running();
-        while !self.is_stopping() {
-            let process = match next.take() {
-                Some(process) => Ok(process),
-                None if !self.launch.configuration.exists() => {
+        loop {
+            let process = match self.running() {
+                Ok(Some(process)) => {
+                    tracing::info!("HAProxy runs already, as process {}: it is taken over", process.pid());
+                    Ok(process)
+                }
+                // Only who has been found can be stopped, so one is looked for even then.
+                _ if self.is_stopping() => break,
+                Ok(None) if !self.launch.configuration.exists() => {
                     self.set(State::Waiting);
                     self.pause(WAIT_PAUSE);
                     continue;
                 }
-                None => self.spawn(),
+                Ok(None) => self.spawn(),
+                Err(error) => {
+                    tracing::warn!("HAProxy at {}: {error}", self.launch.socket.display());
+                    self.pause(WAIT_PAUSE);
+                    continue;
+                }
             };
             let began = Instant::now();
             let exit = match process {
@@ -216,43 +245,41 @@ impl Shared {
                 backoff.reset();
             }
         }
-        if !self.is_left() {
+        if !self.is_left() && matches!(self.running(), Ok(None)) {
             // Nobody listens there any more, and whoever comes next need not ask.
             let _ = fs::remove_file(&self.launch.socket);
         }
         self.set(State::Stopped);
     }
 
-    /// The one that an earlier manager has started. While somebody listens at its socket, no other is started: both would
-    /// listen on the same ports, since HAProxy shares them (SO_REUSEPORT).
-    fn running(&self) -> Option<Process> {
-        let mut reached = Instant::now();
-        while self.launch.socket.exists() && !self.is_stopping() {
-            let found = self.master.processes().and_then(|before| {
-                let process = Process::found(before.master_pid)?;
-                let is_still = self.master.processes()?.master_pid == before.master_pid;
-                Ok(is_still.then_some(process))
-            });
-            match found {
-                Ok(Some(process)) => {
-                    tracing::info!("HAProxy runs already, as process {}: it is taken over", process.pid());
-                    return Some(process);
-                }
-                Ok(None) => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused) => {
-                    if reached.elapsed() > REEXEC_PATIENCE {
-                        return None;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!("HAProxy at {}: {error}", self.launch.socket.display());
-                    self.pause(WAIT_PAUSE);
-                    reached = Instant::now();
-                }
-            }
-            self.pause(START_PAUSE);
+    /// The HAProxy that is there already: that of an earlier manager, or of somebody else who answers at the socket. While it
+    /// lives, no other is started: both would listen on the same ports, since HAProxy shares them (SO_REUSEPORT).
+    ///
+    /// # Errors
+    /// Nothing is known, or somebody listens there who cannot be watched.
+    fn running(&self) -> io::Result<Option<Process>> {
+        match master_of(&self.launch.socket)? {
+            Some(process) => Ok(Some(process)),
+            None => self.answering(),
         }
-        None
+    }
+
+    /// The master that answers at the socket, whoever started it.
+    fn answering(&self) -> io::Result<Option<Process>> {
+        let before = match self.master.processes() {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+            {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let process = Process::found(before.master_pid)?;
+        if self.master.processes()?.master_pid == before.master_pid {
+            Ok(Some(process))
+        } else {
+            Err(io::Error::other("it was replaced this moment"))
+        }
     }
 
     fn spawn(&self) -> io::Result<Process> {
@@ -263,18 +290,20 @@ impl Shared {
         // In the foreground, whatever the configuration says: who goes away to the background is nobody's child.
         command.args(["-W", "-db", "-S"]).arg(address).arg("-f").arg(&self.launch.configuration);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        if let Some(pipe) = child.stdout.take() {
-            pass_on(pipe);
+        let (out, error) = (child.stdout.take(), child.stderr.take());
+        let mut process = Process::started(child)?;
+        let is_heard = out.map_or(Ok(()), pass_on);
+        let is_heard = is_heard.and_then(|()| error.map_or(Ok(()), |pipe| self.output.follow(pipe)));
+        if let Err(error) = is_heard {
+            process.kill();
+            return Err(error);
         }
-        if let Some(pipe) = child.stderr.take() {
-            self.output.follow(pipe);
-        }
-        Process::started(child)
+        Ok(process)
     }
 
     /// Watches it until it ends, or ends it when that is wanted. Says how it ended.
     fn watch(&self, process: &mut Process) -> String {
-        let mut is_running = false;
+        let (began, mut is_running, mut is_told) = (Instant::now(), false, false);
         loop {
             let pause = if is_running { RUN_PAUSE } else { START_PAUSE };
             if let Some(exit) = process.ended_within(pause) {
@@ -286,6 +315,11 @@ impl Shared {
             if !is_running && self.master.worker_set().is_ok() {
                 is_running = true;
                 self.set(State::Running { master_pid: process.pid(), is_adopted: process.is_adopted() });
+            }
+            if !is_running && !is_told && began.elapsed() > QUIET_PATIENCE {
+                is_told = true;
+                let socket = self.launch.socket.display();
+                tracing::warn!("HAProxy, process {}, does not answer at {socket}", process.pid());
             }
         }
     }

@@ -119,7 +119,7 @@ pub struct PublishedJson {
 }
 
 impl From<Published> for PublishedJson {
-    fn from(Published { set, is_changed, enforcement }: Published) -> Self {
+    fn from(Published { set, is_changed, enforcement, .. }: Published) -> Self {
         Self { stored: (&enforcement).into(), set, is_changed }
     }
 }

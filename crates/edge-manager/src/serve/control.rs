@@ -6,10 +6,14 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
-use rustix::process::{geteuid, umask};
+use rustix::fs::{Mode, fchmod};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::process::geteuid;
 
 use crate::api::Peer;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// The socket, which is removed with this.
 #[derive(Debug)]
@@ -27,11 +31,13 @@ impl ControlSocket {
         if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
             fs::remove_file(path)?;
         }
-        // From the beginning: changed afterwards, there would be a moment for everybody.
-        let before = umask(Mode::from_raw_mode(0o177));
-        let bound = UnixListener::bind(path);
-        umask(before);
-        let listener = bound?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // The file gets the mode that the socket has (`unix_bind_bsd` in net/unix/af_unix.c of Linux). Changed afterwards, there
+        // would be a moment for everybody; and the umask is that of all threads.
+        fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        bind(&socket, &SocketAddrUnix::new(path)?)?;
+        listen(&socket, BACKLOG)?;
+        let listener = UnixListener::from(socket);
         listener.set_nonblocking(true)?;
         Ok(Self { path: path.to_owned(), listener })
     }
@@ -64,4 +70,43 @@ fn name(user: u32) -> String {
         (fields.nth(1)? == user.to_string()).then(|| name.to_owned())
     });
     format!("CLI:{}", found.unwrap_or_else(|| user.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn only_the_owner_can_open_it_and_no_other_file_is_kept_from_anybody() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, file) = (dir.path().join("sock"), dir.path().join("file"));
+        fs::write(&file, "").unwrap();
+        let usual = mode(&file);
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    fs::remove_file(&file).unwrap();
+                    fs::write(&file, "").unwrap();
+                    assert_eq!(mode(&file), usual);
+                }
+            });
+            for _ in 0..500 {
+                let socket = ControlSocket::bind(&path).unwrap();
+                assert_eq!(mode(&path), 0o600);
+                assert!(UnixStream::connect(&path).is_ok());
+                drop(socket);
+                assert!(!path.exists());
+            }
+            is_done.store(true, Ordering::Relaxed);
+            others.join().unwrap();
+        });
+    }
 }

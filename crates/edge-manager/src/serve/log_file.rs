@@ -30,9 +30,20 @@ impl LogFile {
         let mut before = OsString::from(&self.path);
         before.push(".1");
         fs::rename(&self.path, before)?;
-        self.file = append(&self.path)?;
-        self.file_bytes = 0;
+        self.reopen()
+    }
+
+    /// Goes on in the file of its name, since somebody has moved the one that it had. Where that cannot be opened, it goes on
+    /// in the one that it has.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        let file = append(&self.path)?;
+        self.file_bytes = file.metadata()?.len();
+        self.file = file;
         Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 }
 

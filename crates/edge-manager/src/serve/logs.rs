@@ -47,31 +47,32 @@ pub enum LogError {
 }
 
 impl Logs {
-    /// Logs all that this process says from now on, panics too.
+    /// Logs all that this process says from now on, panics too. The files, if it is files.
     ///
     /// # Errors
     /// The filter cannot be understood, or a file not be written.
-    pub fn start(self) -> Result<(), LogError> {
+    pub fn start(self) -> Result<LogFiles, LogError> {
         let filter =
             EnvFilter::try_new(&self.filter).map_err(|error| LogError::Filter(self.filter.clone(), error))?;
+        let mut files = LogFiles::default();
         let layers = match &self.dir {
-            None => vec![self.layer(Box::new(io::stderr()))],
+            None => vec![self.layer(Arc::new(Mutex::new(io::stderr())))],
             Some(dir) => {
                 fs::create_dir_all(dir).map_err(|error| LogError::File(dir.clone(), error))?;
-                let all = self.layer(open(dir, "manager.log")?);
+                let all = self.layer(files.open(dir, "manager.log")?);
                 let errors =
-                    self.layer(open(dir, "manager-error.log")?).with_filter(LevelFilter::WARN).boxed();
+                    self.layer(files.open(dir, "manager-error.log")?).with_filter(LevelFilter::WARN).boxed();
                 vec![all, errors]
             }
         };
         // A second set is for nobody.
         let _ = Registry::default().with(layers).with(filter).try_init();
         std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-        Ok(())
+        Ok(files)
     }
 
-    fn layer(&self, out: Box<dyn Write + Send>) -> Box<dyn Layer<Registry> + Send + Sync> {
-        let layer = fmt::layer().with_ansi(false).with_writer(Lines(Arc::new(Mutex::new(out))));
+    fn layer(&self, out: Arc<Mutex<dyn Write + Send>>) -> Box<dyn Layer<Registry> + Send + Sync> {
+        let layer = fmt::layer().with_ansi(false).with_writer(Lines(out));
         match self.format {
             Format::Text => layer.boxed(),
             Format::Json => layer.json().flatten_event(true).boxed(),
@@ -79,15 +80,36 @@ impl Logs {
     }
 }
 
-fn open(dir: &Path, name: &str) -> Result<Box<dyn Write + Send>, LogError> {
-    let path = dir.join(name);
-    let file = LogFile::open(&path).map_err(|error| LogError::File(path, error))?;
-    Ok(Box::new(file))
+/// The files that lines go to.
+#[derive(Clone, Debug, Default)]
+pub struct LogFiles(Vec<Arc<Mutex<LogFile>>>);
+
+impl LogFiles {
+    fn open(&mut self, dir: &Path, name: &str) -> Result<Arc<Mutex<LogFile>>, LogError> {
+        let path = dir.join(name);
+        let file = LogFile::open(&path).map_err(|error| LogError::File(path, error))?;
+        let file = Arc::new(Mutex::new(file));
+        self.0.push(file.clone());
+        Ok(file)
+    }
+
+    /// Begins the files anew that somebody has moved, as logrotate does. What cannot be opened goes on as it is.
+    pub(super) fn reopen(&self) {
+        for file in &self.0 {
+            let (path, reopened) = {
+                let mut file = file.lock();
+                (file.path().to_owned(), file.reopen())
+            };
+            if let Err(error) = reopened {
+                tracing::error!(path = %path.display(), %error, "the log goes on in the old file");
+            }
+        }
+    }
 }
 
 /// Gets an event at a time, and makes a line of it, whatever is in it.
 #[derive(Clone)]
-pub(super) struct Lines(pub(super) Arc<Mutex<Box<dyn Write + Send>>>);
+pub(super) struct Lines(pub(super) Arc<Mutex<dyn Write + Send>>);
 
 impl Write for Lines {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
@@ -144,7 +166,7 @@ mod tests {
         }
         let memory = Memory::default();
         let logs = Logs { format, dir: None, filter: String::new() };
-        let subscriber = Registry::default().with(logs.layer(Box::new(memory.clone())));
+        let subscriber = Registry::default().with(logs.layer(Arc::new(Mutex::new(memory.clone()))));
         tracing::subscriber::with_default(subscriber, || tracing::info!(%value, "request {value}"));
         let bytes = memory.0.lock().clone();
         String::from_utf8(bytes).unwrap()

@@ -11,6 +11,6 @@ mod ready;
 mod run;
 mod server;
 
-pub use logs::{Format, LogError, Logs};
+pub use logs::{Format, LogError, LogFiles, Logs};
 pub use run::{ServeError, Settings, run};
 pub use server::{MAX_CONNECTIONS, Server};

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::following::Following;
-use super::{Server, ready};
+use super::{LogFiles, Server, ready};
 use crate::access::{Caller, KeyHash};
 use crate::api::{App, OpenError, Services};
 use crate::clock::now_us;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub global: Option<GlobalInput>,
     /// A file that gets the address as soon as it answers.
     pub ready_file: Option<PathBuf>,
+    /// The files of the log, which are opened anew at a SIGHUP.
+    pub logs: LogFiles,
 }
 
 /// Why the manager does not serve. One line.
@@ -107,11 +110,12 @@ impl From<StoreError> for ServeError {
     }
 }
 
-/// Serves until SIGTERM, SIGINT or SIGHUP: then requests end, and what else there is to end.
+/// Serves until SIGTERM or SIGINT: then requests end, and what else there is to end.
 ///
 /// # Errors
 /// It cannot start: nothing was served. A HAProxy that it supervises runs on, for the next manager.
 pub fn run(mut settings: Settings) -> Result<(), ServeError> {
+    raise_descriptor_limit();
     let runtime = Builder::new_multi_thread()
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .enable_all()
@@ -120,6 +124,7 @@ pub fn run(mut settings: Settings) -> Result<(), ServeError> {
     // Before there is anything to end: a signal that comes during the start ends the manager as soon as it serves.
     let mut stop = {
         let _inside = runtime.enter();
+        runtime.spawn(reopen_signal(settings.logs.clone()).map_err(ServeError::Runtime)?);
         runtime.spawn(stop_signal().map_err(ServeError::Runtime)?)
     };
     // First of the services: while the manager looks at its record, clients are served by what was in force.
@@ -194,14 +199,31 @@ fn start(app: &App, global: Option<GlobalInput>) {
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            _ = hang_up.recv() => {}
         }
         tracing::info!("stopping");
         ready::tell_stopping();
     })
+}
+
+/// SIGHUP is how whoever has moved the files of a log says so.
+fn reopen_signal(logs: LogFiles) -> io::Result<impl Future<Output = ()>> {
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hang_up.recv().await.is_some() {
+            logs.reopen();
+            tracing::info!("SIGHUP: files of the log are opened anew, and nothing else is");
+        }
+    })
+}
+
+/// Each connection takes a descriptor, and the soft limit is a thousand of them for the sake of select(2), which nobody uses here.
+fn raise_descriptor_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }

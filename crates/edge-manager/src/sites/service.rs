@@ -89,7 +89,8 @@ impl Sites {
         self.parse(&self.recorded()?.input)
     }
 
-    /// Publishes what the record says. At the first start, that is `global`, which is recorded then.
+    /// Publishes what the record says. At the first start, that is `global`, which is recorded then. Where somebody went back to
+    /// an earlier set, that stays in force until the record is changed or published by hand.
     ///
     /// # Errors
     /// As those of every change.
@@ -100,6 +101,15 @@ impl Sites {
             return Ok(self.put_global(&Caller::manager(), global, now_us)?.published);
         }
         let _changing = self.changing.lock();
+        // First of all: what follows may fail, and HAProxy has to start with something.
+        self.configuration.recover()?;
+        if let Some(set) = self.configuration.rolled_back()? {
+            tracing::warn!(
+                set,
+                "somebody went back to it: it stays until the record is changed or published by hand"
+            );
+            return Ok(self.configuration.uphold()?);
+        }
         Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?)
     }
 
@@ -277,6 +287,7 @@ impl Sites {
     ) -> Result<Changed<U>, SitesError> {
         let _changing = self.changing.lock();
         let before = self.recorded()?;
+        let rolled_back = self.configuration.rolled_back()?;
         let mut after = before.clone();
         let value = change(&mut after)?;
         let site = self.parse(&after.input)?;
@@ -296,9 +307,13 @@ impl Sites {
             Ok(value) => Ok(Changed { value, published }),
             Err(error) => {
                 // What is not recorded must not stay in force. If this fails too, the next start does it.
-                let _ = self
-                    .parse(&before.input)
-                    .map(|site| self.configuration.publish(&site, &wish.caller.name));
+                let by = &wish.caller.name;
+                let _ = match rolled_back {
+                    Some(set) => self.configuration.roll_back(set, by).map_err(SitesError::from),
+                    None => self
+                        .parse(&before.input)
+                        .and_then(|site| Ok(self.configuration.publish(&site, by)?)),
+                };
                 Err(error)
             }
         }

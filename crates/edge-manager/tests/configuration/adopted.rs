@@ -1,16 +1,18 @@
 //! The manager is killed, and HAProxy runs on.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge_manager::configuration::{Configuration, Patience, Settings};
 use edge_manager::haproxy::{Control, Enforcement, Launch, Pace, Program, State, Supervisor};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::client::{Steady, eventually};
+use crate::client::{PATIENCE, Steady, eventually};
 use crate::home::{Home, listens, site};
 use crate::programs::{self, Series};
 
@@ -135,15 +137,57 @@ fn one_that_was_taken_over_and_ends_is_started_again() {
     let pid = home.master().processes().unwrap().master_pid;
     let (supervisor, _configuration) = start(&home.sets(), &programs::installed().path);
     eventually("it is found", || matches!(supervisor.status().state, State::Running { .. }).then_some(()));
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(pid.cast_signed()).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    signal(pid, Signal::KILL);
     let state = eventually("another", || match supervisor.status().state {
         State::Running { master_pid, is_adopted } if master_pid != pid => Some(is_adopted),
         _ => None,
     });
     assert!(!state);
     eventually("it serves", || (home.title().ok()? == "a").then_some(()));
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn one_that_nobody_reaches_for_long_is_taken_over_all_the_same() {
+    for series in programs::all() {
+        let home = Home::new();
+        killed_manager(&home, series, "a");
+        // As it is for a moment of each reload, or for longer on a machine that has much to do.
+        let (socket, aside) = (home.sets().join("master.sock"), home.path("aside.sock"));
+        home.master().reload(Instant::now() + PATIENCE, || false).unwrap();
+        let pid =
+            eventually("a worker", || home.master().worker_set().ok().and(home.master().processes().ok()));
+        std::fs::rename(&socket, &aside).unwrap();
+        drop(UnixListener::bind(&socket).unwrap());
+
+        let (supervisor, _configuration) = start(&home.sets(), &series.path);
+        std::thread::sleep(Duration::from_millis(1500));
+        std::fs::rename(&aside, &socket).unwrap();
+        let state = eventually("it answers", || {
+            Some(supervisor.status().state).filter(|state| *state != State::Waiting)
+        });
+        assert_eq!(state, State::Running { master_pid: pid.master_pid, is_adopted: true }, "{series:?}");
+        assert_eq!(supervisor.status().exits, 0);
+        supervisor.stop();
+        assert!(!listens(home.web()), "{series:?}");
+    }
+}
+
+#[test]
+fn a_stop_ends_one_that_does_not_answer_and_leaves_no_socket_of_a_living_one() {
+    let home = Home::new();
+    killed_manager(&home, programs::installed(), "a");
+    let pid = home.master().processes().unwrap().master_pid;
+    signal(pid, Signal::STOP);
+    let socket = home.sets().join("master.sock");
+    let supervisor = Supervisor::start(home.launch(programs::installed().program())).unwrap();
+    supervisor.leave();
+    assert!(socket.exists() && listens(home.web()), "who is left is not hidden from the next");
+    drop(supervisor);
+    let supervisor = Supervisor::start(home.launch(programs::installed().program())).unwrap();
+    supervisor.stop();
+    assert!(!listens(home.web()) && !socket.exists());
 }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
-use edge_manager::configuration::{PublishError, Serving};
 use edge_manager::haproxy::{Control, Enforcement};
 
-use crate::client::{Steady, eventually};
+use crate::client::{PATIENCE, Steady, eventually};
 use crate::home::Home;
 use crate::programs::{self, Series};
 
@@ -62,7 +62,7 @@ fn what_is_published_before_haproxy_is_there_waits_for_it() {
 }
 
 #[test]
-fn a_haproxy_on_another_configuration_is_told() {
+fn a_haproxy_on_another_configuration_is_told_and_what_is_published_is_kept() {
     let home = Home::new();
     let series = programs::installed();
     let configuration = home.open(series.program(), Control::Attached(home.master())).unwrap();
@@ -74,10 +74,33 @@ fn a_haproxy_on_another_configuration_is_told() {
         std::fs::write(path, contents).unwrap();
     }
     let _haproxy = Foreign::start(series, &home, &dir.join("haproxy.cfg"));
-    let error = configuration.publish(&home.site("a"), "test").unwrap_err();
-    let PublishError::NotRunning { cause, serving: Serving::Nothing, .. } = &error else { panic!("{error}") };
-    assert_eq!(cause, "its worker runs another configuration than that of the link `current`");
+    let worker = home.master().processes().unwrap().workers;
+    let stored = |cause: &str| {
+        let socket = home.sets().join("master.sock");
+        let reason = format!("HAProxy at {} reads other files: {cause}", socket.display());
+        Enforcement::StoredNotEnforced { reason }
+    };
+    let other = stored("its worker runs another configuration than that of the link `current`");
+    for (title, set, is_changed) in [("a", 1, true), ("b", 2, true), ("b", 2, false)] {
+        let published = configuration.publish(&home.site(title), "test").unwrap();
+        assert_eq!((published.set, published.is_changed), (set, is_changed));
+        assert_eq!(published.enforcement, other);
+    }
+    configuration.recover().unwrap();
+    assert_eq!(configuration.current().unwrap().unwrap().manifest.set, 2, "it is kept");
     assert_eq!(home.title().unwrap(), "other");
+    assert_eq!(home.master().processes().unwrap().workers, worker, "nobody was reloaded");
+    assert_eq!(configuration.reload().unwrap().enforcement, other);
+
+    // As that of another manager: it has numbers of its own.
+    let main = dir.join("haproxy.cfg");
+    let text = std::fs::read_to_string(&main).unwrap() + "\nglobal\n  setenv MANAGER_SET 7\n";
+    std::fs::write(&main, text).unwrap();
+    home.master().reload(Instant::now() + PATIENCE, || false).unwrap();
+    eventually("its number", || home.master().worker_set().ok().flatten().filter(|set| *set == 7));
+    let published = configuration.publish(&home.site("c"), "test").unwrap();
+    assert_eq!((published.set, published.enforcement), (3, stored("its worker runs set 7")));
+    assert_eq!(configuration.current().unwrap().unwrap().manifest.set, 3);
 }
 
 #[test]

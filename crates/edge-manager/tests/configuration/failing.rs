@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use edge_manager::configuration::{PublishError, Serving};
-use edge_manager::haproxy::Enforcement;
+use edge_manager::haproxy::{Control, Enforcement};
 use serde_json::json;
 
 use crate::client::{Steady, eventually};
@@ -191,4 +193,53 @@ fn a_certificate_that_has_vanished_stops_no_haproxy() {
     assert!(matches!(error, PublishError::Refused(_)), "{error}");
     assert!(error.to_string().contains(certificate.to_str().unwrap()), "{error}");
     assert_eq!((home.listing(), home.title().unwrap()), (before, "good".to_owned()));
+}
+
+/// As whoever publishes leaves it that is killed after the link has been led to the new set, which `haproxy -c` takes.
+fn unproven(home: &Home, change: impl FnOnce(&mut serde_json::Value)) {
+    let mut json = home.json("unproven");
+    change(&mut json);
+    let configuration = home.open(programs::installed().program(), Control::Nobody).unwrap();
+    assert_eq!(configuration.publish(&site(json), "test").unwrap().set, 2);
+    fs::remove_file(home.sets().join("good")).unwrap();
+    symlink("sets/1", home.sets().join("good")).unwrap();
+}
+
+#[test]
+fn a_set_that_haproxy_cannot_start_with_gives_way_to_the_good_one() {
+    for series in programs::all() {
+        let home = Home::new();
+        let edge = good(&home, series);
+        edge.supervisor.stop();
+        drop(edge);
+        unproven(&home, |json| json["global"]["stats_socket"] = json!("/none/edge.sock"));
+        let edge = home.supervised(series);
+        edge.configuration.recover().unwrap();
+        assert_eq!(link(&home, "current"), link(&home, "good"));
+        assert_eq!(home.title().unwrap(), "good", "{series:?}");
+    }
+}
+
+#[test]
+fn a_set_that_haproxy_starts_with_is_good_and_one_that_it_never_read_gives_way() {
+    let home = Home::new();
+    let edge = good(&home, programs::installed());
+    unproven(&home, |_| {});
+    let worker = home.master().processes().unwrap().workers;
+    edge.configuration.recover().unwrap();
+    assert_eq!((link(&home, "current"), link(&home, "good")), ("sets/1".into(), "sets/1".into()));
+    assert_eq!(home.master().processes().unwrap().workers, worker, "it runs the good one");
+
+    edge.supervisor.stop();
+    drop(edge);
+    fs::remove_file(home.sets().join("current")).unwrap();
+    symlink("sets/2", home.sets().join("current")).unwrap();
+    let edge = home.supervised(programs::installed());
+    edge.configuration.recover().unwrap();
+    assert_eq!((link(&home, "current"), link(&home, "good")), ("sets/2".into(), "sets/2".into()));
+    assert_eq!(home.title().unwrap(), "unproven");
+}
+
+fn link(home: &Home, name: &str) -> PathBuf {
+    fs::read_link(home.sets().join(name)).unwrap()
 }

@@ -78,6 +78,29 @@ fn the_newest_sets_are_kept_and_one_can_be_brought_back() {
 }
 
 #[test]
+fn a_publication_ends_a_roll_back_even_if_it_comes_to_the_same_files() {
+    let home = Home::new();
+    let configuration = open(&home);
+    for title in ["a", "b"] {
+        publish(&configuration, &home, title);
+    }
+    assert_eq!(configuration.rolled_back().unwrap(), None);
+    configuration.roll_back(1, "me").unwrap();
+    assert_eq!(configuration.rolled_back().unwrap(), Some(3));
+    let upheld = configuration.uphold().unwrap();
+    assert_eq!((upheld.set, upheld.is_changed, configuration.rolled_back().unwrap()), (3, false, Some(3)));
+    let published = publish(&configuration, &home, "a");
+    assert_eq!((published.set, published.before, published.is_changed), (4, Some(3), true));
+    assert_eq!(configuration.change(&published).unwrap(), "");
+    assert_eq!(configuration.rolled_back().unwrap(), None);
+    configuration.roll_back(2, "me").unwrap();
+    assert_eq!(configuration.publish_anew(&home.site("b"), "me").unwrap().set, 6);
+    assert_eq!(configuration.rolled_back().unwrap(), None);
+    let published = publish(&configuration, &home, "c");
+    assert_eq!(configuration.change(&published).unwrap(), configuration.diff(6, 7).unwrap());
+}
+
+#[test]
 fn an_earlier_set_is_checked_before_it_is_brought_back() {
     let home = Home::new();
     for title in ["b", "a"] {
@@ -194,8 +217,12 @@ fn a_file_for_the_state_of_servers_is_there_before_haproxy_looks_for_it() {
     };
     let program = stand_in(&home.path(""), &format!("test -s {}", state.display()));
     let configuration = home.open(program, Control::Nobody).unwrap();
+    configuration.check(&with_state(&state)).unwrap_err();
+    assert!(!state.exists(), "a check makes nothing");
     configuration.publish(&with_state(&state), "me").unwrap();
     assert_eq!(fs::read_to_string(&state).unwrap(), "1\n");
     let error = configuration.publish(&with_state("/none/state".as_ref()), "me").unwrap_err().to_string();
     assert_eq!(error, "/none/state: No such file or directory (os error 2)");
+    let own = configuration.publish(&with_state(&home.sets().join("number")), "me").unwrap_err().to_string();
+    assert!(own.ends_with(&format!("/number: {} is the manager's own", home.sets().display())), "{own}");
 }

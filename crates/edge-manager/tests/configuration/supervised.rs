@@ -61,6 +61,26 @@ fn publications_reload_haproxy_and_no_request_fails() {
 }
 
 #[test]
+fn a_start_with_what_is_in_force_reloads_nothing() {
+    for series in programs::all() {
+        let home = Home::new();
+        let edge = home.supervised(series);
+        edge.publish("a").unwrap();
+        edge.supervisor.stop();
+        drop(edge);
+        for is_there in [false, true] {
+            let edge = home.supervised(series);
+            // HAProxy is about to be started, or to be found.
+            let same = edge.publish("a").unwrap();
+            assert_eq!((same.set, same.is_changed, same.enforcement), (1, false, Enforcement::InForce));
+            assert_eq!(home.master().processes().unwrap().reloads, 0, "{series:?}, found: {is_there}");
+            edge.supervisor.leave();
+        }
+        drop(home.supervised(series));
+    }
+}
+
+#[test]
 fn one_that_ends_is_started_again() {
     let home = Home::new();
     let edge = home.supervised(programs::installed());

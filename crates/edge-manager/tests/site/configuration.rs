@@ -58,6 +58,51 @@ fn a_reload_that_nobody_does_is_no_success() {
 }
 
 #[test]
+fn a_head_does_nothing() {
+    let manager = Manager::new();
+    let template = manager.dir.path().join("templates/refused.cfg.j2");
+    std::fs::write(&template, "backend edge_refused\n  http-request deny deny_status 410\n").unwrap();
+    for path in ["/api/regenerate", "/api/reload"] {
+        assert_eq!(manager.call("HEAD", path, ""), (405, String::new()));
+    }
+    assert!(!manager.haproxy_cfg().contains("deny_status 410"));
+    let actions = manager.json("GET", "/api/audit", "");
+    let actions =
+        actions["changes"].as_array().unwrap().iter().map(|change| change["action"].as_str().unwrap());
+    assert_eq!(actions.filter(|action| action.starts_with("configuration.")).count(), 0);
+    assert_eq!(manager.call("HEAD", "/api/configuration/history", "").0, 200);
+}
+
+#[test]
+fn the_state_of_servers_is_kept_in_no_file_of_the_manager_or_of_others() {
+    let manager = Manager::new();
+    let at = |name: &str| manager.dir.path().join(name).display().to_string();
+    std::fs::write(at("precious"), "precious").unwrap();
+    let before = manager.haproxy_cfg();
+    for (name, why) in [
+        ("rules.db", "is the manager's own"),
+        ("rules.db.sock", "is the manager's own"),
+        ("rules.db-journal", "is the manager's own"),
+        ("state/rules.snapshot", "is the manager's own"),
+        ("haproxy/current/haproxy.cfg", "is the manager's own"),
+        ("precious", "a file is there that holds something else"),
+    ] {
+        let global = json!({"server_state_file": at(name)});
+        let told = manager.refused(400, "PUT", "/api/global", &global.to_string());
+        assert!(told.contains(&at(name)) && told.ends_with(why), "{told}");
+        let site = json!({"global": global}).to_string();
+        assert_eq!(manager.refused(400, "PUT", "/api/site?dry_run", &site), told);
+    }
+    assert_eq!(std::fs::read_to_string(at("precious")).unwrap(), "precious");
+    assert_eq!(manager.haproxy_cfg(), before);
+    let site = json!({"global": {"server_state_file": at("servers.state")}}).to_string();
+    manager.json("PUT", "/api/site?dry_run", &site);
+    assert!(!std::path::Path::new(&at("servers.state")).exists());
+    manager.json("PUT", "/api/site", &site);
+    assert_eq!(std::fs::read_to_string(at("servers.state")).unwrap(), "1\n");
+}
+
+#[test]
 fn what_was_done_is_told_where_it_cannot_be_noted() {
     let manager = Manager::new();
     let set = manager.json("GET", "/api/configuration", "")["set"].as_u64().unwrap();

@@ -82,6 +82,44 @@ fn what_was_published_and_not_recorded_is_gone_after_the_next_start() {
 }
 
 #[test]
+fn a_roll_back_outlives_a_restart_until_the_record_is_changed_or_published() {
+    let manager = Manager::new();
+    let back = |manager: &Manager| {
+        let one =
+            manager.json("GET", "/api/configuration/history", "").as_array().unwrap().last().unwrap()["set"]
+                .clone();
+        manager.json("POST", "/api/configuration/rollback", &json!({"set": one}).to_string())["set"].clone()
+    };
+    let restarted = |manager: Manager| Manager::open(manager.close(), Defaults::default(), None);
+    let current = |manager: &Manager| manager.json("GET", "/api/configuration", "")["set"].clone();
+    manager.json("PUT", "/api/backends/web", "{}");
+    let set = back(&manager);
+    let manager = restarted(manager);
+    assert!(!manager.haproxy_cfg().contains("backend web"));
+    assert_eq!(current(&manager), set);
+    manager.json("PUT", "/api/backends/other", "{}");
+    let manager = restarted(manager);
+    let cfg = manager.haproxy_cfg();
+    assert!(cfg.contains("backend web") && cfg.contains("backend other"));
+
+    back(&manager);
+    manager.json("GET", "/api/regenerate", "");
+    assert!(manager.haproxy_cfg().contains("backend web"));
+    let set = current(&manager);
+    let manager = restarted(manager);
+    assert_eq!(current(&manager), set, "what is in force is no new set");
+
+    // What cannot be recorded does not end it either.
+    back(&manager);
+    let record = rusqlite::Connection::open(manager.dir.path().join("rules.db")).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON backends BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    record.execute_batch(full).unwrap();
+    manager.refused(500, "PUT", "/api/backends/third", "{}");
+    let manager = restarted(manager);
+    assert!(!manager.haproxy_cfg().contains("backend web"));
+}
+
+#[test]
 fn a_change_that_cannot_be_recorded_does_not_stay_in_force() {
     let manager = Manager::new();
     let record = rusqlite::Connection::open(manager.dir.path().join("rules.db")).unwrap();

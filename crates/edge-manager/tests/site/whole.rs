@@ -84,6 +84,27 @@ fn everything_comes_back_as_it_was_put_and_ids_stay() {
 }
 
 #[test]
+fn what_has_changed_is_that_of_no_other_change() {
+    let manager = Manager::new();
+    let app = manager.app.clone();
+    let caller = edge_manager::access::Caller::command_line();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..20 {
+                let backend = serde_json::from_value(json!({"name": format!("other{n}")})).unwrap();
+                app.sites.put_backend(&caller, backend, crate::manager::NOW_US).unwrap();
+            }
+        });
+        for n in 0..20 {
+            let site = json!({"backends": [{"name": format!("web{n}")}]});
+            let put = manager.json("PUT", "/api/site", &site.to_string());
+            let set = put["set"].as_u64().unwrap();
+            assert_eq!(put["diff"], app.sites.configuration().diff(set - 1, set).unwrap());
+        }
+    });
+}
+
+#[test]
 fn a_dry_run_says_what_would_change_and_changes_nothing() {
     let manager = Manager::new();
     let files = manager.files();

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::harness::answer;
 #[test]
 fn it_serves_until_it_is_told_to_stop() {
     let home = Home::new();
-    for signal in ["TERM", "INT", "HUP"] {
+    for signal in ["TERM", "INT"] {
         let serving = home.serve(&[], &[]);
         assert_eq!(serving.ask("GET", "/api/blocked-ips", &[], "").said(), (200, "[]"));
         let control = UnixStream::connect(home.path("rules.db.sock")).unwrap();
@@ -34,6 +35,56 @@ fn the_publication_of_the_start_is_counted() {
     let figures = serving.ask("GET", "/metrics", &[], "").body;
     let done = r#"edge_manager_reloads_total{result="done"} 1"#;
     assert!(figures.lines().any(|line| line == done), "{figures}");
+}
+
+#[test]
+fn a_hang_up_opens_the_log_anew_and_ends_nothing() {
+    let home = Home::new();
+    let serving = home.serve(&["--log-dir", home.path("logs").to_str().unwrap()], &[("EDGE_LOG", "info")]);
+    for name in ["manager.log", "manager-error.log"] {
+        fs::rename(home.path("logs").join(name), home.path("logs").join(format!("{name}.moved"))).unwrap();
+    }
+    serving.signal("HUP");
+    let log = |name: &str| fs::read_to_string(home.path("logs").join(name)).unwrap_or_default();
+    let began = Instant::now();
+    while !log("manager.log").contains("SIGHUP") {
+        assert!(began.elapsed() < PATIENCE, "{}", log("manager.log"));
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(home.path("logs/manager-error.log").exists());
+    let moved = log("manager.log.moved");
+    assert!(moved.contains("ready") && !moved.contains("SIGHUP"), "{moved}");
+    assert_eq!(serving.ask("GET", "/api/blocked-ips", &[], "").said(), (200, "[]"));
+    assert_eq!(serving.stop("TERM").0, 0);
+    assert!(log("manager.log").contains("stopped"));
+}
+
+#[test]
+fn as_many_files_may_be_open_as_the_machine_allows() {
+    let home = Home::new();
+    let manager = env!("CARGO_BIN_EXE_edge-manager");
+    let script = format!("ulimit -Hn 4000; ulimit -Sn 300; exec {manager} serve --ready-file ready");
+    let like = home.command(&[]);
+    let command = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(home.path(""))
+        .envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .env_remove("HAPROXY_API_KEY")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let serving = Serving { child: Some(command.unwrap()), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let began = Instant::now();
+    while !home.path("ready").exists() {
+        assert!(began.elapsed() < PATIENCE, "it is not ready");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let limits =
+        fs::read_to_string(format!("/proc/{}/limits", serving.child.as_ref().unwrap().id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().skip(3).collect::<Vec<_>>(), ["4000", "4000", "files"]);
+    serving.stop("TERM");
 }
 
 #[test]

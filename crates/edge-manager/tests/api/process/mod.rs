@@ -84,12 +84,15 @@ impl Serving {
         ask(stream, &request(self.address, method, path, headers, body.as_bytes()))
     }
 
+    fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+    }
+
     /// Exit status, standard output, standard error.
     fn stop(mut self, signal: &str) -> (i32, String, String) {
-        let child = self.child.take().unwrap();
-        let killed = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
-        said(child.wait_with_output().unwrap())
+        self.signal(signal);
+        said(self.child.take().unwrap().wait_with_output().unwrap())
     }
 }
 
