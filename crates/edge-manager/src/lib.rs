@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod api;
+pub mod caps;
 pub mod cli;
 pub mod clock;
 pub mod configuration;

@@ -85,6 +85,27 @@ fn nothing_gives_way_to_a_rule_that_is_refused() {
 }
 
 #[test]
+fn a_learned_rule_gives_way_to_a_list_whichever_ends_first() {
+    let method = |at: usize| format!("M{at}");
+    let filter = Filter::new(Settings::default());
+    let listed = on("/full", None, NOW_S + 10);
+    put(&filter, listed.clone(), NOW_S);
+    for at in 1..MAX_RULES_PER_RESOURCE {
+        put(&filter, learned(on("/full", Some(&method(at)), NOW_S + 100)), NOW_S);
+    }
+    let late = on("/full", Some("LATE"), NOW_S + 5);
+    put(&filter, late.clone(), NOW_S);
+    assert!(is_held(&filter, &late) && is_held(&filter, &listed), "on one resource");
+
+    let filter = Filter::new(Settings { max_rules: 2, ..Settings::default() });
+    put(&filter, listed.clone(), NOW_S);
+    put(&filter, learned(on("/other", None, NOW_S + 100)), NOW_S);
+    put(&filter, late.clone(), NOW_S);
+    assert!(is_held(&filter, &late) && is_held(&filter, &listed), "in all");
+    assert_eq!(filter.counters().changes, ChangeCounts { evicted: 1, ..ChangeCounts::default() });
+}
+
+#[test]
 fn one_rule_gives_way_where_that_is_enough() {
     let settings = Settings { max_learned: 2, max_learned_per_host: 1, max_rules: 2, ..Settings::default() };
     let filter = Filter::new(settings);

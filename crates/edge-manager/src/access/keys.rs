@@ -77,7 +77,7 @@ impl Keys {
     /// # Errors
     /// The record cannot be read.
     pub fn is_empty(&self) -> Result<bool, StoreError> {
-        Ok(self.environment.is_none() && self.store.read(|view| view.keys())?.is_empty())
+        Ok(self.environment.is_none() && self.store.keys()?.is_empty())
     }
 
     /// Who presents this key. Takes the same time whichever key it is, and however much of one it has: it is hashed, and
@@ -86,7 +86,7 @@ impl Keys {
     /// # Errors
     /// The record cannot be read.
     pub fn admit(&self, presented: Option<&[u8]>, from: Option<IpAddr>) -> Result<Admission, StoreError> {
-        let rows = self.store.read(|view| view.keys())?;
+        let rows = self.store.keys()?;
         if rows.is_empty() && self.environment.is_none() && self.is_open_without_keys {
             return Ok(Admission::Open);
         }

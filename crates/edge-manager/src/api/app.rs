@@ -29,6 +29,9 @@ const MAX_BULKS: usize = 2;
 /// Requests that only read the record at the same time, beside the others.
 const MAX_READING: usize = 16;
 
+/// Keys that are looked up at the same time: nobody who reads or changes anything is in their way.
+const MAX_ADMITTING: usize = 4;
+
 /// Checks of health at the same time: everybody may ask for them, and each may wait for a HAProxy that does not answer.
 const MAX_CHECKING: usize = 4;
 
@@ -96,6 +99,7 @@ pub struct App {
     at_work: Arc<Semaphore>,
     publishing: Arc<Semaphore>,
     reading: Arc<Semaphore>,
+    admitting: Arc<Semaphore>,
     checking: Arc<Semaphore>,
 }
 
@@ -135,6 +139,7 @@ impl App {
             publishing: Arc::new(Semaphore::new(MAX_PUBLISHING)),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
             reading: Arc::new(Semaphore::new(MAX_READING)),
+            admitting: Arc::new(Semaphore::new(MAX_ADMITTING)),
             checking: Arc::new(Semaphore::new(MAX_CHECKING)),
         })
     }
@@ -163,8 +168,8 @@ impl App {
         self.on_a_thread(&self.publishing, work).await
     }
 
-    /// [`App::blocking`] for what reads a bounded part of the record or of the configurations and nothing else: it does not
-    /// wait behind changes, which wait for the disk and for HAProxy.
+    /// [`App::blocking`] for what reads a bounded part of the record or of the configurations: it does not wait behind changes,
+    /// which wait for the disk and for HAProxy. At most one of them asks HAProxy something.
     ///
     /// # Errors
     /// That of `work`, or it panicked.
@@ -173,6 +178,17 @@ impl App {
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         self.on_a_thread(&self.reading, work).await
+    }
+
+    /// [`App::blocking`] for the look at who asks, which comes before all else: it waits behind nothing but others of its kind.
+    ///
+    /// # Errors
+    /// That of `work`, or it panicked.
+    pub(super) async fn admitting<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.on_a_thread(&self.admitting, work).await
     }
 
     /// [`App::blocking`] for what needs no key: it takes no place from those who have one.

@@ -51,7 +51,7 @@ async fn caller(Parts { headers, uri, extensions, .. }: &Parts) -> Result<Caller
     };
     let presented = bearer(headers).map(<[u8]>::to_vec);
     let is_presented = presented.is_some();
-    let admission = app.reading(move |app| Ok(app.keys.admit(presented.as_deref(), from)?)).await?;
+    let admission = app.admitting(move |app| Ok(app.keys.admit(presented.as_deref(), from)?)).await?;
     match admission {
         Admission::As(caller) => Ok(caller),
         Admission::Open => {

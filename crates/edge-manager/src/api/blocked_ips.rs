@@ -154,7 +154,7 @@ struct BlockAnswer {
     responses(
         (status = 200, description = "It is blocked", body = BlockAnswer),
         (status = 400, description = "ip_address is missing, or a value cannot be taken", body = super::error::ErrorBody),
-        (status = 409, description = "It is blocked already", body = super::error::ErrorBody)
+        (status = 409, description = "It is blocked already, or there are as many rules as the filter has room for", body = super::error::ErrorBody)
     )
 )]
 async fn block(

@@ -15,7 +15,6 @@ use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
 use crate::json::{Bulk, BulkBody, BulkError, ChangeJson, Form};
-use crate::rules::RulesError;
 
 /// Longest body, bytes.
 const MAX_BYTES: usize = 32 << 20;
@@ -43,7 +42,7 @@ pub(super) fn routes() -> Routes {
         (status = 200, description = "All are made and removed", body = ChangeJson),
         (status = 400, description = "A value cannot be taken", body = ErrorBody),
         (status = 404, description = "A rule that is to be removed is not there", body = ErrorBody),
-        (status = 409, description = "There is a rule with such a target, and `replace` was not asked for", body = ErrorBody)
+        (status = 409, description = "There is a rule with such a target, and `replace` was not asked for; or more than the filter has room for", body = ErrorBody)
     )
 )]
 async fn change(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, ApiError> {
@@ -63,14 +62,8 @@ async fn change(State(app): State<Arc<App>>, caller: Caller, request: Request) -
             })?;
             drop(body);
             let (changes, place) = bulk.into_parts();
-            let changed = app.change_rules(&caller, changes, now_us).map_err(|error| match error {
-                RulesError::Refused { at, .. } => {
-                    let what = error.to_string();
-                    let status = ApiError::from(error).status();
-                    ApiError::new(status, format_args!("{}: {what}", place(at)))
-                }
-                other => other.into(),
-            })?;
+            let changed =
+                app.change_rules(&caller, changes, now_us).map_err(|error| ApiError::placed(error, place))?;
             let json = serde_json::to_vec(&ChangeJson::from(&changed));
             drop(turn);
             json.map_err(ApiError::internal)

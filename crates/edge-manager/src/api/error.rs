@@ -72,9 +72,14 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
-    /// The status that the client gets.
-    pub fn status(&self) -> StatusCode {
-        self.status
+    /// Of one among many changes: with its place before what is wrong.
+    pub(super) fn placed(error: RulesError, place: impl FnOnce(usize) -> String) -> Self {
+        let at = if let RulesError::Refused { at, .. } = error { Some(at) } else { None };
+        let mut refused = Self::from(error);
+        if let Some(at) = at {
+            refused.message = format!("{}: {}", place(at), refused.message);
+        }
+        refused
     }
 }
 
@@ -111,12 +116,13 @@ impl From<StoreError> for ApiError {
 impl From<RulesError> for ApiError {
     fn from(error: RulesError) -> Self {
         match &error {
-            RulesError::Refused { why: Refusal::Present(_), .. } => Self::conflict(error),
-            RulesError::Refused { why: Refusal::Absent(_) | Refusal::NoSuchNumber(_), .. } => {
-                Self::not_found(error)
-            }
+            RulesError::Refused { why, .. } => match why {
+                Refusal::Present(_) | Refusal::FullResource(_) | Refusal::Full(_) => Self::conflict(error),
+                Refusal::Absent(_) | Refusal::NoSuchNumber(_) => Self::not_found(error),
+                Refusal::Parameters(_) => Self::bad_request(error),
+            },
             RulesError::TooMany => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error),
-            RulesError::Record(StoreError::TooManyLists) => Self::conflict(error),
+            RulesError::Record(StoreError::TooManyLists(_)) => Self::conflict(error),
             _ => Self::internal(error),
         }
     }

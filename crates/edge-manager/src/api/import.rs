@@ -57,10 +57,11 @@ pub struct ImportedJson {
 
 /// Take over what another program had
 ///
-/// Domains and backends are one change, rules another; each is made as a whole or not at all.
+/// Domains and backends are one change, rules another; each is made as a whole or not at all. At most 32 MiB.
 #[utoipa::path(post, path = "/api/import", tag = "manager", request_body = ImportJson, responses(
     (status = 200, description = "It is here", body = ImportedJson),
-    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing of its kind has changed", body = ErrorBody)
+    (status = 400, description = "A value is refused by the manager or by HAProxy: nothing of its kind has changed", body = ErrorBody),
+    (status = 409, description = "There are more rules than the filter has room for: none of them was made", body = ErrorBody)
 ))]
 async fn import(
     State(app): State<Arc<App>>,
@@ -96,7 +97,9 @@ fn take(app: &App, caller: &Caller, body: ImportJson) -> Result<ImportedJson, Ap
         lacks(changed.published.enforcement);
     }
     if !changes.is_empty() {
-        let changed = app.change_rules(caller, changes, now_us)?;
+        let changed = app
+            .change_rules(caller, changes, now_us)
+            .map_err(|error| ApiError::placed(error, |at| format!("rules[{at}]")))?;
         made.present = changed.present as u64;
         made.added = (changed.entries.len() - changed.present) as u64;
         lacks(changed.enforcement);

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::{ApiError, App, Routes};
 use crate::metrics::State as Figures;
-use crate::store::{Kind, Selection, StoreError};
+use crate::store::StoreError;
 
 /// Of the text that prometheus-client writes.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -31,11 +31,8 @@ async fn get(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError>
     let text = app
         .reading(|app| {
             let figures = app.store.read(|view| {
-                let count = |kind| view.count(&Selection { kind: Some(kind), ..Selection::default() });
                 Ok::<_, StoreError>(Figures {
-                    allow: count(Kind::Allow)?,
-                    block: count(Kind::Block)?,
-                    resource: count(Kind::Resource)?,
+                    rules: view.rule_counts()?,
                     revision: view.revision()?.unwrap_or_default(),
                     listeners: app.events.listeners(),
                 })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use edge_filter::Host;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
@@ -15,10 +15,9 @@ use super::rules::limit;
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::{now_us, seconds};
-use crate::events::Topic;
 use crate::json::{OriginName, ResourceChangeJson, ResourceJson, ResourcePageJson};
 use crate::learned::{Item, LearnedError, ResourceId, ResourceSelection};
-use crate::rules::{Change, End, Refusal, RulesError};
+use crate::rules::{Change, End};
 
 pub(super) fn routes() -> Routes {
     Routes::new().reader(routes!(list)).operator(routes!(remove)).operator(routes!(pin))
@@ -29,9 +28,6 @@ impl From<LearnedError> for ApiError {
         match error {
             LearnedError::Absent(_) => Self::not_found(error),
             LearnedError::Invalid(invalid) => invalid.into(),
-            LearnedError::Rules(RulesError::Refused { why: Refusal::Present(_), .. }) => {
-                Self::conflict(error)
-            }
             LearnedError::Rules(rules) => rules.into(),
         }
     }
@@ -99,7 +95,7 @@ async fn list(
     // One more tells whether there is another page.
     selection.limit += 1;
     let now_us = now_us();
-    let mut items = app.blocking(move |app| Ok(app.learned.list(&selection, now_us)?)).await?;
+    let mut items = app.reading(move |app| Ok(app.learned.list(&selection, now_us)?)).await?;
     let has_more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| has_more).map(|(last, _)| last.id().to_string());
@@ -145,8 +141,8 @@ async fn remove(
     let changed = app.blocking(move |app| {
         let (item, enforcement) = match id {
             ResourceId::Learned(number) => {
-                let (lesson, effect) = app.learned.delete(&caller, number, now_us)?;
-                (Item::Learned(lesson), app.enforce(&effect))
+                let (lesson, enforcement) = app.delete_lesson(&caller, number, now_us)?;
+                (Item::Learned(lesson), enforcement)
             }
             ResourceId::Rule(number) => {
                 let entry = app.learned.rule(number)?;
@@ -155,9 +151,6 @@ async fn remove(
             }
         };
         let resource = ResourceJson::new(&item, None, seconds(now_us));
-        if let Item::Learned(_) = item {
-            tell(app, "deleted", &caller, &resource, now_us);
-        }
         Ok(ResourceChangeJson::new(resource, &enforcement))
     });
     Ok(Json(changed.await?))
@@ -185,7 +178,7 @@ struct PinRequest {
         (status = 200, description = "It is pinned, as this rule", body = ResourceChangeJson),
         (status = 400, description = "That is no id of a learned rule, or the ttl cannot be taken", body = ErrorBody),
         (status = 404, description = "There is none of this id in force", body = ErrorBody),
-        (status = 409, description = "The record has a rule with this target", body = ErrorBody)
+        (status = 409, description = "The record has a rule with this target, or as many as the filter has room for", body = ErrorBody)
     )
 )]
 async fn pin(
@@ -201,24 +194,11 @@ async fn pin(
     let PinRequest { ttl } = pin_request(&json(request).await?)?;
     let end = ttl.map_or(End::Never, End::Ttl);
     let changed = app.blocking(move |app| {
-        let (entry, effect) = app.learned.pin(&caller, number, end, now_us)?;
-        let enforcement = app.enforce(&effect);
+        let (entry, enforcement) = app.pin_lesson(&caller, number, end, now_us)?;
         let resource = ResourceJson::new(&Item::Rule(entry), None, seconds(now_us));
-        tell(app, "pinned", &caller, &resource, now_us);
         Ok(ResourceChangeJson::new(resource, &enforcement))
     });
     Ok(Json(changed.await?))
-}
-
-/// Tells whoever listens to events.
-fn tell(app: &App, change: &str, by: &Caller, resource: &ResourceJson, now_us: u64) {
-    #[derive(Serialize)]
-    struct Told<'a> {
-        change: &'a str,
-        by: &'a str,
-        resource: &'a ResourceJson,
-    }
-    app.events.tell(Topic::Learned, &Told { change, by: &by.name, resource }, now_us);
 }
 
 /// Nothing at all is as good as an empty object.

@@ -153,7 +153,7 @@ async fn list(
     responses(
         (status = 200, description = "It is made", body = ChangeJson),
         (status = 400, description = "A value cannot be taken", body = ErrorBody),
-        (status = 409, description = "There is a rule with this target, and `replace` was not asked for", body = ErrorBody)
+        (status = 409, description = "There is a rule with this target, and `replace` was not asked for; or more than the filter has room for", body = ErrorBody)
     )
 )]
 async fn make(

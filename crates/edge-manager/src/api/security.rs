@@ -58,7 +58,8 @@ struct TemporaryBlockAnswer {
     request_body = TemporaryBlockRequest,
     responses(
         (status = 200, description = "It is blocked", body = TemporaryBlockAnswer),
-        (status = 400, description = "ip_address is missing, or a value cannot be taken", body = super::error::ErrorBody)
+        (status = 400, description = "ip_address is missing, or a value cannot be taken", body = super::error::ErrorBody),
+        (status = 409, description = "There are as many rules as the filter has room for", body = super::error::ErrorBody)
     )
 )]
 async fn block(
@@ -115,7 +116,7 @@ struct ClearAnswer {
 )]
 async fn clear_expired(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<ClearAnswer>, ApiError> {
     let now_us = now_us();
-    let cleared = app.blocking(move |app| Ok(app.rules.clear_expired(&caller, now_us)?)).await?;
+    let cleared = app.blocking(move |app| Ok(app.clear_expired(&caller, now_us)?)).await?;
     let message = match cleared {
         1 => "1 expired rule has been cleared".to_owned(),
         many => format!("{many} expired rules have been cleared"),

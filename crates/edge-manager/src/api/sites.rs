@@ -261,6 +261,8 @@ struct SitePreviewJson {
 }
 
 /// Replace everything that haproxy.cfg is made of
+///
+/// At most 32 MiB.
 #[utoipa::path(put, path = "/api/site", tag = "site", params(HowPut), request_body = SiteInput, responses(
     (status = 200, description = "Published, or of a dry run what would be", body = SiteChangeJson),
     (status = 400, description = "A value is refused by the manager or by HAProxy: nothing has changed", body = ErrorBody)

@@ -119,44 +119,85 @@ fn only_what_shows_nothing_is_for_everybody() {
     assert!(list().iter().filter(writes).all(|route| route.role >= Some(Role::Operator)));
 }
 
+/// Work that has taken all of some places.
+struct Occupied {
+    end: std::sync::mpsc::Sender<()>,
+    work: Vec<tokio::task::JoinHandle<Result<(), ApiError>>>,
+}
+
+/// Takes so many places by `way`, and has them until it is let go.
+async fn occupy<F>(
+    app: &Arc<App>,
+    count: usize,
+    way: impl Fn(Arc<App>, Box<dyn FnOnce() + Send>) -> F,
+) -> Occupied
+where
+    F: Future<Output = Result<(), ApiError>> + Send + 'static,
+{
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let ended = Arc::new(std::sync::Mutex::new(ended));
+    let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+    let work = (0..count).map(|_| {
+        let (ended, begun) = (ended.clone(), begun.clone());
+        let until_let_go = move || {
+            let _ = begun.send(());
+            // Until the other end is gone.
+            let _ = ended.lock().unwrap().recv();
+        };
+        tokio::spawn(way(app.clone(), Box::new(until_let_go)))
+    });
+    let work: Vec<_> = work.collect();
+    for _ in 0..count {
+        begins.recv().await.unwrap();
+    }
+    Occupied { end, work }
+}
+
+impl Occupied {
+    async fn let_go(self) {
+        drop(self.end);
+        for work in self.work {
+            work.await.unwrap().unwrap();
+        }
+    }
+}
+
+/// The answer to a `GET`, unless there is none for a long time.
+async fn answer(app: &Arc<App>, path: &str, key: Option<&str>) -> Option<(StatusCode, String)> {
+    let from = Peer::Network("127.0.0.1:1".parse().unwrap());
+    let mut request = Request::get(path).extension(from);
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    let answer = router(app.clone()).oneshot(request.body(Body::empty()).unwrap());
+    let answer = tokio::time::timeout(Duration::from_secs(60), answer).await.ok()?;
+    Some(text(answer.unwrap()).await)
+}
+
 #[tokio::test]
 async fn who_changes_nothing_does_not_wait_behind_changes() {
     let (_dir, app) = app();
-    let (end, ended) = std::sync::mpsc::channel::<()>();
-    let ended = std::sync::Mutex::new(ended);
-    let shared = Arc::new(ended);
-    let (begun, mut count) = tokio::sync::mpsc::unbounded_channel();
-    let changes: Vec<_> = (0..64)
-        .map(|_| {
-            let (app, shared, begun) = (app.clone(), shared.clone(), begun.clone());
-            tokio::spawn(async move {
-                app.blocking(move |_| {
-                    let _ = begun.send(());
-                    // Until the other end is gone.
-                    let _ = shared.lock().unwrap().recv();
-                    Ok(())
-                })
-                .await
-            })
-        })
-        .collect();
-    for _ in 0..64 {
-        count.recv().await.unwrap();
-    }
-    let mut answers = Vec::new();
-    for path in ["/api/blocked-ips", "/health"] {
-        let from = Peer::Network("127.0.0.1:1".parse().unwrap());
-        let request = Request::get(path).extension(from).body(Body::empty()).unwrap();
-        let answer = router(app.clone()).oneshot(request);
-        answers.push(tokio::time::timeout(Duration::from_secs(60), answer).await);
-    }
-    drop(end);
-    let [listed, health] = answers.try_into().unwrap();
-    assert_eq!(text(listed.unwrap().unwrap()).await, (StatusCode::OK, "[]".to_owned()));
-    assert_eq!(text(health.unwrap().unwrap()).await.0, StatusCode::INTERNAL_SERVER_ERROR);
-    for change in changes {
-        change.await.unwrap().unwrap();
-    }
+    let occupied = occupy(&app, 64, |app, work| async move { app.blocking(|_| Ok(work())).await }).await;
+    let listed = answer(&app, "/api/blocked-ips", None).await;
+    let resources = answer(&app, "/api/resources", None).await;
+    let health = answer(&app, "/health", None).await;
+    occupied.let_go().await;
+    assert_eq!(listed, Some((StatusCode::OK, "[]".to_owned())));
+    assert_eq!(resources, Some((StatusCode::OK, r#"{"resources":[],"next":null}"#.to_owned())));
+    assert_eq!(health.unwrap().0, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn who_asks_is_known_however_much_is_read() {
+    let (_dir, app) = app();
+    let caller = crate::access::Caller::command_line();
+    let key = crate::access::add_key(&app.store, &caller, "page", Role::Reader, 1).unwrap();
+    let occupied = occupy(&app, 16, |app, work| async move { app.reading(|_| Ok(work())).await }).await;
+    let known = answer(&app, "/openapi.json", Some(key.reveal())).await;
+    let unknown = answer(&app, "/openapi.json", Some("other")).await;
+    occupied.let_go().await;
+    assert_eq!(known.unwrap().0, StatusCode::OK);
+    assert_eq!(unknown.unwrap().0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

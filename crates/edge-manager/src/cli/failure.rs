@@ -71,7 +71,7 @@ impl From<RulesError> for Failure {
         match error {
             RulesError::Refused { .. }
             | RulesError::TooMany
-            | RulesError::Record(StoreError::TooManyLists) => Self::Refused(error),
+            | RulesError::Record(StoreError::TooManyLists(_)) => Self::Refused(error),
             RulesError::Publication(WriteError::Locked) | RulesError::Record(StoreError::Busy) => {
                 Self::Locked(error)
             }

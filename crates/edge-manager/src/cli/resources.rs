@@ -100,7 +100,7 @@ impl List {
                     let (readers, hits) = match &mut own {
                         Some(own) => own,
                         none => {
-                            let mut hits = Hits::default();
+                            let hits = Hits::default();
                             hits.refresh(&self.places.sockets, now_us());
                             none.insert((Readers::open(&self.places.record.database)?, hits))
                         }

@@ -25,6 +25,15 @@ pub(super) struct Serve {
     /// The address of the API; port 0 for any that is free. Without keys, a loopback address
     #[arg(long, env = "EDGE_MANAGER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    /// Connections that one client may have there at the same time: an IPv4 address, or an IPv6 /64
+    #[arg(
+        long,
+        env = "EDGE_MAX_CONNECTIONS_PER_CLIENT",
+        value_name = "COUNT",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u16).range(1..=serve::MAX_CONNECTIONS as i64)
+    )]
+    max_connections_per_client: u16,
     #[command(flatten)]
     publishing: Publishing,
     /// JSON of what holds for all backends, as PUT /api/global takes it: the record gets it at the first start
@@ -46,7 +55,17 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self { places, listen, publishing, global, ready_file, log_format, log_dir, log } = self;
+        let Self {
+            places,
+            listen,
+            max_connections_per_client,
+            publishing,
+            global,
+            ready_file,
+            log_format,
+            log_dir,
+            log,
+        } = self;
         let (configuration, defaults) = (publishing.settings(), publishing.defaults(&places));
         let supervise = publishing.launch();
         let global = global.map(read_json).transpose()?;
@@ -58,6 +77,7 @@ impl Serve {
         let environment_key = key.map(|key| KeyHash::of(key.as_bytes()));
         let settings = Settings {
             listen,
+            max_per_client: max_connections_per_client.into(),
             control,
             database,
             state_dir,

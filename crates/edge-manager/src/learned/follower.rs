@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use edge_filter::{Operation, Rule, Settings};
+use edge_filter::{Operation, Rule};
 use edge_journal::{Lessons, Ruling, StateDir, Taken, learned_at_us};
 
 use super::journals::{Heard, Journals};
@@ -111,7 +111,7 @@ impl Follower {
             for heard in heard {
                 self.take(heard, &mut change, &mut made, now_us)?;
             }
-            change.keep_caps(&Settings::default(), seconds(now_us))?;
+            change.keep_caps(&record.caps()?, seconds(now_us))?;
             let operations = std::mem::take(&mut made.operations);
             Ok((made, operations))
         })?;

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use edge_filter::Target;
+use parking_lot::Mutex;
 
 use crate::clock::seconds;
 use crate::haproxy::lines;
@@ -16,8 +18,13 @@ const MAX_ANSWER_BYTES: u64 = 32 << 20;
 /// How long a worker is listened to.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long an answer is good enough for whoever asks, microseconds.
+/// How long an answer is good enough for whoever asks, microseconds; and so many times what a look takes, so that a worker
+/// that does not answer holds up one request in a while.
 const FRESH_US: u64 = 1_000_000;
+const FRESH_FACTOR: u32 = 10;
+
+/// How long whoever asks waits for another one's answer, which mostly takes a few milliseconds, in place of the last one.
+const TURN: Duration = Duration::from_millis(100);
 
 /// Between two looks that nobody asked for, microseconds; and so many times what a look takes, so that it costs a worker a
 /// hundredth of its time at most.
@@ -25,9 +32,19 @@ const LOOK_EVERY_US: u64 = 10_000_000;
 const PAUSE_FACTOR: u32 = 100;
 
 /// The hits of rules on resources, summed over the workers that run. Workers count from their start on.
+///
+/// One asks them at a time, and nobody is kept from the last answer meanwhile.
 #[derive(Debug, Default)]
 pub struct Hits {
     keys: RandomState,
+    known: Mutex<Known>,
+    /// Held by whoever asks the workers.
+    asking: Mutex<()>,
+}
+
+/// The last answer of the workers.
+#[derive(Debug, Default)]
+struct Known {
     seen: HashMap<u64, Seen>,
     looked_us: Option<u64>,
     took: Duration,
@@ -46,43 +63,69 @@ pub struct Seen {
 impl Hits {
     /// Of this rule; `None` where no worker told of it.
     pub fn of(&self, target: &Target) -> Option<Seen> {
-        self.seen.get(&self.keys.hash_one(target.to_string())).copied()
+        self.known.lock().seen.get(&self.key(&target.to_string())).copied()
     }
 
-    /// Asks the workers, if what is known is older than a second.
-    pub fn refresh(&mut self, sockets: &[PathBuf], now_us: u64) {
-        if self.looked_us.is_none_or(|looked_us| now_us.abs_diff(looked_us) >= FRESH_US) {
-            self.look(sockets, now_us);
-        }
+    /// Asks the workers, if what is known is older than a second, and nobody else is about it for longer than a moment.
+    pub fn refresh(&self, sockets: &[PathBuf], now_us: u64) {
+        self.look_every(FRESH_US, FRESH_FACTOR, sockets, now_us);
     }
 
     /// Asks the workers, if it is time to look.
-    pub(super) fn look_now_and_then(&mut self, sockets: &[PathBuf], now_us: u64) {
-        let pause_us = (self.took * PAUSE_FACTOR).as_micros();
-        let pause_us = u64::try_from(pause_us).unwrap_or(u64::MAX).max(LOOK_EVERY_US);
-        if self.looked_us.is_none_or(|looked_us| now_us.abs_diff(looked_us) >= pause_us) {
-            self.look(sockets, now_us);
+    pub(super) fn look_now_and_then(&self, sockets: &[PathBuf], now_us: u64) {
+        self.look_every(LOOK_EVERY_US, PAUSE_FACTOR, sockets, now_us);
+    }
+
+    fn look_every(&self, pause_us: u64, factor: u32, sockets: &[PathBuf], now_us: u64) {
+        let is_due = || {
+            let known = self.known.lock();
+            let pause_us = pause_us.max(u64::try_from((known.took * factor).as_micros()).unwrap_or(u64::MAX));
+            known.looked_us.is_none_or(|looked_us| now_us.abs_diff(looked_us) >= pause_us)
+        };
+        if !is_due() {
+            return;
+        }
+        let Some(_asking) = self.asking.try_lock_for(TURN) else { return };
+        // Unless somebody has asked meanwhile.
+        if is_due() {
+            let begun = Instant::now();
+            let told = self.ask(sockets, begun + PATIENCE);
+            self.known.lock().take(told, now_us, begun.elapsed());
         }
     }
 
-    fn look(&mut self, sockets: &[PathBuf], now_us: u64) {
-        let begun = Instant::now();
+    /// None where a worker runs and does not answer: of its rules, the last answer is all that is known.
+    fn ask(&self, sockets: &[PathBuf], deadline: Instant) -> Option<HashMap<u64, u64>> {
         let mut told: HashMap<u64, u64> = HashMap::new();
         for socket in sockets {
             let mut take = |line: &str| {
                 if let Some((target, hits)) = read(line) {
-                    *told.entry(self.keys.hash_one(target)).or_default() += hits;
+                    *told.entry(self.key(target)).or_default() += hits;
                 }
             };
-            // Of one that does not answer nothing is known: it may not run.
-            let _ = lines(socket, "show edge rules resource", MAX_ANSWER_BYTES, begun + PATIENCE, &mut take);
+            let answer = lines(socket, "show edge rules resource", MAX_ANSWER_BYTES, deadline, &mut take);
+            // Where nobody listens, none runs.
+            if answer.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+                return None;
+            }
         }
-        self.take(told, now_us);
-        self.took = begun.elapsed();
+        Some(told)
     }
 
-    fn take(&mut self, told: HashMap<u64, u64>, now_us: u64) {
-        let now_s = seconds(now_us);
+    fn key(&self, target: &str) -> u64 {
+        self.keys.hash_one(target)
+    }
+}
+
+impl Known {
+    fn take(&mut self, told: Option<HashMap<u64, u64>>, now_us: u64, took: Duration) {
+        if let Some(told) = told {
+            self.count(told, seconds(now_us));
+        }
+        (self.looked_us, self.took) = (Some(now_us), took);
+    }
+
+    fn count(&mut self, told: HashMap<u64, u64>, now_s: u32) {
         let before = std::mem::take(&mut self.seen);
         let seen = |(key, hits): (u64, u64)| {
             let last_hit_s = match before.get(&key) {
@@ -94,7 +137,6 @@ impl Hits {
             (key, Seen { hits, last_hit_s })
         };
         self.seen = told.into_iter().map(seen).collect();
-        self.looked_us = Some(now_us);
     }
 }
 
@@ -107,6 +149,13 @@ fn read(line: &str) -> Option<(&str, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+
     use super::*;
 
     fn told(hits: &Hits, lines: &[&str]) -> HashMap<u64, u64> {
@@ -121,7 +170,8 @@ mod tests {
                 "shop.example/yeet method=POST: deny 404, 59 s left, learned from b/s by GET x, reason: a: b, 9 hits, {hits} hits"
             )
         };
-        let mut hits = Hits::default();
+        let hits = Hits::default();
+        let take = |told, at_s: u64| hits.known.lock().take(Some(told), at_s * 1_000_000, Duration::ZERO);
         for (at_s, told_hits, last_hit_s) in [
             (10, 7, None),
             (20, 7, None),
@@ -130,14 +180,69 @@ mod tests {
             (50, 0, Some(30)),
             (60, 1, Some(60)),
         ] {
-            hits.take(told(&hits, &[&line(told_hits)]), at_s * 1_000_000);
+            take(told(&hits, &[&line(told_hits)]), at_s);
             let expected = Seen { hits: told_hits, last_hit_s };
             assert_eq!(hits.of(&target), Some(expected), "at {at_s}");
         }
-        hits.take(HashMap::new(), 70_000_000);
+        take(HashMap::new(), 70);
         assert_eq!(hits.of(&target), None, "no worker has it any more");
-        hits.take(told(&hits, &[&line(2)]), 80_000_000);
+        take(told(&hits, &[&line(2)]), 80);
         assert_eq!(hits.of(&target).unwrap().last_hit_s, Some(80), "it came since the last look");
+    }
+
+    /// A worker that says so many hits of this rule, once `before` is done.
+    fn worker(dir: &Path, target: &Target, hits: u64, before: impl FnOnce() + Send + 'static) -> PathBuf {
+        let path = dir.join("edge.sock");
+        // In place of the one before.
+        let _ = fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).unwrap();
+        let line = format!("{target}: deny 404, no end, manual, {hits} hits\n");
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 64]);
+            before();
+            // Whoever asked may be gone.
+            let _ = stream.write_all(line.as_bytes());
+        });
+        path
+    }
+
+    #[test]
+    fn the_last_answer_is_there_while_the_workers_are_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = crate::rules::target("shop.example/yeet", "").unwrap();
+        let hits = Arc::new(Hits::default());
+        let of = |hits: &Hits| hits.of(&target).map(|seen| seen.hits);
+        let sockets = [worker(dir.path(), &target, 7, || {})];
+        hits.refresh(&sockets, 10_000_000);
+        assert_eq!(of(&hits), Some(7));
+        let (tell, told) = mpsc::channel();
+        let meanwhile = {
+            let (hits, target) = (hits.clone(), target.clone());
+            move || tell.send(hits.of(&target).map(|seen| seen.hits)).unwrap()
+        };
+        let sockets = [worker(dir.path(), &target, 8, meanwhile)];
+        hits.refresh(&sockets, 20_000_000);
+        assert_eq!((told.recv().unwrap(), of(&hits)), (Some(7), Some(8)));
+        // As while somebody asks a worker that hangs.
+        let _asking = hits.asking.lock();
+        hits.refresh(&sockets, 30_000_000);
+        assert_eq!(of(&hits), Some(8));
+    }
+
+    #[test]
+    fn a_worker_that_does_not_answer_takes_nothing_back_and_is_not_asked_again_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = crate::rules::target("shop.example/yeet", "").unwrap();
+        let hits = Hits::default();
+        hits.refresh(&[worker(dir.path(), &target, 7, || {})], 10_000_000);
+        let silent = dir.path().join("silent.sock");
+        let listener = UnixListener::bind(&silent).unwrap();
+        hits.refresh(std::slice::from_ref(&silent), 20_000_000);
+        assert_eq!(hits.of(&target).unwrap().hits, 7);
+        listener.set_nonblocking(true).unwrap();
+        hits.refresh(&[silent], 22_000_000);
+        assert_eq!(listener.incoming().map_while(Result::ok).count(), 1);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{Item, LearnedError, Lesson, Over, ResourceId, ResourceSelection, Rou
 use crate::access::Caller;
 use crate::clock::seconds;
 use crate::rules::{
-    Applied, Change, Effect, End, Entry, IfPresent, NewRule, Rules, RulesError, expiry, log, make,
+    Applied, Change, Effect, End, Entry, IfPresent, Maker, NewRule, Rules, RulesError, expiry, log,
 };
 use crate::store::{Changes, DONE, Deed};
 
@@ -28,7 +28,7 @@ pub const PINNED: &str = "pinned";
 pub struct Learned {
     rules: Arc<Rules>,
     follower: Mutex<Follower>,
-    hits: Mutex<Hits>,
+    hits: Hits,
     /// Stats sockets of the workers, which are asked for hits.
     sockets: Vec<PathBuf>,
 }
@@ -40,7 +40,7 @@ impl Learned {
     /// The path can be no directory.
     pub fn open(rules: Arc<Rules>, state_dir: &Path, sockets: Vec<PathBuf>, now_us: u64) -> io::Result<Self> {
         let follower = Mutex::new(Follower::open(state_dir, now_us)?);
-        Ok(Self { rules, follower, hits: Mutex::default(), sockets })
+        Ok(Self { rules, follower, hits: Hits::default(), sockets })
     }
 
     /// The rules beside which the lessons are.
@@ -59,10 +59,11 @@ impl Learned {
     /// Looks now and then how often rules were obeyed, so that it is known when that was: to be called with each round, by
     /// the same thread.
     pub fn look_at_hits(&self, now_us: u64) {
-        self.hits.lock().look_now_and_then(&self.sockets, now_us);
+        self.hits.look_now_and_then(&self.sockets, now_us);
     }
 
-    /// A page of rules on resources, each with how often it was obeyed: as of a second ago at most.
+    /// A page of rules on resources, each with how often it was obeyed: as of a second ago at most, or, where a worker does
+    /// not answer, as it said last.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -72,10 +73,9 @@ impl Learned {
         now_us: u64,
     ) -> Result<Vec<(Item, Option<Seen>)>, RulesError> {
         let items = self.rules.record().read(|view| page(view, selection, seconds(now_us)))?;
-        let mut hits = self.hits.lock();
-        hits.refresh(&self.sockets, now_us);
+        self.hits.refresh(&self.sockets, now_us);
         let with_hits = |item: Item| {
-            let seen = hits.of(item.target());
+            let seen = self.hits.of(item.target());
             (item, seen)
         };
         Ok(items.into_iter().map(with_hits).collect())
@@ -155,7 +155,8 @@ impl Learned {
             rule.expires_at_s = expires_at_s;
             rule.origin = Origin::List(PINNED.into());
             let new = NewRule { rule, by: caller.name.to_string() };
-            let (entry, operation) = make(record, Change::Put(new, IfPresent::Refuse), 0, seconds(now_us))?;
+            let change = Change::Put(new, IfPresent::Refuse);
+            let (entry, operation) = Maker::new(record, seconds(now_us))?.make(change, 0)?;
             let lesson = take_back(record, lesson, caller, now_us)?;
             note(record, caller, "lessons.pin", &lesson, now_us, began)?;
             Ok((Some(entry), [Operation::Put(lesson.published())].into_iter().chain(operation).collect()))

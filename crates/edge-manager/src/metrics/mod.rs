@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::haproxy::Enforcement;
+use crate::store::RuleCounts;
 
 /// Upper ends of the buckets of times until a change is in force, seconds: 50 ms is what is promised.
 const ENFORCEMENT_S: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -37,12 +38,8 @@ pub struct Metrics {
 /// What is looked up when somebody asks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct State {
-    /// Rules of the record that allow clients.
-    pub allow: u64,
-    /// Those that refuse clients.
-    pub block: u64,
-    /// Those on resources.
-    pub resource: u64,
+    /// Rules of the record.
+    pub rules: RuleCounts,
     /// Of the state directory.
     pub revision: u64,
     /// Who hears of events.
@@ -91,11 +88,15 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// Counts a change of the record: how many rules it has made and removed, and how long it took until it was, or was not, in force.
-    pub fn count_change(&self, made: usize, removed: usize, enforcement: &Enforcement, took: Duration) {
+    /// Counts rules that were made and removed.
+    pub fn count_rules(&self, made: usize, removed: usize) {
         for (change, count) in [("made", made), ("removed", removed)] {
             self.changes.get_or_create(&[("change", change.to_owned())]).inc_by(count as u64);
         }
+    }
+
+    /// Counts a change of the record: how long it took until it was, or was not, in force.
+    pub fn count_enforcement(&self, enforcement: &Enforcement, took: Duration) {
         match enforcement {
             Enforcement::InForce => self.enforcement.observe(took.as_secs_f64()),
             Enforcement::StoredNotEnforced { .. } => {
@@ -115,7 +116,7 @@ impl Metrics {
     /// # Errors
     /// None: there is room for it.
     pub fn text(&self, state: &State) -> Result<String, std::fmt::Error> {
-        let State { allow, block, resource, revision, listeners } = *state;
+        let State { rules: RuleCounts { allow, block, resource }, revision, listeners } = *state;
         for (kind, count) in [("allow", allow), ("block", block), ("resource", resource)] {
             self.rules.get_or_create(&[("kind", kind.to_owned())]).set(count.cast_signed());
         }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn text(metrics: &Metrics) -> String {
-    let state = State { allow: 1, block: 20, resource: 3, revision: 7, listeners: 2 };
+    let state = State { rules: RuleCounts { allow: 1, block: 20, resource: 3 }, revision: 7, listeners: 2 };
     metrics.text(&state).unwrap()
 }
 
@@ -11,9 +11,11 @@ fn all_that_is_counted_is_told() {
     metrics.count_request("GET", "/api/rules", 200);
     metrics.count_request("GET", "/api/rules", 200);
     metrics.count_request("BREW", "none", 404);
-    metrics.count_change(3, 1, &Enforcement::InForce, Duration::from_millis(20));
+    metrics.count_rules(3, 1);
+    metrics.count_enforcement(&Enforcement::InForce, Duration::from_millis(20));
     let not_enforced = Enforcement::StoredNotEnforced { reason: "gone".to_owned() };
-    metrics.count_change(1, 0, &not_enforced, Duration::from_secs(5));
+    metrics.count_rules(1, 0);
+    metrics.count_enforcement(&not_enforced, Duration::from_secs(5));
     metrics.count_reload(true);
     metrics.count_reload(false);
     let text = text(&metrics);

@@ -1,6 +1,6 @@
 //! Why rules were not changed.
 
-use edge_filter::Target;
+use edge_filter::{MAX_RULES_PER_RESOURCE, Resource, Target};
 use edge_journal::WriteError;
 
 use super::{Entry, MAX_CHANGES};
@@ -49,4 +49,17 @@ pub enum Refusal {
     /// There is none of this number.
     #[error("rule {0}: no such rule in the record")]
     NoSuchNumber(i64),
+    /// As many rules in force on one resource as the filter has room for.
+    #[error(
+        "{0}: there are {MAX_RULES_PER_RESOURCE} rules on it already, which is as many as the filter has room for"
+    )]
+    FullResource(Box<Resource>),
+    /// As many rules in force as the filter has room for.
+    #[error(
+        "there are {0} rules in force already, which is as many as the filter has room for (EDGE_MAX_RULES)"
+    )]
+    Full(u32),
+    /// No request would have such a path.
+    #[error("{0}: the filter drops ;params of paths (EDGE_PATH_PARAMS is drop): no request would match")]
+    Parameters(Box<Resource>),
 }

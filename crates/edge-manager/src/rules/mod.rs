@@ -5,6 +5,7 @@ mod entry;
 mod error;
 mod explain;
 mod input;
+mod make;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use error::{Refusal, RulesError};
 pub use explain::{Answer, Question, explain};
 pub(crate) use input::expiry;
 pub use input::{Defect, End, Input, Invalid, client, target, time_s};
+pub(crate) use make::Maker;
+pub(crate) use service::log;
 pub use service::{Applied, Effect, MAX_CHANGES, Rules};
-pub(crate) use service::{log, make};
 pub(crate) use text::{TargetText, behind_scheme, covering, target_of};

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use edge_filter::{Operation, Rule};
 use parking_lot::Mutex;
 
-use super::{Change, Entry, IfPresent, NewRule, Refusal, RulesError};
+use super::make::Maker;
+use super::{Change, Entry, RulesError};
 use crate::access::Caller;
 use crate::clock::seconds;
 use crate::publish::{Publication, batches};
@@ -114,8 +115,9 @@ impl Rules {
         let summary = Summary::of(&changes);
         let ((entries, present), effect) = self.change(now_us, |record| {
             let (mut entries, mut operations) = (Vec::new(), Vec::new());
+            let mut maker = Maker::new(record, now_s)?;
             for (at, change) in changes.into_iter().enumerate() {
-                let (entry, operation) = make(record, change, at, now_s)?;
+                let (entry, operation) = maker.make(change, at)?;
                 entries.push(entry);
                 operations.extend(operation);
             }
@@ -282,66 +284,4 @@ pub(crate) fn log(caller: &Caller, operation: &str, target: &str, effect: &Effec
         let (caller, duration_us) = (&*caller.name, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         tracing::error!(%caller, %operation, what = target, %error, duration_us, "change stored, not published");
     }
-}
-
-/// Makes one change of the record; what became of it, and what the filter is told, if anything.
-pub(crate) fn make(
-    record: &mut Changes<'_>,
-    change: Change,
-    at: usize,
-    now_s: u32,
-) -> Result<(Entry, Option<Operation>), RulesError> {
-    let refused = |why| RulesError::Refused { at, why };
-    match change {
-        Change::Put(NewRule { rule, by }, if_present) => {
-            let operation = Operation::Put(rule.clone());
-            let entry = match record.find(&rule.target)? {
-                Some(entry) if entry.has_ended(now_s) => {
-                    record.remove(entry.id)?;
-                    record.insert(rule, &by, now_s)?
-                }
-                Some(entry) if if_present == IfPresent::Refuse => {
-                    return Err(refused(Refusal::Present(Box::new(entry))));
-                }
-                Some(entry)
-                    if if_present == IfPresent::Prolong && entry.rule.expires_at_s >= rule.expires_at_s =>
-                {
-                    let operation = Operation::Put(entry.rule.clone());
-                    return Ok((entry, Some(operation)));
-                }
-                Some(entry) => record.update(entry, rule)?,
-                None => record.insert(rule, &by, now_s)?,
-            };
-            Ok((entry, Some(operation)))
-        }
-        Change::Adopt { new: NewRule { rule, by }, created_at_s } => {
-            match record.find(&rule.target)? {
-                Some(entry) if !entry.has_ended(now_s) => return Ok((entry, None)),
-                Some(entry) => record.remove(entry.id)?,
-                None => {}
-            }
-            let operation = Operation::Put(rule.clone());
-            Ok((record.insert(rule, &by, created_at_s.unwrap_or(now_s))?, Some(operation)))
-        }
-        Change::Remove(target) => {
-            let found = record.find(&target)?;
-            remove(record, found, now_s)?.ok_or_else(|| refused(Refusal::Absent(Box::new(target))))
-        }
-        Change::RemoveNumber(id) => {
-            let found = record.entry(id)?;
-            remove(record, found, now_s)?.ok_or_else(|| refused(Refusal::NoSuchNumber(id)))
-        }
-    }
-}
-
-/// One that has ended counts as absent.
-fn remove(
-    record: &mut Changes<'_>,
-    found: Option<Entry>,
-    now_s: u32,
-) -> Result<Option<(Entry, Option<Operation>)>, RulesError> {
-    let Some(entry) = found.filter(|entry| !entry.has_ended(now_s)) else { return Ok(None) };
-    record.remove(entry.id)?;
-    let operation = Operation::Remove(entry.rule.target.clone());
-    Ok(Some((entry, Some(operation))))
 }

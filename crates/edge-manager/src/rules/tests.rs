@@ -1,4 +1,5 @@
 mod agreement;
+mod caps;
 mod explain;
 mod input;
 

@@ -28,15 +28,20 @@ impl TargetText {
             Target::Client(List::Block, net) => {
                 Self { kind: "block", target: net.to_string(), conditions: none }
             }
-            Target::Resource(resource, conditions) => Self {
-                kind: match resource.matching {
-                    Match::Exact => "exact",
-                    Match::Prefix => "prefix",
-                },
-                target: resource.to_string(),
-                conditions: conditions.to_string().trim_start().to_owned(),
-            },
+            Target::Resource(resource, conditions) => {
+                let conditions = conditions.to_string().trim_start().to_owned();
+                Self { conditions, ..Self::of_resource(resource) }
+            }
         }
+    }
+
+    /// Of the rule without conditions.
+    pub(crate) fn of_resource(resource: &Resource) -> Self {
+        let kind = match resource.matching {
+            Match::Exact => "exact",
+            Match::Prefix => "prefix",
+        };
+        Self { kind, target: resource.to_string(), conditions: String::new() }
     }
 }
 

@@ -36,18 +36,18 @@ impl Connections {
         Self { router, open: GracefulShutdown::new() }
     }
 
-    /// Accepts connections, so many at the same time, for as long as it is polled. `peer` says whose they are; one of nobody
-    /// is closed.
-    pub(super) async fn accept<L: Listener>(
+    /// Accepts connections, so many at the same time, for as long as it is polled. `peer` says whose they are, with what they
+    /// hold as long as they last; one of nobody is closed.
+    pub(super) async fn accept<L: Listener, H: Send + 'static>(
         &self,
         mut listener: L,
         max: usize,
-        peer: impl Fn(&L::Io, &L::Addr) -> Option<Peer>,
+        peer: impl Fn(&L::Io, &L::Addr) -> Option<(Peer, H)>,
     ) {
         let places = Arc::new(Semaphore::new(max));
         while let Ok(place) = places.clone().acquire_owned().await {
             let (io, address) = listener.accept().await;
-            let Some(peer) = peer(&io, &address) else { continue };
+            let Some((peer, held)) = peer(&io, &address) else { continue };
             let router = self.router.clone();
             let answer = service_fn(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(peer.clone());
@@ -62,7 +62,7 @@ impl Connections {
             tokio::spawn(async move {
                 // What goes wrong here is the client's: it went away, or did not speak HTTP.
                 let _ = connection.await;
-                drop(place);
+                drop((place, held));
             });
         }
     }

@@ -1,5 +1,6 @@
 //! `edge-manager serve`: the process around the API.
 
+mod clients;
 mod connections;
 mod control;
 mod following;
@@ -12,4 +13,4 @@ mod server;
 
 pub use logs::{Format, LogError, Logs};
 pub use run::{ServeError, Settings, run};
-pub use server::Server;
+pub use server::{MAX_CONNECTIONS, Server};

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::following::Following;
 use super::{Server, ready};
-use crate::access::KeyHash;
+use crate::access::{Caller, KeyHash};
 use crate::api::{App, OpenError, Services};
 use crate::clock::now_us;
 use crate::configuration::{self, Published};
@@ -23,7 +23,7 @@ use crate::site::GlobalInput;
 use crate::sites::Defaults;
 use crate::store::StoreError;
 
-/// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 85.
+/// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 89.
 const MAX_BLOCKING_THREADS: usize = 128;
 
 /// How long work that nobody waits for any more may go on when the manager ends.
@@ -34,6 +34,8 @@ const LAST_WORK: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// The address of the API; port 0 for any that is free.
     pub listen: SocketAddr,
+    /// Connections over the network of one client at the same time: of an IPv4 address, or an IPv6 /64.
+    pub max_per_client: usize,
     /// The Unix socket for the command line.
     pub control: PathBuf,
     /// Where the services find what they need.
@@ -140,7 +142,9 @@ pub fn run(mut settings: Settings) -> Result<(), ServeError> {
 }
 
 fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Result<(), ServeError> {
-    let Settings { listen, control, database, state_dir, sockets, wait, environment_key, .. } = settings;
+    let Settings {
+        listen, max_per_client, control, database, state_dir, sockets, wait, environment_key, ..
+    } = settings;
     let Settings { configuration, defaults, global, ready_file, .. } = settings;
     let is_local = listen.ip().is_loopback();
     let services =
@@ -150,7 +154,7 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
         return Err(ServeError::OpenToAll(listen));
     }
     start(&app, global);
-    let server = Server::bind(listen, &control)?;
+    let server = Server::bind(listen, max_per_client, &control)?;
     let address = server.address();
     let following = Following::start(app.clone()).map_err(ServeError::Runtime)?;
     runtime.block_on(async {
@@ -176,7 +180,7 @@ fn supervisor(launch: Launch, dir: &Path) -> Result<Arc<Supervisor>, ServeError>
 
 /// Whatever is wrong with the configuration, its last good one serves on, and it takes the API to mend it.
 fn start(app: &App, global: Option<GlobalInput>) {
-    match app.sites.start(global, now_us()) {
+    match app.change_site(&Caller::manager(), |sites| sites.start(global, now_us())) {
         Ok(Published { set, enforcement: Enforcement::InForce, .. }) => {
             tracing::info!(set, "HAProxy runs it")
         }

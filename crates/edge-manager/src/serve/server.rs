@@ -11,12 +11,13 @@ use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::ServeError;
+use super::clients::Clients;
 use super::connections::Connections;
 use super::control::{self, ControlSocket};
 use crate::api::{App, Peer, router};
 
 /// Connections over the network at the same time; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 1024;
+pub const MAX_CONNECTIONS: usize = 1024;
 
 /// Connections over the control socket at the same time, so that nobody on the network keeps the command line out.
 const MAX_CONTROL_CONNECTIONS: usize = 64;
@@ -32,15 +33,16 @@ const UNREAD_TIMEOUT_MS: u32 = 30_000;
 pub struct Server {
     listener: StdTcpListener,
     address: SocketAddr,
+    clients: Arc<Clients>,
     control: ControlSocket,
 }
 
 impl Server {
-    /// Takes the address and the path of the control socket.
+    /// Takes the address, where each client has so many connections at the same time, and the path of the control socket.
     ///
     /// # Errors
     /// One of them cannot be had.
-    pub fn bind(listen: SocketAddr, control: &Path) -> Result<Self, ServeError> {
+    pub fn bind(listen: SocketAddr, max_per_client: usize, control: &Path) -> Result<Self, ServeError> {
         let bound = StdTcpListener::bind(listen).and_then(|listener| {
             listener.set_nonblocking(true)?;
             listen_again(&listener, BACKLOG)?;
@@ -50,7 +52,7 @@ impl Server {
         let (listener, address) = bound.map_err(|error| ServeError::Listen(listen, error))?;
         let control =
             ControlSocket::bind(control).map_err(|error| ServeError::Control(control.to_owned(), error))?;
-        Ok(Self { listener, address, control })
+        Ok(Self { listener, address, clients: Clients::new(max_per_client), control })
     }
 
     /// The address, with the port that it got.
@@ -73,8 +75,12 @@ impl Server {
         let connections = Connections::new(router);
         let accepting = async {
             tokio::join!(
-                connections.accept(network, MAX_CONNECTIONS, |_, address| Some(Peer::Network(*address))),
-                connections.accept(local, MAX_CONTROL_CONNECTIONS, |stream, _| control::peer(stream)),
+                connections.accept(network, MAX_CONNECTIONS, |_, address| {
+                    Some((Peer::Network(*address), self.clients.admit(address.ip())?))
+                }),
+                connections.accept(local, MAX_CONTROL_CONNECTIONS, |stream, _| {
+                    Some((control::peer(stream)?, ()))
+                }),
             )
         };
         tokio::select! {

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 
-use edge_filter::{Rule, Target};
-use edge_journal::MAX_LISTS;
+use edge_filter::{Resource, Rule, Target};
 use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::columns::{Decoder, ENTRY, end, list_of, verdict};
@@ -18,6 +17,7 @@ use crate::rules::{Entry, TargetText};
 pub struct Changes<'c> {
     pub(super) view: View<'c>,
     find: Statement<'c>,
+    in_force_on: Statement<'c>,
     insert: Statement<'c>,
     update: Statement<'c>,
     remove: Statement<'c>,
@@ -37,9 +37,13 @@ impl<'c> Deref for Changes<'c> {
 impl<'c> Changes<'c> {
     pub(super) fn new(connection: &'c Connection) -> Result<Self, StoreError> {
         let find = [ENTRY, ON, " AND conditions = ?"].concat();
+        let in_force_on =
+            ["SELECT count(*) FROM rules", ON, " AND (expires_at_s IS NULL OR expires_at_s > ?)"];
+        let in_force_on = in_force_on.concat();
         Ok(Self {
             view: View::new(connection),
             find: connection.prepare(&find)?,
+            in_force_on: connection.prepare(&in_force_on)?,
             insert: connection.prepare(
                 "INSERT INTO rules (kind, target, conditions, verdict, expires_at_s, list, reason, created_at_s, \
                  created_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -67,6 +71,16 @@ impl<'c> Changes<'c> {
         let mut rows = self.find.query((&columns.target, columns.kind, &columns.conditions))?;
         let row = rows.next()?;
         row.map(|row| Decoder::default().entry(row)).transpose()
+    }
+
+    /// How many rules on this resource have not ended at this time, whatever their conditions. O(log rules) each.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn in_force_on(&mut self, resource: &Resource, now_s: u32) -> Result<usize, StoreError> {
+        let TargetText { kind, target, .. } = TargetText::of_resource(resource);
+        let count = self.in_force_on.query_row((target, kind, now_s), |row| row.get::<_, u32>(0))?;
+        Ok(count as usize)
     }
 
     /// Adds a rule, whose target no other one may have.
@@ -140,8 +154,9 @@ impl<'c> Changes<'c> {
             Some(id) => id,
             None => {
                 let count: u32 = connection.query_row("SELECT count(*) FROM lists", [], |row| row.get(0))?;
-                if count as usize >= MAX_LISTS {
-                    return Err(StoreError::TooManyLists);
+                let most = self.view.caps()?.max_lists;
+                if count as usize >= most {
+                    return Err(StoreError::TooManyLists(most));
                 }
                 connection.execute("INSERT INTO lists (name) VALUES (?)", [name])?;
                 connection.last_insert_rowid()

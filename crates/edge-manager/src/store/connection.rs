@@ -20,6 +20,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/3_site.sql")),
     M::up(include_str!("migrations/4_learned.sql")),
     M::up(include_str!("migrations/5_rules.sql")),
+    M::up(include_str!("migrations/6_caps.sql")),
 ];
 
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);

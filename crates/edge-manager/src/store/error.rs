@@ -3,8 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use edge_journal::MAX_LISTS;
-
 /// Why the record cannot be used. One line.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -55,9 +53,9 @@ pub enum StoreError {
     /// A rule of no list.
     #[error("the record holds rules of lists, no learned ones")]
     Learned,
-    /// As many as the filter knows.
-    #[error("there are {MAX_LISTS} lists already")]
-    TooManyLists,
+    /// As many as the filter tells apart beside those in files.
+    #[error("there are {0} lists already")]
+    TooManyLists(usize),
     /// Another process has been changing it for seconds.
     #[error("another process is changing the record")]
     Busy,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use edge_filter::{Origin, Provenance, Resource, Rule, Settings, Target};
+use edge_filter::{Origin, Provenance, Resource, Rule, Target};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Statement, params, params_from_iter};
 
 use super::columns::{action, verdict};
 use super::{Changes, StoreError, View};
+use crate::caps::Caps;
 use crate::learned::{Lesson, Over};
 use crate::rules::{TargetText, target_of};
 
@@ -139,8 +140,7 @@ impl LessonChanges<'_> {
     /// # Errors
     /// They cannot be read.
     pub fn on_resource(&mut self, resource: &Resource) -> Result<Vec<Lesson>, StoreError> {
-        let of = Target::Resource(resource.clone(), Default::default());
-        let TargetText { kind, target, .. } = TargetText::of(&of);
+        let TargetText { kind, target, .. } = TargetText::of_resource(resource);
         read(&mut self.on_resource.query((target, kind))?)
     }
 
@@ -195,29 +195,44 @@ impl LessonChanges<'_> {
     }
 
     /// Removes lessons that have ended, and those beyond the caps of the filter: of a host, and of all, those that end first
-    /// give way. O(lessons) where there are more than one host may have, else O(those removed).
+    /// give way. What was taken back is held to the same caps, and takes no place of what holds. O(lessons) where there are
+    /// more than one host may have, else O(those removed).
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn keep_caps(&self, settings: &Settings, now_s: u32) -> Result<(), StoreError> {
+    pub fn keep_caps(&self, caps: &Caps, now_s: u32) -> Result<(), StoreError> {
+        /// What holds, and what is over.
+        const THOSE: [&str; 2] = ["over_at_us IS NULL", "over_at_us IS NOT NULL"];
         self.connection.execute("DELETE FROM lessons WHERE expires_at_s <= ?", [now_s])?;
-        let count = "SELECT count(*) FROM lessons";
-        let all: u32 = self.connection.query_row(count, [], |row| row.get(0))?;
-        if all > settings.max_learned_per_host {
-            let sql = "SELECT host, count(*) FROM lessons GROUP BY host HAVING count(*) > ?";
-            let mut full = self.connection.prepare(sql)?;
-            let mut full = full.query([settings.max_learned_per_host])?;
-            while let Some(row) = full.next()? {
-                let (host, there): (String, u32) = (row.get(0)?, row.get(1)?);
-                let sql = "DELETE FROM lessons WHERE id IN \
-                           (SELECT id FROM lessons WHERE host = ? ORDER BY expires_at_s, id LIMIT ?)";
-                self.connection.execute(sql, (host, there - settings.max_learned_per_host))?;
+        let Caps { max_learned, max_learned_per_host, .. } = *caps;
+        let all: u32 = self.connection.query_row("SELECT count(*) FROM lessons", [], |row| row.get(0))?;
+        if all <= max_learned.min(max_learned_per_host) {
+            return Ok(());
+        }
+        let (mut full, mut all) = (Vec::new(), [0; 2]);
+        let sql = "SELECT host, count(*) - count(over_at_us), count(over_at_us) FROM lessons GROUP BY host";
+        let mut hosts = self.connection.prepare(sql)?;
+        let mut hosts = hosts.query([])?;
+        while let Some(row) = hosts.next()? {
+            let there: [u32; 2] = [row.get(1)?, row.get(2)?];
+            for ((those, there), all) in THOSE.into_iter().zip(there).zip(&mut all) {
+                let excess = there.saturating_sub(max_learned_per_host);
+                if excess > 0 {
+                    full.push((those, row.get::<_, String>(0)?, excess));
+                }
+                *all += there - excess;
             }
         }
-        let all: u32 = self.connection.query_row(count, [], |row| row.get(0))?;
-        let sql =
-            "DELETE FROM lessons WHERE id IN (SELECT id FROM lessons ORDER BY expires_at_s, id LIMIT ?)";
-        self.connection.execute(sql, [all.saturating_sub(settings.max_learned)])?;
+        let first = |of: &str| {
+            let first = format!("SELECT id FROM lessons WHERE {of} ORDER BY expires_at_s, id LIMIT ?");
+            format!("DELETE FROM lessons WHERE id IN ({first})")
+        };
+        for (those, host, excess) in full {
+            self.connection.execute(&first(&format!("host = ? AND {those}")), (host, excess))?;
+        }
+        for (those, all) in THOSE.into_iter().zip(all) {
+            self.connection.execute(&first(those), [all.saturating_sub(max_learned)])?;
+        }
         Ok(())
     }
 }

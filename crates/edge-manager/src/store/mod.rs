@@ -4,6 +4,7 @@
 //! transaction has ended (`synchronous=FULL`), so it outlives `kill -9` and a power cut.
 
 mod audit;
+mod caps;
 mod changes;
 mod columns;
 mod connection;
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior};
 
 pub use audit::{AuditEntry, AuditSelection, DONE, Deed, MAX_AUDIT_ROWS};
+pub use caps::RuleCounts;
 pub use changes::Changes;
 pub use error::StoreError;
 pub use keys::KeyRow;
@@ -37,6 +39,8 @@ pub use view::View;
 pub struct Store {
     /// Closed first: the last one to be closed puts all changes into the file, which needs the right to write.
     readers: Readers,
+    /// Connections that nothing but keys is read by, so that no long read of anybody else has them.
+    key_readers: Readers,
     writer: Mutex<Connection>,
 }
 
@@ -47,7 +51,8 @@ impl Store {
     /// It is another program's database, one of a later version, or cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let writer = Mutex::new(connection::writer(path)?);
-        Ok(Self { readers: Readers::of(PathBuf::from(path)), writer })
+        let readers = || Readers::of(PathBuf::from(path));
+        Ok(Self { readers: readers(), key_readers: readers(), writer })
     }
 
     /// Makes all changes of `change`, or none where it fails; what it has noted is logged then. Waits for other changes, and
@@ -77,5 +82,13 @@ impl Store {
     /// As there.
     pub fn read<T, E: From<StoreError>>(&self, read: impl FnOnce(&View<'_>) -> Result<T, E>) -> Result<T, E> {
         self.readers.read(read)
+    }
+
+    /// All keys, in the order in which they were made, however much else is read.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        self.key_readers.read(|view| view.keys())
     }
 }

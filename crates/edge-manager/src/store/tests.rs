@@ -220,7 +220,7 @@ fn there_are_no_more_lists_than_the_filter_knows() {
     let of_list = |n: usize| rule(block(&format!("192.0.2.{n}")), &format!("list-{n}"));
     insert(&store, (0..edge_journal::MAX_LISTS).map(of_list).collect());
     let more = store.write(|changes| changes.insert(of_list(251), "me", 1));
-    assert!(matches!(more, Err(StoreError::TooManyLists)), "{more:?}");
+    assert!(matches!(more, Err(StoreError::TooManyLists(edge_journal::MAX_LISTS))), "{more:?}");
 }
 
 #[test]

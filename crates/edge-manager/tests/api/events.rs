@@ -6,6 +6,7 @@ use edge_manager::events::{MAX_LISTENERS, Topic};
 use serde_json::{Value, json};
 
 use crate::harness::{Manager, request};
+use crate::resources::teach;
 
 /// Someone who listens.
 struct Listener {
@@ -79,6 +80,65 @@ fn listeners_hear_of_changes_of_the_rules() {
         let (_, _, many) = listener.next();
         assert_eq!((&many["made"], many["rules"].as_array().unwrap().len()), (&json!(100), 20));
     }
+}
+
+#[test]
+fn listeners_hear_what_becomes_of_lessons_and_it_is_counted() {
+    let manager = Manager::start().with_haproxy();
+    let _worker = teach(&manager, &["/a", "/b"]);
+    let mut listener = Listener::new(&manager, &[]);
+    manager.send("POST", "/api/resources/learned-1/pin", "");
+    manager.send("DELETE", "/api/resources/learned-2", "");
+    assert_eq!(manager.send("DELETE", "/api/resources/learned-2", "").status, 404);
+    let of = |data: &Value, keys: &[&str]| json!(keys.iter().map(|key| &data[key]).collect::<Vec<_>>());
+    let (_, name, made) = listener.next();
+    assert_eq!(name, "rules");
+    let keys = ["by", "made", "removed", "enforcement", "revision"];
+    assert_eq!(of(&made, &keys), json!(["local", 1, 0, "in_force", 1]));
+    let rule = of(&made["rules"][0], &["change", "id", "target", "list"]);
+    assert_eq!(rule, json!(["made", 1, "shop.example/a", "pinned"]));
+    for (change, id) in [("pinned", "rule-1"), ("deleted", "learned-2")] {
+        let (_, name, data) = listener.next();
+        let said = of(&data, &["change", "by", "enforcement"]);
+        assert_eq!((&*name, said), ("learned", json!([change, "local", "in_force"])));
+        assert_eq!(data["resource"]["id"], id);
+    }
+    let figures = manager.get("/metrics").body;
+    for line in [
+        r#"edge_manager_rule_changes_total{change="made"} 1"#,
+        r#"edge_manager_rule_changes_total{change="removed"} 1"#,
+        "edge_manager_enforcement_seconds_count 2",
+    ] {
+        assert!(figures.lines().any(|found| found == line), "{line} in {figures}");
+    }
+}
+
+#[test]
+fn listeners_hear_of_rules_that_were_cleared() {
+    let manager = Manager::start().with_haproxy();
+    for client in ["192.0.2.1", "192.0.2.2"] {
+        manager.send("POST", "/api/rules", &json!({"ip": client}).to_string());
+    }
+    let record = rusqlite::Connection::open(manager.socket().with_file_name("rules.db")).unwrap();
+    record.busy_timeout(Duration::from_secs(60)).unwrap();
+    record.execute("UPDATE rules SET expires_at_s = 1 WHERE id = 1", ()).unwrap();
+    let mut listener = Listener::new(&manager, &[]);
+    for cleared in [1, 0] {
+        let answer = manager.send("POST", "/api/security/clear-expired", "");
+        assert_eq!(answer.json()["cleared"], cleared);
+    }
+    manager.send("DELETE", "/api/rules/2", "");
+    let (_, name, cleared) = listener.next();
+    let of = ["by", "made", "removed", "enforcement", "rules"].map(|key| cleared[key].clone());
+    assert_eq!((&*name, json!(of)), ("rules", json!(["local", 0, 1, "in_force", []])));
+    assert_eq!(listener.next().2["rules"][0]["id"], 2, "what changed nothing is not told");
+    let figures = manager.get("/metrics").body;
+    let removed = r#"edge_manager_rule_changes_total{change="removed"} 2"#;
+    assert!(figures.lines().any(|found| found == removed), "{figures}");
+    let noted = manager.audit(2);
+    let words: Vec<_> = noted.iter().map(|row| (&*row.caller, &*row.operation, &*row.target)).collect();
+    let removed = ("local", "rules.remove", "rule 2");
+    assert_eq!(words, [removed, ("local", "rules.clear_expired", "1 rule")]);
 }
 
 #[test]

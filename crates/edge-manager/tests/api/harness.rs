@@ -38,6 +38,15 @@ impl Manager {
 
     /// With this `HAPROXY_API_KEY`.
     pub(crate) fn with_key(key: Option<&str>) -> Self {
+        Self::with(key, 256)
+    }
+
+    /// With so many connections at most that one client may have.
+    pub(crate) fn with_max_per_client(max: usize) -> Self {
+        Self::with(None, max)
+    }
+
+    fn with(key: Option<&str>, max_per_client: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let services = Services {
             database: dir.path().join("rules.db"),
@@ -56,7 +65,9 @@ impl Manager {
             defaults: Defaults::default(),
         };
         let app = Arc::new(App::open(services, now_us()).unwrap());
-        let server = Server::bind("127.0.0.1:0".parse().unwrap(), &dir.path().join("control.sock")).unwrap();
+        let server =
+            Server::bind("127.0.0.1:0".parse().unwrap(), max_per_client, &dir.path().join("control.sock"))
+                .unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let serving = app.clone();

@@ -4,6 +4,8 @@ mod access;
 mod audit;
 mod blocked_ips;
 mod bulk;
+mod caps;
+mod clients;
 mod events;
 mod explain;
 mod harness;

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use edge_manager::access::Role;
 use serde_json::Value;
 
 use crate::harness::Manager;
@@ -103,4 +104,37 @@ fn the_forms_of_requests_are_exact() {
     assert_eq!(schemas["Rule"]["properties"]["expires_at_s"]["type"], serde_json::json!(["integer", "null"]));
     assert!(schemas["Rule"]["required"].as_array().unwrap().contains(&"expires_at_s".into()));
     assert!(!schemas["Rule"]["required"].as_array().unwrap().contains(&"conditions".into()));
+}
+
+/// Method, path and role of every endpoint of the table in the README.
+fn table(readme: &str) -> BTreeSet<(String, String, String)> {
+    let mut found = BTreeSet::new();
+    let (_, table) = readme.split_once("| endpoint | role | |\n|---|---|---|\n").unwrap();
+    for row in table.lines().take_while(|row| row.starts_with('|')) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let roles: Vec<_> = cells[2].split(", ").collect();
+        let mut methods = Vec::new();
+        for word in cells[1].split([' ', ',', '`']).filter(|word| !word.is_empty()) {
+            if word.starts_with('/') {
+                for (at, method) in methods.drain(..).enumerate() {
+                    let role = roles[at.min(roles.len() - 1)];
+                    found.insert((method, word.to_owned(), role.to_owned()));
+                }
+            } else {
+                methods.push(word.to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_readme_has_every_route_with_its_role() {
+    let readme = include_str!("../../../../README.md");
+    let role = |role: Option<Role>| role.map_or("", Role::name).to_owned();
+    let routes = edge_manager::api::list().into_iter();
+    let routes: BTreeSet<_> =
+        routes.map(|route| (route.method.to_string(), route.path, role(route.role))).collect();
+    let table = table(readme);
+    assert_eq!(table, routes);
 }

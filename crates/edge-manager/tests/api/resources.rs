@@ -16,7 +16,7 @@ use crate::harness::Manager;
 const PATH: &str = "/api/resources";
 
 /// A worker's journal with lessons about these paths, which was read.
-fn teach(manager: &Manager, paths: &[&str]) -> LearnedJournal {
+pub(crate) fn teach(manager: &Manager, paths: &[&str]) -> LearnedJournal {
     let dir = StateDir::open(&manager.socket().with_file_name("state")).unwrap();
     let journal = LearnedJournal::create(&dir, "worker", now_us()).unwrap();
     for path in paths {

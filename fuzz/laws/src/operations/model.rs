@@ -244,8 +244,9 @@ impl Model {
             let others = others.filter(|other| counts(other) && !gives_way.contains(&other.target));
             if others.clone().count() >= cap {
                 let may_give_way = others.filter(|other| !learned || is_learned(other));
-                let first = may_give_way.min_by_key(|other| other.expires_at_s)?;
-                if first.expires_at_s > rule.expires_at_s || first.expires_at_s == NEVER {
+                let first = may_give_way.min_by_key(|other| (!is_learned(other), other.expires_at_s))?;
+                let is_displaced = is_learned(first) && !learned;
+                if !is_displaced && (first.expires_at_s > rule.expires_at_s || first.expires_at_s == NEVER) {
                     return None;
                 }
                 gives_way.push(first.target.clone());

@@ -77,22 +77,3 @@ fn many_are_read_in_rounds_that_are_bounded() {
     home.rounds();
     assert_eq!(home.targets().len(), 3000);
 }
-
-#[test]
-fn a_host_has_no_more_lessons_than_in_the_filter() {
-    let mut home = Home::new();
-    let journal = home.worker("a");
-    let most = edge_filter::Settings::default().max_learned_per_host;
-    for n in 0..most + 50 {
-        let rule = lesson(&format!("/{n}"), START_US + u64::from(n), START_S + 3600 + n);
-        journal.append(START_US + u64::from(n), &Operation::Put(rule)).unwrap();
-    }
-    home.rounds();
-    let lessons = home.lessons();
-    let first = lessons.iter().map(|lesson| lesson.rule.expires_at_s).min();
-    assert_eq!(
-        (lessons.len(), first),
-        (most as usize, Some(START_S + 3650)),
-        "those that end first give way"
-    );
-}

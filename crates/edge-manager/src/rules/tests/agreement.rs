@@ -16,10 +16,10 @@ use crate::store::{Selection, Store};
 
 const NOW_US: u64 = 1_000_000_000;
 
-struct Home(tempfile::TempDir);
+pub(super) struct Home(tempfile::TempDir);
 
 impl Home {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
@@ -32,12 +32,12 @@ impl Home {
         Rules::open(Arc::new(Store::open(&self.0.path().join("rules.db"))?), publication, now_us)
     }
 
-    fn open(&self) -> Rules {
+    pub(super) fn open(&self) -> Rules {
         self.try_open(NOW_US).unwrap()
     }
 
     /// What a worker that starts finds.
-    fn published(&self) -> BTreeMap<Target, Rule> {
+    pub(super) fn published(&self) -> BTreeMap<Target, Rule> {
         published(&self.state()).1
     }
 
