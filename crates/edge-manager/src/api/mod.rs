@@ -18,6 +18,7 @@ mod explain;
 mod extract;
 mod health;
 mod import;
+mod loose;
 mod metrics;
 mod openapi;
 mod page;

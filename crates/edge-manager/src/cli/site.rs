@@ -95,7 +95,7 @@ impl Domain {
                     Ok(answer.tell("removed"))
                 }
                 Taking::Own(own) => {
-                    let changed = own.1.remove_domain(&caller, &domain.into(), now_us())?;
+                    let changed = own.1.remove_domain(&caller, &domain.into(), false, now_us())?;
                     Ok(told("removed", &changed.published))
                 }
             },

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::lines::regular;
 use super::settings::understand;
 use super::{Foreign, ImportError, Place, Problem, Terms};
-use crate::rules::{self, Input};
+use crate::rules::{self, Input, fit_by, fit_reason};
 use crate::site::{BackendInput, DomainInput, MAX_BACKENDS, MAX_DOMAINS, ServerInput, Site, SiteInput, Text};
 
 /// Largest file, bytes.
@@ -277,7 +277,7 @@ fn blocked(
 ) -> Result<Foreign, String> {
     let address = address.unwrap_or_default();
     rules::client(List::Block, address.trim()).map_err(|invalid| format!("ip_{invalid}"))?;
-    let (reason, by) = (reason.unwrap_or_default(), blocked_by.unwrap_or_default());
+    let (reason, by) = (fit_reason(&reason.unwrap_or_default()), fit_by(&blocked_by.unwrap_or_default()));
     let input = Input { reason: reason.trim(), by: by.trim(), ..terms.input(address.trim()) };
     let new = input.parse(now_us).map_err(|invalid| invalid.to_string())?;
     let created_at_s = blocked_at.as_deref().map(time_s).transpose()?;
@@ -343,6 +343,9 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), ImportError> {
         if stamp.is_some() || suffix.is_empty() {
             regular(&from, MAX_FILE_BYTES)?;
             fs::copy(&from, &to).map_err(|error| ImportError::Io(from.clone(), error))?;
+/// What says of a block why and by whom it is, which is no reason not to take it.
+const COMMENTS: [&str; 2] = ["reason", "blocked_by"];
+
         }
     }
     if stamps() != before {
@@ -351,6 +354,9 @@ fn copy_all(from: &Path, to: &Path) -> Result<(), ImportError> {
     Ok(())
 }
 
+            Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) if COMMENTS.contains(column) => {
+                Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT_BYTES)]).into_owned())
+            }
 /// Length and time of change of a file, if it is there.
 fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
     let metadata = fs::metadata(path).ok()?;

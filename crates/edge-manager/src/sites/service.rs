@@ -158,7 +158,7 @@ impl Sites {
         )
     }
 
-    /// Serves a domain no longer.
+    /// Serves a domain no longer: this one, or all names below it where that is said, or where only these are served.
     ///
     /// # Errors
     /// There is none, or as above.
@@ -166,11 +166,12 @@ impl Sites {
         &self,
         caller: &Caller,
         domain: &Text,
+        is_wildcard: bool,
         now_us: u64,
     ) -> Result<Changed<()>, SitesError> {
         let target = shown(domain);
         let wish = Wish::new(caller, "domain.remove", &target, now_us);
-        self.change(wish, |record| record.remove_domain(domain))
+        self.change(wish, |record| record.remove_domain(domain, is_wildcard))
     }
 
     /// Makes a backend, or replaces the one of its name. Whether it was made.
