@@ -43,7 +43,7 @@ pub use app::{App, OpenError, Services};
 pub use authentication::Peer;
 pub use change::Changed;
 pub use error::ApiError;
-pub use import::{ImportJson, ImportedJson};
+pub use import::{ImportCheckJson, ImportCheckedJson, ImportJson, ImportedJson};
 pub use routes::Route;
 
 use routes::Routes;

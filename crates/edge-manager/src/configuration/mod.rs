@@ -6,12 +6,14 @@
 mod complaints;
 mod directives;
 mod error;
+mod lack;
 mod manifest;
 mod preflight;
 mod service;
 mod sets;
 
 pub use error::{PublishError, Serving};
+pub use lack::Lack;
 pub use manifest::Manifest;
 pub use service::{Configuration, Past, Patience, Preview, Published, Settings, render};
 pub use sets::{MAX_SETS, Set};

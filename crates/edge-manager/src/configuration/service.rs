@@ -11,11 +11,12 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::clock::now_s;
 use crate::haproxy::{Control, Enforcement, Program, Trouble};
 use crate::render::{Rendered, Templates, diff};
-use crate::site::Site;
+use crate::site::{DomainInput, Site};
 
 use super::complaints::complaints;
 use super::directives::Directives;
 use super::error::{PublishError, Serving, after_colon};
+use super::lack::{Lack, lacking};
 use super::manifest::Manifest;
 use super::preflight;
 use super::sets::{CURRENT, GOOD, MAX_SETS, Set, Sets, at};
@@ -160,6 +161,14 @@ impl Configuration {
         self.sets.discard(0)?;
         checked?;
         Ok(Preview { diff: diff(&current.map(|set| set.files).unwrap_or_default(), &files) })
+    }
+
+    /// What domains name and this machine has not.
+    ///
+    /// # Errors
+    /// The templates cannot be read, or one of them is none.
+    pub fn lacking(&self, domains: &[DomainInput]) -> Result<Vec<Lack>, PublishError> {
+        lacking(domains, self.settings.templates.as_deref())
     }
 
     /// Makes HAProxy read the configuration in force again: certificates, lists and names of servers may have changed.
@@ -408,11 +417,7 @@ impl Configuration {
 /// # Errors
 /// A template, or there is no HAProxy that says its version.
 pub fn render(site: &Site, templates: Option<&Path>, program: &Program) -> Result<Rendered, PublishError> {
-    let templates = match templates {
-        Some(dir) => Templates::with_overrides(dir)?,
-        None => Templates::built_in(),
-    };
-    Ok(templates.render(site, program.version()?)?)
+    Ok(Templates::of(templates)?.render(site, program.version()?)?)
 }
 
 /// A file without any server (`srv_state_parse_and_store_line` in src/server_state.c): HAProxy warns of one without a version.

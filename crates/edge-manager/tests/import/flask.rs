@@ -210,3 +210,101 @@ fn numbers_of_rows_that_are_none_are_no_matter() {
     let summary: Value = home.json(&["import", "flask", &db, "--json", "--skip-invalid", "--dry-run"]);
     assert_eq!((&summary["rules"]["added"], &summary["invalid"]), (&json!(1), &json!(1)));
 }
+
+/// What a Flask manager has and this machine may not: 1 and 5 can be served here.
+const ELSEWHERE: &str = "
+    INSERT INTO domains VALUES (1, 'a.example', 0, NULL, 'mine', 0), (2, 'b.example', 0, NULL, 'hap_backend_basic', 0),
+        (3, 'c.example', 0, NULL, 'other.j2', 0), (4, 'd.example', 1, '/none/d.example.pem', NULL, 0),
+        (5, 'e.example', 0, NULL, 'mine.j2', 0), (6, 'f.example', 0, '/none/no-matter.pem', NULL, 0);
+    INSERT INTO backends VALUES (1, 'shared', 1, NULL), (2, 'b', 2, NULL), (3, 'shared', 3, NULL), (4, 'd', 4, NULL),
+        (5, 'shared', 5, NULL), (6, 'f', 6, NULL);
+";
+
+/// A directory of templates that a domain may name.
+pub(crate) fn templates(home: &Home) -> String {
+    std::fs::create_dir(home.path("templates")).unwrap();
+    for name in ["mine", "other"] {
+        home.file(&format!("templates/{name}.j2"), "backend {{ backend.name }}\n  balance first\n");
+    }
+    home.text("templates")
+}
+
+/// What of it cannot be taken, whether or not anything is to be changed.
+pub(crate) fn elsewhere_is_told(home: &Home, templates: &str) {
+    let db = home.database("flask.db", &[TABLES, ELSEWHERE].concat());
+    let import = ["import", "flask", &db, "--templates", templates, "--json"];
+    let with = |more: &[&str]| home.json(&[&import[..], more].concat());
+    for summary in [with(&["--dry-run"]), with(&[])] {
+        assert_eq!((&summary["status"], &summary["invalid"]), (&json!("refused"), &json!(3)), "{summary}");
+        let problems: Vec<_> = summary["problems"].as_array().unwrap().iter().map(Value::to_string).collect();
+        for (id, told) in [
+            (3, "\\\"other.j2\\\" is not the template that another domain of the backend names, mine.j2"),
+            (2, "template_override: \\\"hap_backend_basic\\\" is not in "),
+            (4, "ssl_cert_path: \\\"/none/d.example.pem\\\": No such file or directory"),
+        ] {
+            let row = format!("\"table\":\"domains\"");
+            let number = format!("\"id\":{id}");
+            let is_told = |problem: &String| {
+                problem.contains(&row) && problem.contains(&number) && problem.contains(told)
+            };
+            assert!(problems.iter().any(is_told), "{id}: {told}: {problems:#?}");
+        }
+    }
+    for summary in [with(&["--skip-invalid", "--dry-run"]), with(&["--skip-invalid"])] {
+        assert_eq!(
+            (&summary["domains"]["added"], &summary["backends"]["added"]),
+            (&json!(3), &json!(2)),
+            "{summary}"
+        );
+        assert_eq!(summary["invalid"], 3);
+    }
+    let listed = home.run(&["domain", "list"]).1;
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+}
+
+#[test]
+fn what_its_machine_had_and_this_one_has_not_is_told_by_row() {
+    let home = Home::new();
+    let templates = templates(&home);
+    elsewhere_is_told(&home, &templates);
+}
+
+#[test]
+fn a_domain_that_is_here_already_lacks_nothing() {
+    let home = Home::new();
+    home.run(&["domain", "add", "d.example", "d"]);
+    let sql = "INSERT INTO domains VALUES (4, 'D.example', 1, '/none/d.example.pem', NULL, 0); INSERT INTO backends VALUES (4, 'd', 4, NULL);";
+    let db = home.database("flask.db", &[TABLES, sql].concat());
+    let summary = home.json(&["import", "flask", &db, "--json"]);
+    assert_eq!(
+        (&summary["domains"], &summary["invalid"]),
+        (&json!({"added": 0, "present": 1}), &json!(0)),
+        "{summary}"
+    );
+}
+
+#[test]
+fn a_dry_run_tells_what_the_import_would_be_refused_for() {
+    let home = Home::new();
+    let dir = templates(&home);
+    let unknown = "INSERT INTO domains VALUES (1, 'a.example', 0, NULL, NULL, 0); INSERT INTO backends VALUES (1, 'a', 1, NULL); \
+                   INSERT INTO backend_servers VALUES (1, 1, 'a', 'one.invalid', 80, NULL);";
+    let unknown = home.database("unknown.db", &[TABLES, unknown].concat());
+    let both = |db: &str| {
+        let import = ["import", "flask", db, "--templates", &dir];
+        let dry = home.run(&[&import[..], &["--dry-run"]].concat());
+        assert_eq!(home.run(&import), dry);
+        dry
+    };
+    let (code, out, error) = home.run(&["import", "flask", &unknown, "--dry-run"]);
+    assert_eq!((code, out.as_str()), (1, ""), "{error}");
+    assert!(error.contains("could not resolve address 'one.invalid'"), "{error}");
+    assert!(!home.path("rules.db").exists() && !home.path("haproxy").exists(), "nothing was made");
+    let (code, _, _) = both(&unknown);
+    assert_eq!(code, 1);
+    home.run(&["domain", "add", "z.example", "shared", "--template", "other", "--templates", &dir]);
+    let other = "INSERT INTO domains VALUES (1, 'a.example', 0, NULL, 'mine', 0); INSERT INTO backends VALUES (1, 'shared', 1, NULL);";
+    let (code, _, error) = both(&home.database("other.db", &[TABLES, other].concat()));
+    assert_eq!(code, 2);
+    assert!(error.contains("is not the template that another domain of the backend names"), "{error}");
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::flask;
 use crate::home::Home;
 
 /// `edge-manager serve`, until it is dropped.
@@ -12,9 +13,13 @@ struct Serving(Child);
 
 impl Serving {
     fn start(home: &Home) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    fn start_with(home: &Home, more: &[&str]) -> Self {
         let ready = home.text("ready");
         let args = ["serve", "--listen", "127.0.0.1:0", "--ready-file", &ready];
-        let mut child = home.command(&args).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = home.command(&[&args[..], more].concat()).stderr(Stdio::null()).spawn().unwrap();
         let began = Instant::now();
         while !home.path("ready").exists() {
             let has_ended = child.try_wait().unwrap().is_some();
@@ -79,6 +84,15 @@ fn thousands_of_rules_and_the_domains_of_another_manager_are_taken() {
     assert_eq!((&last["created_at_s"], &last["created_by"]), (&json!(1_705_314_600), &json!("panel")));
     let again = home.json(&["import", "flask", &db, "--json"]);
     assert_eq!(again["rules"], json!({"added": 0, "present": 12_000}));
+}
+
+/// It has templates of its own, whatever the command was told.
+#[test]
+fn what_the_machine_of_another_manager_had_is_told_by_row() {
+    let home = Home::new();
+    let templates = flask::templates(&home);
+    let _serving = Serving::start_with(&home, &["--templates", &templates]);
+    flask::elsewhere_is_told(&home, "/none");
 }
 
 #[test]
