@@ -5,7 +5,7 @@ use std::thread;
 
 use edge_e2e::Response;
 
-use super::{Beside, blocked};
+use super::{Beside, Supervised, blocked};
 
 const CLIENTS: u32 = 200;
 /// Blocks of each; every third is taken back.
@@ -66,4 +66,37 @@ fn two_hundred_clients_change_and_read_and_lose_nothing() {
     for client in [0, 1, 99, 100, CLIENTS - 1] {
         assert!(served.is_refused(&address(client, 1)) && !served.is_refused(&address(client, 0)));
     }
+}
+
+/// Each domain has HAProxy read its configuration anew; blocks and reads do not wait for that.
+#[test]
+fn clients_that_change_the_site_at_once_wait_for_their_turn_and_lose_nothing() {
+    const DOMAINS: usize = 20;
+    let served = Supervised::start();
+    thread::scope(|scope| {
+        for n in 0..DOMAINS {
+            let mut api = served.manager.api();
+            let served = &served;
+            scope.spawn(move || {
+                let domain = served.domain(&format!("shop-{n}.example"), "shop").to_string();
+                let answer = api.post("/api/domain", &domain);
+                assert_eq!(answer.status, 200, "{answer:?}");
+                assert!(!answer.body.contains("not yet enforced"), "{answer:?}");
+            });
+            let mut api = served.manager.api();
+            scope.spawn(move || {
+                let block = format!(r#"{{"ip_address":"192.0.2.{n}"}}"#);
+                let answer = api.post("/api/blocked-ips", &block);
+                assert_eq!(answer.status, 200, "{answer:?}");
+                no_trouble(&api.get("/api/domains"));
+            });
+        }
+    });
+    let mut api = served.manager.api();
+    let listed = api.get("/api/domains").body;
+    for n in 0..DOMAINS {
+        assert!(listed.contains(&format!("\"shop-{n}.example\"")), "{n} is lost: {listed}");
+        assert!(served.is_served(&format!("shop-{n}.example")), "{n} is not served");
+    }
+    assert_eq!(blocked(&mut api).len(), DOMAINS);
 }

@@ -58,7 +58,7 @@ async fn caller(Parts { headers, uri, extensions, .. }: &Parts) -> Result<Caller
             let is_own = from.is_some_and(|address| address.is_loopback());
             if !is_own || is_from_another_site(headers, uri) {
                 let message = "while there are no keys, only programs on this machine are answered, at a loopback address or localhost: \
-                               make a key with `edge-manager key add`";
+                               make a key with `edge-manager key add NAME --role admin`";
                 return Err(ApiError::new(StatusCode::FORBIDDEN, message));
             }
             Ok(Caller { name: "local".into(), role: Role::Admin, from })

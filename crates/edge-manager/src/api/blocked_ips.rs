@@ -20,11 +20,17 @@ use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::{now_s, now_us};
 use crate::haproxy::Enforcement;
-use crate::rules::{Change, Entry, IfPresent, Input, Invalid, Refusal, RulesError, client};
+use crate::rules::{
+    Change, Entry, IfPresent, Input, Invalid, Refusal, RulesError, client, fit_by, fit_reason,
+};
 use crate::store::{Kind, Selection, StoreError};
 
 /// Rules that are read at once. A list of any length needs no more memory, and holds up nothing while it is sent.
 const PAGE: u32 = 1000;
+
+/// Why and by whom an address was blocked, where nobody says it.
+pub(super) const NO_REASON: &str = "No reason provided";
+pub(super) const BY: &str = "API";
 
 pub(super) fn routes() -> Routes {
     Routes::new().reader(routes!(list)).operator(routes!(block, unblock)).operator(routes!(sync))
@@ -131,9 +137,9 @@ struct BlockRequest {
     /// An IPv4 or IPv6 address, or a CIDR
     #[schema(example = "192.168.1.100", required = true, nullable = false)]
     ip_address: Option<String>,
-    /// Why; by default `No reason provided`
+    /// Why; by default `No reason provided`. Control characters become spaces, and what is over 1024 bytes is cut
     reason: Option<String>,
-    /// Who; by default `API`
+    /// Who; by default `API`. As `reason`, but 128 bytes
     blocked_by: Option<String>,
 }
 
@@ -165,9 +171,10 @@ async fn block(
 ) -> Result<Json<BlockAnswer>, ApiError> {
     let now_us = now_us();
     let target = required(request.ip_address)?;
-    let reason = request.reason.as_deref().unwrap_or("No reason provided");
-    let by = request.blocked_by.as_deref().unwrap_or("API");
-    let new = Input { target: &target, reason, by, ..Input::default() }.parse(now_us).map_err(named)?;
+    let reason = fit_reason(request.reason.as_deref().unwrap_or(NO_REASON));
+    let by = fit_by(request.blocked_by.as_deref().unwrap_or(BY));
+    let input = Input { target: &target, reason: &reason, by: &by, ..Input::default() };
+    let new = input.parse(now_us).map_err(named)?;
     let (entry, enforcement) = put(&app, caller, Change::Put(new, IfPresent::Refuse), now_us).await?;
     let message = stored(format!("IP {} has been blocked", address_of(&entry)), &enforcement);
     Ok(Json(BlockAnswer { status: "success", blocked_ip_id: entry.id, message }))
@@ -249,7 +256,8 @@ pub(super) async fn put(
         let changed = app.change_rules(&caller, vec![change], now_us).map_err(|error| match error {
             RulesError::Refused { why: Refusal::Present(entry), .. } => present(&entry),
             RulesError::Refused { why: Refusal::Absent(target), .. } => {
-                ApiError::not_found(format_args!("IP {} is not blocked", client_text(&target)))
+                let address = client_text(&target);
+                ApiError::not_found(format_args!("IP address not found in blocked list: {address}"))
             }
             other => other.into(),
         })?;
@@ -261,18 +269,19 @@ pub(super) async fn put(
 }
 
 fn present(entry: &Entry) -> ApiError {
-    ApiError::conflict(already(entry))
+    let (address, until) = (address_of(entry), until(entry));
+    ApiError::conflict(format_args!("IP address is already blocked: {address}{until}"))
 }
 
-pub(super) fn already(entry: &Entry) -> String {
-    let until = entry.expires_at_s().map(|end_s| format!(" until {}", time(end_s))).unwrap_or_default();
-    format!("IP {} is already blocked{until}", address_of(entry))
+/// When a block ends, if it does.
+pub(super) fn until(entry: &Entry) -> String {
+    entry.expires_at_s().map(|end_s| format!(" until {}", iso_time(end_s))).unwrap_or_default()
 }
 
 /// The address that a request must name, of a client.
 pub(super) fn required(ip_address: Option<String>) -> Result<String, ApiError> {
     let ip_address = ip_address.filter(|text| !text.is_empty());
-    let ip_address = ip_address.ok_or_else(|| ApiError::bad_request("ip_address is required"))?;
+    let ip_address = ip_address.ok_or_else(|| ApiError::bad_request("IP address is required"))?;
     client(List::Block, &ip_address).map_err(named)?;
     Ok(ip_address)
 }
@@ -303,7 +312,12 @@ fn in_force(now_s: u32) -> Selection {
 }
 
 /// As `2024-01-15 10:30:00`, in UTC.
-pub(super) fn time(at_s: u32) -> String {
+fn time(at_s: u32) -> String {
+    iso_time(at_s).replace('T', " ")
+}
+
+/// As `2024-01-15T10:30:00`, in UTC.
+pub(super) fn iso_time(at_s: u32) -> String {
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(at_s.into());
-    humantime::format_rfc3339_seconds(at).to_string().replace('T', " ").replace('Z', "")
+    humantime::format_rfc3339_seconds(at).to_string().replace('Z', "")
 }

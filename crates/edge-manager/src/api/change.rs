@@ -11,7 +11,7 @@ use crate::events::Topic;
 use crate::haproxy::Enforcement;
 use crate::json::{ChangeJson, Enforced, ResourceJson, RuleJson};
 use crate::learned::{Item, LearnedError, Lesson};
-use crate::rules::{Applied, Change, Effect, End, Entry, RulesError};
+use crate::rules::{Applied, Change, Cleared, Effect, End, Entry, RulesError};
 
 /// Rules that an event has; of more, their number is told.
 const MAX_TOLD: usize = 20;
@@ -106,12 +106,12 @@ impl App {
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn clear_expired(&self, caller: &Caller, now_us: u64) -> Result<usize, RulesError> {
-        let removed = self.rules.clear_expired(caller, now_us)?;
-        let count = Count { made: 0, removed };
+    pub fn clear_expired(&self, caller: &Caller, now_us: u64) -> Result<Cleared, RulesError> {
+        let cleared = self.rules.clear_expired(caller, now_us)?;
+        let count = Count { made: 0, removed: cleared.rules };
         self.metrics.count_rules(count.made, count.removed);
         self.tell_rules(caller, count, None, &Enforcement::InForce, Vec::new(), now_us);
-        Ok(removed)
+        Ok(cleared)
     }
 
     /// Waits until HAProxy obeys a change, and counts it; what became of it.

@@ -6,12 +6,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
 use utoipa_axum::routes;
 
 use super::answer::{Done, not_enforced, stored};
 use super::error::ErrorBody;
 use super::extract::JsonBody;
+use super::loose::{flag, flag_schema};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
@@ -57,8 +60,8 @@ struct NewDomainJson {
     /// Its name; `*.` before it, or `is_wildcard`, for every name below.
     #[schema(required)]
     domain: Option<Text>,
-    /// Whether every name below it is meant.
-    is_wildcard: Option<bool>,
+    #[schema(schema_with = wildcard_schema)]
+    is_wildcard: Option<Value>,
     /// The backend, which is made if need be, and goes with its last domain then.
     #[schema(required)]
     backend_name: Option<Text>,
@@ -109,9 +112,15 @@ impl From<Changed<i64>> for DomainPublished {
 /// A domain that is to be removed.
 #[derive(Deserialize, ToSchema)]
 struct RemovedDomain {
-    /// Its name.
+    /// Its name. Where it is not there by itself, what is below it is meant.
     #[schema(required)]
     domain: Option<Text>,
+    #[schema(schema_with = wildcard_schema)]
+    is_wildcard: Option<Value>,
+}
+
+fn wildcard_schema() -> Schema {
+    flag_schema("Whether every name below it is meant; 1 and 0 and the same as texts will do.")
 }
 
 impl From<NewServerJson> for ServerInput {
@@ -161,7 +170,7 @@ async fn put_now(app: &Arc<App>, caller: Caller, body: NewDomainJson) -> Result<
     };
     let new = NewDomain {
         domain,
-        is_wildcard: body.is_wildcard.unwrap_or_default(),
+        is_wildcard: flag("is_wildcard", body.is_wildcard.as_ref())?,
         backend_name,
         template_override: given(body.template_override),
         servers: body.servers.map(|servers| servers.into_iter().map(ServerInput::from).collect()),
@@ -175,7 +184,7 @@ async fn put_now(app: &Arc<App>, caller: Caller, body: NewDomainJson) -> Result<
 /// Its backend goes too if it came with a domain and has no other.
 #[utoipa::path(delete, path = "/api/domain", tag = "domains", request_body = RemovedDomain, responses(
     (status = 200, description = "HAProxy does not serve it any more", body = Done),
-    (status = 400, description = "The name is missing or is none", body = ErrorBody),
+    (status = 400, description = "The name is missing, or is_wildcard is no flag", body = ErrorBody),
     (status = 404, description = "There is no such domain", body = ErrorBody)
 ))]
 async fn remove(
@@ -196,8 +205,9 @@ async fn remove_now(app: &Arc<App>, caller: Caller, body: RemovedDomain) -> Resu
     let Some(domain) = body.domain.filter(|domain| !domain.is_empty()) else {
         return Err(ApiError::bad_request("Domain is required"));
     };
+    let is_wildcard = flag("is_wildcard", body.is_wildcard.as_ref())?;
     app.publishing(move |app| {
-        Ok(app.change_site(&caller, |sites| sites.remove_domain(&caller, &domain, now_us()))?)
+        Ok(app.change_site(&caller, |sites| sites.remove_domain(&caller, &domain, is_wildcard, now_us()))?)
     })
     .await
 }
@@ -230,7 +240,7 @@ async fn put_and_tell(
 /// Serve a domain no longer, and say whether HAProxy obeys
 #[utoipa::path(delete, path = "/api/domains", tag = "domains", request_body = RemovedDomain, responses(
     (status = 200, description = "Published", body = PublishedJson),
-    (status = 400, description = "The name is missing or is none", body = ErrorBody),
+    (status = 400, description = "The name is missing, or is_wildcard is no flag", body = ErrorBody),
     (status = 404, description = "There is no such domain", body = ErrorBody)
 ))]
 async fn remove_and_tell(

@@ -14,6 +14,7 @@ use super::sites::large;
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
+use crate::configuration::Lack;
 use crate::haproxy::Enforcement;
 use crate::import::ForeignJson;
 use crate::json::StoredJson;
@@ -22,7 +23,7 @@ use crate::site::{BackendInput, DomainInput};
 use crate::sites::{Merged, MergedSite};
 
 pub(super) fn routes() -> Routes {
-    Routes::new().admin(large(routes!(import)))
+    Routes::new().admin(large(routes!(import))).admin(large(routes!(check)))
 }
 
 /// What another program had. What is here already stays as it is.
@@ -50,6 +51,42 @@ pub struct ImportedJson {
     /// Domains and backends that were made, and that were there.
     #[serde(flatten)]
     pub site: MergedSite,
+}
+
+/// What another program had, of which it is to be known whether it could be taken.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportCheck)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportCheckJson {
+    /// Domains.
+    pub domains: Vec<DomainInput>,
+    /// Their backends.
+    pub backends: Vec<BackendInput>,
+}
+
+/// Whether it could be taken.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ImportChecked)]
+pub struct ImportCheckedJson {
+    /// Always `success`.
+    pub status: String,
+    /// Domains that name a template or a certificate which is not here. Without any, everything could be taken.
+    pub lacking: Vec<Lack>,
+}
+
+/// Whether domains and backends of another program could be taken over
+///
+/// Where no domain lacks anything, HAProxy checks what they would come to with those that are here. Nothing changes. At most 32 MiB.
+#[utoipa::path(post, path = "/api/import/check", tag = "manager", request_body = ImportCheckJson, responses(
+    (status = 200, description = "What domains lack", body = ImportCheckedJson),
+    (status = 400, description = "A value is refused by the manager or by HAProxy", body = ErrorBody)
+))]
+async fn check(
+    State(app): State<Arc<App>>,
+    JsonBody(body): JsonBody<ImportCheckJson>,
+) -> Result<Json<ImportCheckedJson>, ApiError> {
+    let lacking = app.publishing(move |app| Ok(app.sites.try_merge(body.domains, body.backends)?)).await?;
+    Ok(Json(ImportCheckedJson { status: "success".to_owned(), lacking }))
 }
 
 /// Take over what another program had

@@ -19,6 +19,7 @@ mod explain;
 mod extract;
 mod health;
 mod import;
+mod loose;
 mod metrics;
 mod openapi;
 mod page;
@@ -45,7 +46,7 @@ pub use change::Changed;
 pub use configuration::DiffJson;
 pub use domains::DomainPublished;
 pub use error::ApiError;
-pub use import::{ImportJson, ImportedJson};
+pub use import::{ImportCheckJson, ImportCheckedJson, ImportJson, ImportedJson};
 pub use routes::Route;
 
 use routes::Routes;

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
 use utoipa_axum::routes;
 
 use super::answer::stored;
-use super::blocked_ips::{address_of, already, named, put, required, time};
+use super::blocked_ips::{BY, NO_REASON, address_of, iso_time, named, put, required, until};
 use super::extract::JsonBody;
+use super::loose::{whole, whole_schema};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
-use crate::rules::{Change, End, IfPresent, Input};
+use crate::rules::{Change, Cleared, End, IfPresent, Input, fit_reason};
 
 /// How long a temporary block lasts by default, and at most: a year. Minutes.
 const DEFAULT_MINUTES: u64 = 60;
@@ -29,10 +32,9 @@ struct TemporaryBlockRequest {
     /// An IPv4 or IPv6 address, or a CIDR
     #[schema(example = "192.168.1.100", required = true, nullable = false)]
     ip_address: Option<String>,
-    /// How long, minutes; by default 60
-    #[schema(minimum = 1, maximum = 525_600)]
-    duration_minutes: Option<u64>,
-    /// Why; by default `No reason provided`
+    #[schema(schema_with = minutes_schema)]
+    duration_minutes: Option<Value>,
+    /// Why; by default `No reason provided`. Control characters become spaces, and what is over 1024 bytes is cut
     reason: Option<String>,
 }
 
@@ -40,12 +42,22 @@ struct TemporaryBlockRequest {
 struct TemporaryBlockAnswer {
     #[schema(example = "success")]
     status: &'static str,
-    #[schema(example = "IP 192.168.1.100 has been blocked for 60 minutes")]
+    #[schema(example = "IP 192.168.1.100 temporarily blocked for 60 minutes")]
     message: String,
     blocked_ip_id: i64,
     /// In UTC; null where it does not end by itself
-    #[schema(example = "2024-01-15 11:30:00")]
+    #[schema(example = "2024-01-15T11:30:00")]
     expires_at: Option<String>,
+}
+
+fn minutes_schema() -> Schema {
+    whole_schema("How long, minutes, a number or a text of digits; by default 60", 1, MAX_MINUTES)
+}
+
+fn minutes(value: &Value) -> Result<u64, ApiError> {
+    let minutes = whole(value).filter(|minutes| (1..=MAX_MINUTES).contains(minutes));
+    let wrong = || ApiError::bad_request(format_args!("duration_minutes: {value}: 1 to {MAX_MINUTES}"));
+    minutes.ok_or_else(wrong)
 }
 
 /// Block an address or a network for some time
@@ -70,32 +82,25 @@ async fn block(
 ) -> Result<Json<TemporaryBlockAnswer>, ApiError> {
     let now_us = now_us();
     let target = required(request.ip_address)?;
-    let minutes = request.duration_minutes.unwrap_or(DEFAULT_MINUTES);
-    if !(1..=MAX_MINUTES).contains(&minutes) {
-        return Err(ApiError::bad_request(format_args!("duration_minutes: {minutes}: 1 to {MAX_MINUTES}")));
-    }
-    let input = Input {
-        target: &target,
-        end: End::Ttl(minutes * 60),
-        reason: request.reason.as_deref().unwrap_or("No reason provided"),
-        by: "API",
-        ..Input::default()
-    };
+    let minutes = request.duration_minutes.as_ref().map_or(Ok(DEFAULT_MINUTES), minutes)?;
+    let reason = fit_reason(request.reason.as_deref().unwrap_or(NO_REASON));
+    let input =
+        Input { target: &target, end: End::Ttl(minutes * 60), reason: &reason, by: BY, ..Input::default() };
     let new = input.parse(now_us).map_err(named)?;
     let end_s = new.rule.expires_at_s;
     let change = Change::Put(new, IfPresent::Prolong);
     let (entry, enforcement) = put(&app, caller, change, now_us).await?;
-    let unit = if minutes == 1 { "minute" } else { "minutes" };
+    let address = address_of(&entry);
     let done = if entry.rule.expires_at_s > end_s {
-        already(&entry)
+        format!("IP {address} is already blocked{}", until(&entry))
     } else {
-        format!("IP {} has been blocked for {minutes} {unit}", address_of(&entry))
+        format!("IP {address} temporarily blocked for {minutes} minutes")
     };
     Ok(Json(TemporaryBlockAnswer {
         status: "success",
         message: stored(done, &enforcement),
         blocked_ip_id: entry.id,
-        expires_at: entry.expires_at_s().map(time),
+        expires_at: entry.expires_at_s().map(iso_time),
     }))
 }
 
@@ -103,9 +108,12 @@ async fn block(
 struct ClearAnswer {
     #[schema(example = "success")]
     status: &'static str,
-    #[schema(example = "3 expired rules have been cleared")]
+    #[schema(example = "Cleared 3 expired IP blocks")]
     message: String,
+    /// Rules of every kind
     cleared: usize,
+    /// Addresses and networks whose block had ended; the first 10,000
+    cleared_ips: Vec<String>,
 }
 
 /// Remove rules that have ended from the record, where nobody obeys them any more
@@ -118,9 +126,7 @@ struct ClearAnswer {
 async fn clear_expired(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<ClearAnswer>, ApiError> {
     let now_us = now_us();
     let cleared = app.blocking(move |app| Ok(app.clear_expired(&caller, now_us)?)).await?;
-    let message = match cleared {
-        1 => "1 expired rule has been cleared".to_owned(),
-        many => format!("{many} expired rules have been cleared"),
-    };
-    Ok(Json(ClearAnswer { status: "success", message, cleared }))
+    let Cleared { rules, blocks, clients } = cleared;
+    let message = format!("Cleared {blocks} expired IP blocks");
+    Ok(Json(ClearAnswer { status: "success", message, cleared: rules, cleared_ips: clients }))
 }

@@ -223,7 +223,7 @@ impl ClearExpired {
                 let path = "/api/security/clear-expired";
                 control::post::<Cleared>(stream, path, "application/json", Vec::new())?.cleared
             }
-            Hands::Own(_, rules) => rules.clear_expired(&Caller::command_line(), now_us())?,
+            Hands::Own(_, rules) => rules.clear_expired(&Caller::command_line(), now_us())?.rules,
         };
         let mut out = io::stdout().lock();
         if self.changing.json {

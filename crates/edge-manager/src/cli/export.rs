@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use edge_filter::{Action, Conditions, List, Target};
+use edge_filter::{Action, Conditions, List, NEVER, Target};
 
 use super::failure::Failure;
 use super::read::Database;
@@ -18,7 +18,7 @@ use crate::store::{Kind, Readers, Selection};
 enum Format {
     /// A line of JSON for each, as `POST /api/rules/bulk` takes them
     Ndjson,
-    /// A HAProxy ACL file: the addresses and CIDRs
+    /// A HAProxy ACL file: the addresses and CIDRs that are refused and have no end; with --kind allow, those that pass
     Acl,
     /// A HAProxy map: addresses, CIDRs, paths, host and path, each with the status that is answered with
     Map,
@@ -52,7 +52,7 @@ impl Export {
         Readers::open(&self.at.database)?.read(|view| {
             view.with_entries(&selection, |entries| {
                 for entry in entries {
-                    left_out += u64::from(!self.format.write(&mut out, entry?)?);
+                    left_out += u64::from(!self.format.write(&mut out, entry?, self.kind)?);
                 }
                 Ok::<_, Failure>(())
             })?
@@ -68,16 +68,29 @@ impl Export {
 }
 
 impl Format {
-    /// Whether the format has words for the rule.
-    fn write(self, out: &mut impl Write, entry: Entry) -> io::Result<bool> {
+    /// Whether the format has words for the rule, where this kind was asked for.
+    fn write(self, out: &mut impl Write, entry: Entry, kind: Option<Kind>) -> io::Result<bool> {
         let rule = &entry.rule;
+        if self != Self::Ndjson && rule.expires_at_s != NEVER {
+            return Ok(false);
+        }
         match (self, &rule.target) {
             (Self::Ndjson, _) => {
                 let Entry { rule, created_by: by, .. } = entry;
                 let put = Change::Put(NewRule { rule, by }, IfPresent::Refuse);
                 out.write_all(&Bulk::lines(&[put]).map_err(io::Error::from)?)?;
             }
-            (Self::Acl, Target::Client(_, net)) => writeln!(out, "{net}")?,
+            (Self::Acl, Target::Client(list, net)) => {
+                // A line says neither: whoever reads the file would refuse them all, or let them all pass.
+                let is_meant = match list {
+                    List::Allow => kind == Some(Kind::Allow),
+                    List::Block => rule.action != Action::Observe,
+                };
+                if !is_meant {
+                    return Ok(false);
+                }
+                writeln!(out, "{net}")?;
+            }
             (Self::Map, target) => match (target, rule.action) {
                 (Target::Client(List::Block, net), Action::Deny(status)) => {
                     writeln!(out, "{net} {}", status.code())?
@@ -97,8 +110,10 @@ impl Format {
     fn lacks(self) -> &'static str {
         match self {
             Self::Ndjson => "",
-            Self::Acl => "an ACL file has addresses only",
-            Self::Map => "a map has no conditions, no actions but deny, and no clients that pass",
+            Self::Acl => {
+                "an ACL file has addresses only: those that are refused and have no end, or with --kind allow those that pass"
+            }
+            Self::Map => "a map has no ends, no conditions, no actions but deny, and no clients that pass",
         }
     }
 }

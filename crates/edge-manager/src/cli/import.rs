@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::read::write_json;
 use super::taker::{Taker, Takes};
 use crate::clock::now_us;
-use crate::import::{Flask, Foreign, Form, ListFile, Problem, Source, SrcAcls, Terms};
+use crate::import::{Flask, FlaskSite, Foreign, Form, ListFile, Problem, Source, SrcAcls, Terms};
 use crate::json::StoredJson;
 use crate::rules::{End, MAX_CHANGES};
 use crate::site::{BackendInput, DomainInput};
@@ -25,6 +25,7 @@ const MAX_PROBLEMS: usize = 100;
 const EXIT_CODES: &str = "\
 Exit status:
   0  done: HAProxy has confirmed that it is in force; or nothing was to be done, or --dry-run found nothing wrong
+  1  HAProxy would refuse what the domains and backends come to: nothing has changed
   2  something cannot be taken: nothing has changed. With --skip-invalid the rest is
   3  stored, but not confirmed to be in force: the line says why. HAProxy gets it as soon as it can
   4  a file, the record or the state directory cannot be used";
@@ -160,10 +161,13 @@ impl Import {
         match self {
             Self::Flask { file, list, how } => {
                 let flask = Flask::open(&file)?;
-                let site = flask.site()?;
+                let mut site = flask.site()?;
+                let fault = leave_out_lacking(&how.takes, &mut site).err();
                 let terms = Terms { list, ..Terms::default() };
-                let work = Work { terms, domains: site.domains, backends: site.backends, ..Work::new(&how) };
-                work.with_problems(site.problems).run(&[Source::Flask(flask)])
+                let FlaskSite { domains, backends, problems } = site;
+                let domains = domains.into_iter().map(|(_, domain)| domain).collect();
+                let work = Work { terms, domains, backends, fault, ..Work::new(&how) };
+                work.with_problems(problems).run(&[Source::Flask(flask)])
             }
             Self::Map(files) => files.run(Form::Map),
             Self::Acl(files) => files.run(Form::Acl),
@@ -175,6 +179,19 @@ impl Import {
             }
         }
     }
+}
+
+/// Leaves out of a site the domains that lack something here, until the rest could be taken.
+fn leave_out_lacking(takes: &Takes, site: &mut FlaskSite) -> Result<(), Failure> {
+    while !site.domains.is_empty() {
+        let domains = site.domains.iter().map(|(_, domain)| domain.clone()).collect();
+        let lacks = takes.try_merge(domains, site.backends.clone())?;
+        if lacks.is_empty() {
+            break;
+        }
+        site.leave_out(lacks.into_iter().map(|lack| (lack.position, lack.reason)));
+    }
+    Ok(())
 }
 
 impl Files {
@@ -197,6 +214,8 @@ struct Work<'a> {
     terms: Terms,
     domains: Vec<DomainInput>,
     backends: Vec<BackendInput>,
+    /// Why domains and backends cannot be taken as a whole.
+    fault: Option<Failure>,
     now_us: u64,
     summary: Summary,
 }
@@ -204,7 +223,8 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn new(how: &'a How) -> Self {
         let (terms, summary) = (Terms::default(), Summary::default());
-        Self { how, terms, domains: Vec::new(), backends: Vec::new(), now_us: now_us(), summary }
+        let (domains, backends) = (Vec::new(), Vec::new());
+        Self { how, terms, domains, backends, fault: None, now_us: now_us(), summary }
     }
 
     fn with_problems(mut self, problems: Vec<Problem>) -> Self {
@@ -227,6 +247,9 @@ impl<'a> Work<'a> {
         bar.finish_and_clear();
         if self.summary.invalid > 0 && !self.how.skip_invalid {
             return Ok(self.summary.tell(Ending::Refused, self.how.json));
+        }
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
         }
         if self.how.dry_run {
             self.summary.rules.added = valid;

@@ -1,7 +1,7 @@
 //! How the configuration of HAProxy is published.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -29,6 +29,12 @@ pub(super) struct Publishing {
 impl Publishing {
     pub(super) fn open(&self) -> Result<Configuration, Failure> {
         self.configuration.open()
+    }
+
+    /// To look at what could be published; nothing is, and nothing stays in this directory.
+    pub(super) fn open_in(&self, dir: &Path) -> Result<Configuration, Failure> {
+        let settings = self.configuration.settings(Control::Nobody);
+        Ok(Configuration::open(Settings { dir: dir.to_owned(), ..settings })?)
     }
 
     /// For `serve`, which has a say in the HAProxy that was named and in no other.

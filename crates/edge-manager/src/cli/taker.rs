@@ -1,5 +1,6 @@
 //! Who takes what was found elsewhere, and changes the site.
 
+use std::env;
 use std::io;
 use std::os::unix::net::UnixStream;
 
@@ -13,14 +14,16 @@ use super::failure::Failure;
 use super::places::{Hands, Places};
 use super::publishing::Publishing;
 use crate::access::Caller;
-use crate::api::{DiffJson, ImportJson, ImportedJson};
+use crate::api::{DiffJson, ImportCheckJson, ImportCheckedJson, ImportJson, ImportedJson};
 use crate::clock::now_us;
+use crate::configuration::Lack;
 use crate::haproxy::{Enforcement, enforce};
-use crate::import::{Foreign, ForeignJson};
+use crate::import::{Foreign, ForeignJson, ImportError};
 use crate::json::{PublishedJson, StoredJson};
 use crate::rules::{Applied, Change, Effect, Rules};
 use crate::site::{BackendInput, DomainInput, SiteInput};
-use crate::sites::{Merged, MergedSite, Sites};
+use crate::sites::{Merged, MergedSite, Sites, try_merge};
+use crate::store::{Readers, StoreError};
 
 /// Rules in one request to `serve`, which takes no more than 32 MiB: each is at most some 4 KiB as JSON.
 const MAX_RULES_OF_REQUEST: usize = 5000;
@@ -73,6 +76,29 @@ impl Takes {
             Taking::Serve(stream) => send(stream, Method::PUT, "/api/site", &site),
             Taking::Own(own) => Ok(own.1.put_site(&Caller::command_line(), site, now_us())?.published.into()),
         }
+    }
+
+    /// What domains lack here, if they were to be merged with what is here; without any lack, all of it could be. Nothing
+    /// changes, no record is made.
+    pub(super) fn try_merge(
+        &self,
+        domains: Vec<DomainInput>,
+        backends: Vec<BackendInput>,
+    ) -> Result<Vec<Lack>, Failure> {
+        if let Some(stream) = control::connect(&self.places.control())? {
+            let check = ImportCheckJson { domains, backends };
+            let checked: ImportCheckedJson = send(stream, Method::POST, "/api/import/check", &check)?;
+            return Ok(checked.lacking);
+        }
+        let database = &self.places.record.database;
+        let record = match database.exists() {
+            true => Readers::open(database)?.read::<_, StoreError>(|view| view.site())?,
+            false => None,
+        };
+        let dir = tempfile::tempdir().map_err(|error| ImportError::Io(env::temp_dir(), error))?;
+        let configuration = self.publishing.open_in(dir.path())?;
+        let defaults = self.publishing.defaults(&self.places);
+        Ok(try_merge(record.unwrap_or_default(), &defaults, &configuration, domains, backends)?)
     }
 }
 

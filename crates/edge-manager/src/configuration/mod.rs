@@ -7,6 +7,7 @@ mod answers;
 mod complaints;
 mod directives;
 mod error;
+mod lack;
 mod manifest;
 mod preflight;
 mod server_state;
@@ -17,6 +18,7 @@ mod transaction;
 
 pub use answers::{Past, Preview, Published};
 pub use error::{PublishError, Serving};
+pub use lack::Lack;
 pub use manifest::Manifest;
 pub use service::{Configuration, render};
 pub use sets::{MAX_SETS, Set};

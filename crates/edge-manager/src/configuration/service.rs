@@ -9,10 +9,11 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::clock::now_s;
 use crate::haproxy::{Control, Program};
 use crate::render::{Rendered, Templates, diff};
-use crate::site::Site;
+use crate::site::{DomainInput, Site};
 
 use super::answers::{Past, Preview, Published};
 use super::error::PublishError;
+use super::lack::{Lack, lacking};
 use super::manifest::Manifest;
 use super::server_state::Own;
 use super::sets::{CURRENT, GOOD, Set, Sets};
@@ -121,6 +122,14 @@ impl Configuration {
         Ok(Preview { diff: diff(&current.map(|set| set.files).unwrap_or_default(), &files) })
     }
 
+    /// What domains name and this machine has not.
+    ///
+    /// # Errors
+    /// The templates cannot be read, or one of them is none.
+    pub fn lacking(&self, domains: &[DomainInput]) -> Result<Vec<Lack>, PublishError> {
+        lacking(domains, self.settings.templates.as_deref())
+    }
+
     /// Makes HAProxy read the configuration in force again: certificates, lists and names of servers may have changed.
     ///
     /// # Errors
@@ -226,9 +235,5 @@ impl Configuration {
 /// # Errors
 /// A template, or there is no HAProxy that says its version.
 pub fn render(site: &Site, templates: Option<&Path>, program: &Program) -> Result<Rendered, PublishError> {
-    let templates = match templates {
-        Some(dir) => Templates::with_overrides(dir)?,
-        None => Templates::built_in(),
-    };
-    Ok(templates.render(site, program.version()?)?)
+    Ok(Templates::of(templates)?.render(site, program.version()?)?)
 }

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use super::lines::regular;
 use super::settings::understand;
 use super::{Foreign, ImportError, Place, Problem, Terms};
-use crate::rules::{self, Input};
+use crate::rules::{self, Input, fit_by, fit_reason};
+use crate::site::words::TemplateName;
 use crate::site::{BackendInput, DomainInput, MAX_BACKENDS, MAX_DOMAINS, ServerInput, Site, SiteInput, Text};
 
 /// Largest file, bytes.
@@ -41,12 +42,29 @@ pub struct Flask {
 /// What its domains, backends and servers come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlaskSite {
-    /// Those that can be taken.
-    pub domains: Vec<DomainInput>,
+    /// Those that can be taken, each with its number.
+    pub domains: Vec<(i64, DomainInput)>,
     /// Those of the domains.
     pub backends: Vec<BackendInput>,
     /// Why others cannot, or not as a whole.
     pub problems: Vec<Problem>,
+}
+
+impl FlaskSite {
+    /// Leaves out the domains at these positions, for these reasons, and the backends that no other has.
+    pub fn leave_out(&mut self, reasons: impl IntoIterator<Item = (usize, String)>) {
+        let mut reasons: BTreeMap<usize, String> = reasons.into_iter().collect();
+        let (mut position, problems) = (0, &mut self.problems);
+        self.domains.retain(|(id, _)| {
+            let reason = reasons.remove(&position);
+            position += 1;
+            let is_kept = reason.is_none();
+            problems.extend(reason.map(|reason| problem("domains", *id, reason)));
+            is_kept
+        });
+        let used: BTreeSet<_> = self.domains.iter().map(|(_, domain)| &domain.backend_name).collect();
+        self.backends.retain(|backend| used.contains(&backend.name));
+    }
 }
 
 impl Flask {
@@ -88,7 +106,7 @@ impl Flask {
             let reason = "its backend_id is that of no backend";
             site.problems.extend(orphans.into_iter().map(|(id, _)| problem("backend_servers", id, reason)));
         }
-        let mut ids_by_name: BTreeMap<String, i64> = BTreeMap::new();
+        let mut taken = Taken::default();
         let columns = ["ssl_enabled", "ssl_cert_path", "template_override", "is_wildcard", "domain"];
         let mut rows = Vec::new();
         self.each_row("domains", columns, MAX_DOMAINS, |id, texts| {
@@ -97,8 +115,8 @@ impl Flask {
         })?;
         for (id, texts) in rows {
             let of_domain = backends.remove(&id).unwrap_or_default();
-            let taken = texts.and_then(|texts| domain(texts, &of_domain, &mut ids_by_name, id, &mut site));
-            if let Err(reason) = taken {
+            let result = texts.and_then(|texts| domain(texts, &of_domain, &mut taken, id, &mut site));
+            if let Err(reason) = result {
                 site.problems.push(problem("domains", id, reason));
             }
         }
@@ -235,11 +253,19 @@ impl Flask {
 type Servers = BTreeMap<i64, Vec<(i64, ServerInput)>>;
 type Backends = BTreeMap<i64, Vec<(i64, BackendInput)>>;
 
+/// What the domains before have.
+#[derive(Default)]
+struct Taken {
+    ids_by_name: BTreeMap<String, i64>,
+    /// By the name of their backend.
+    templates: BTreeMap<Text, TemplateName>,
+}
+
 /// Takes a domain with its backend.
 fn domain(
     [ssl_enabled, ssl_cert_path, template_override, is_wildcard, name]: [Option<String>; 5],
     backends: &[(i64, BackendInput)],
-    ids_by_name: &mut BTreeMap<String, i64>,
+    taken: &mut Taken,
     id: i64,
     site: &mut FlaskSite,
 ) -> Result<(), String> {
@@ -260,8 +286,18 @@ fn domain(
     };
     check(backend, std::slice::from_ref(&domain))?;
     let canonical = domain.name().map_err(|reason| reason.to_string())?.to_string();
-    if let Some(other) = ids_by_name.get(&canonical) {
+    if let Some(other) = taken.ids_by_name.get(&canonical) {
         return Err(format!("{canonical} is the name of domain {other} already"));
+    }
+    let template: Option<TemplateName> =
+        domain.template_override.as_ref().and_then(|name| name.as_str().parse().ok());
+    let others = taken.templates.get(&backend.name);
+    if let (Some(template), Some(others)) = (&template, others)
+        && template != others
+    {
+        return Err(format!(
+            "template_override: \"{template}\" is not the template that another domain of the backend names, {others}"
+        ));
     }
     match site.backends.iter().find(|other| other.name == backend.name) {
         Some(other) if other != backend => {
@@ -273,8 +309,9 @@ fn domain(
         Some(_) => {}
         None => site.backends.push(backend.clone()),
     }
-    ids_by_name.insert(canonical, id);
-    site.domains.push(domain);
+    taken.templates.extend(template.map(|template| (backend.name.clone(), template)));
+    taken.ids_by_name.insert(canonical, id);
+    site.domains.push((id, domain));
     Ok(())
 }
 
@@ -285,7 +322,7 @@ fn blocked(
 ) -> Result<Foreign, String> {
     let address = address.unwrap_or_default();
     rules::client(List::Block, address.trim()).map_err(|invalid| format!("ip_{invalid}"))?;
-    let (reason, by) = (reason.unwrap_or_default(), blocked_by.unwrap_or_default());
+    let (reason, by) = (fit_reason(&reason.unwrap_or_default()), fit_by(&blocked_by.unwrap_or_default()));
     let input = Input { reason: reason.trim(), by: by.trim(), ..terms.input(address.trim()) };
     let new = input.parse(now_us).map_err(|invalid| invalid.to_string())?;
     let created_at_s = blocked_at.as_deref().map(time_s).transpose()?;
@@ -315,6 +352,9 @@ fn problem(table: &'static str, id: i64, reason: impl ToString) -> Problem {
     Problem::new(Place::Row { table, id }, reason)
 }
 
+/// What says of a block why and by whom it is, which is no reason not to take it.
+const COMMENTS: [&str; 2] = ["reason", "blocked_by"];
+
 /// Clients and SQLite keep numbers as texts and texts as numbers.
 fn texts<const N: usize>(row: &Row<'_>, columns: &[&str; N]) -> Result<[Option<String>; N], String> {
     let mut texts = [const { None }; N];
@@ -323,6 +363,9 @@ fn texts<const N: usize>(row: &Row<'_>, columns: &[&str; N]) -> Result<[Option<S
             Ok(ValueRef::Null) => None,
             Ok(ValueRef::Integer(number)) => Some(number.to_string()),
             Ok(ValueRef::Real(number)) => Some(number.to_string()),
+            Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) if COMMENTS.contains(column) => {
+                Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT_BYTES)]).into_owned())
+            }
             Ok(ValueRef::Text(bytes)) => match std::str::from_utf8(bytes) {
                 Ok(text) if bytes.len() <= MAX_TEXT_BYTES => Some(text.to_owned()),
                 Ok(_) => return Err(format!("{column}: longer than {MAX_TEXT_BYTES} bytes")),

@@ -109,6 +109,14 @@ impl Templates {
         Ok(templates)
     }
 
+    /// With those of the operator, if there is a directory of them.
+    ///
+    /// # Errors
+    /// As [`Self::with_overrides`].
+    pub fn of(directory: Option<&Path>) -> Result<Self, TemplateError> {
+        directory.map_or_else(|| Ok(Self::built_in()), Self::with_overrides)
+    }
+
     fn add(&mut self, path: &Path) -> Result<(), TemplateError> {
         let of_file = |cause: &dyn std::fmt::Display| TemplateError::of_file(path, cause);
         let name = path
@@ -155,16 +163,26 @@ impl Templates {
         }
     }
 
+    /// Whether the operator has a template of this name, so that a domain may name it.
+    pub fn is_overriding(&self, name: &TemplateName) -> bool {
+        self.overriding.iter().any(|overriding| overriding == name.as_str())
+    }
+
+    /// Where templates of the operator are looked for.
+    pub fn place(&self) -> String {
+        match &self.directory {
+            Some(directory) => directory.display().to_string(),
+            None => "a directory of your own templates, which is not set".into(),
+        }
+    }
+
     /// A template of the operator, in the place of that of a backend. The engine would name the one that includes the missing one.
     fn check_overrides(&self, site: &Site) -> Result<(), TemplateError> {
         for domain in &site.domains {
             if let Some(name) = &domain.template_override
-                && !self.overriding.iter().any(|overriding| overriding == name.as_str())
+                && !self.is_overriding(name)
             {
-                let place = match &self.directory {
-                    Some(directory) => directory.display().to_string(),
-                    None => "a directory of your own templates, which is not set".into(),
-                };
+                let place = self.place();
                 let cause = format!("the domain {} names it, and it is not in {place}", domain.name);
                 return Err(TemplateError { template: name.to_string(), line: None, cause });
             }

@@ -200,6 +200,24 @@ fn list(name: &str) -> Result<Arc<str>, Invalid> {
     }
 }
 
+/// What an older client or program says of why a rule is, made fit to be kept.
+///
+/// It takes log lines over, in which an attacker has a say: that must not keep a block from being made.
+pub fn fit_reason(text: &str) -> String {
+    fit(text, MAX_REASON_BYTES)
+}
+
+/// What an older client or program says of who made a rule, made fit to be kept.
+pub fn fit_by(text: &str) -> String {
+    fit(text, MAX_BY_BYTES)
+}
+
+/// At most so many bytes, with spaces for control characters.
+fn fit(text: &str, max_bytes: usize) -> String {
+    let cut = &text[..text.floor_char_boundary(max_bytes)];
+    cut.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
 fn text<'a>(field: &'static str, text: &'a str, max_bytes: usize) -> Result<&'a str, Invalid> {
     if text.len() > max_bytes {
         return Err(Invalid::new(field, text, Defect::TooLong(max_bytes)));

@@ -7,11 +7,11 @@ use edge_filter::{Operation, Rule};
 use parking_lot::Mutex;
 
 use super::make::Maker;
-use super::{Change, Entry, RulesError};
+use super::{Change, Entry, RulesError, TargetText};
 use crate::access::Caller;
 use crate::clock::seconds;
 use crate::publish::{Publication, batches};
-use crate::store::{Changes, DONE, Deed, Selection, Store, View};
+use crate::store::{Changes, DONE, Deed, Kind, Selection, Store, StoreError, View};
 
 /// Changes that are made as one: they are held in memory, some 500 bytes each.
 pub const MAX_CHANGES: usize = 100_000;
@@ -30,6 +30,20 @@ pub struct Rules {
     store: Arc<Store>,
     /// Held over both, so that changes are appended in the order in which the record has them.
     publication: Mutex<Publication>,
+}
+
+/// Clients that are named when their rules are cleared.
+const MAX_NAMED: u32 = 10_000;
+
+/// Rules that had ended, and were removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Those of every kind.
+    pub rules: usize,
+    /// Those on clients that were blocked.
+    pub blocks: u64,
+    /// These clients, the first 10,000 of them.
+    pub clients: Vec<String>,
 }
 
 /// What was changed.
@@ -179,20 +193,29 @@ impl Rules {
         Ok(Some(effect))
     }
 
-    /// Removes the rules that have ended from the record, and says how many there were: HAProxy does not need to be told.
+    /// Removes the rules that have ended from the record, and says which there were: HAProxy does not need to be told.
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn clear_expired(&self, caller: &Caller, now_us: u64) -> Result<usize, RulesError> {
-        let began = Instant::now();
+    pub fn clear_expired(&self, caller: &Caller, now_us: u64) -> Result<Cleared, RulesError> {
+        let (began, now_s) = (Instant::now(), seconds(now_us));
         self.store.write(|changes| {
-            let cleared = changes.remove_ended(seconds(now_us), u32::MAX)?;
-            if cleared > 0 {
-                let (operation, target) = ("rules.clear_expired", &*rules(cleared));
+            let ended =
+                Selection { kind: Some(Kind::Block), ended_at_s: Some(now_s), ..Selection::default() };
+            let blocks = changes.count(&ended)?;
+            let named = Selection { limit: Some(MAX_NAMED), ..ended };
+            let clients = changes.with_entries(&named, |entries| {
+                entries
+                    .map(|entry| Ok(TargetText::of(&entry?.rule.target).target))
+                    .collect::<Result<_, StoreError>>()
+            })??;
+            let removed = changes.remove_ended(now_s, u32::MAX)?;
+            if removed > 0 {
+                let (operation, target) = ("rules.clear_expired", &*rules(removed));
                 let took = began.elapsed();
                 changes.note(&Deed { caller, operation, target, result: DONE, at_us: now_us, took })?;
             }
-            Ok(cleared)
+            Ok(Cleared { rules: removed, blocks, clients })
         })
     }
 

@@ -113,21 +113,26 @@ impl Backend {
             learn: input.learn.unwrap_or(mode == Mode::Http),
             servers: servers(&input.servers, place)?,
         };
-        match backend.misfit() {
+        match backend.misfit(input) {
             Some((field, reason)) => Err(place.refuse(field, "", reason)),
             None => Ok(backend),
         }
     }
 
     /// A setting that does not go with the mode.
-    fn misfit(&self) -> Option<(&'static str, &'static str)> {
+    fn misfit(&self, input: &BackendInput) -> Option<(&'static str, &'static str)> {
         const HTTP: &str = "is for HTTP, and the mode is tcp";
         const TCP: &str = "is for TCP, and the mode is http";
         let misfits: &[(&str, bool, &str)] = match self.mode {
-            Mode::Http => &[("listen", self.listen.is_some(), TCP), ("rdp_cookie", self.rdp_cookie, TCP)],
+            Mode::Http => &[
+                ("listen", self.listen.is_some(), TCP),
+                ("balance", self.balance == Balance::RdpCookie, TCP),
+                ("rdp_cookie", self.rdp_cookie, TCP),
+            ],
             Mode::Tcp => &[
                 ("listen", self.listen.is_none(), "is missing, and the mode is tcp"),
                 ("balance", self.balance.needs_http(), HTTP),
+                ("sse_timeout", input.sse_timeout.as_ref().is_some_and(|time| !time.is_empty()), HTTP),
                 ("hsts", self.hsts.is_some(), HTTP),
                 ("redirect_https", self.redirect_https, HTTP),
                 ("wait_for_body", self.wait_for_body.is_some(), HTTP),

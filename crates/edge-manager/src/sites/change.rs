@@ -65,13 +65,18 @@ impl SiteRecord {
     }
 
     /// Removes a domain, and its backend if that came with a domain and has no other.
-    pub(super) fn remove_domain(&mut self, domain: &Text) -> Result<(), SitesError> {
-        let name = domain_name(domain, false)?;
-        let len = self.input.domains.len();
-        self.input.domains.retain(|domain| domain.domain.as_str() != name);
-        if self.input.domains.len() == len {
-            return Err(SitesError::UnknownDomain(name));
+    pub(super) fn remove_domain(&mut self, domain: &Text, is_wildcard: bool) -> Result<(), SitesError> {
+        // What is no name of a domain is that of none.
+        let unknown = || SitesError::unknown_domain(domain.as_str());
+        let mut name = domain_name(domain, is_wildcard).map_err(|_| unknown())?;
+        if self.domain(&name).is_none() {
+            // Older clients leave out what they made it with.
+            name = domain_name(domain, true).map_err(|_| unknown())?;
         }
+        if self.domain(&name).is_none() {
+            return Err(unknown());
+        }
+        self.input.domains.retain(|domain| domain.domain.as_str() != name);
         self.drop_unused();
         Ok(())
     }

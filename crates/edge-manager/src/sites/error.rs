@@ -35,6 +35,15 @@ pub enum SitesError {
 impl SitesError {
     /// Of a name that may be anything.
     pub(crate) fn unknown_backend(name: &str) -> Self {
-        Self::UnknownBackend(name.chars().take(64).flat_map(char::escape_debug).collect())
+        Self::UnknownBackend(shown(name))
     }
+
+    /// Of a name that may be anything.
+    pub(crate) fn unknown_domain(name: &str) -> Self {
+        Self::UnknownDomain(shown(name))
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(64).flat_map(char::escape_debug).collect()
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::change::domain_name;
-use super::{SiteRecord, SitesError};
-use crate::site::{BackendInput, DomainInput};
+use super::{Defaults, SiteRecord, SitesError};
+use crate::configuration::{Configuration, Lack};
+use crate::site::{BackendInput, DomainInput, Site};
 
 /// How many were there already and stayed as they were, and how many were added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -44,6 +45,31 @@ pub struct MergedSite {
     pub domains: Merged,
     /// Backends.
     pub backends: Merged,
+}
+
+/// Whether domains and backends could be merged into this record, and be published: what those domains lack here that it
+/// does not have. Where they lack nothing, everything is looked at as a whole. Nothing changes.
+///
+/// # Errors
+/// As [`super::Sites::merge`], but for what only a reload shows.
+pub fn try_merge(
+    mut record: SiteRecord,
+    defaults: &Defaults,
+    configuration: &Configuration,
+    domains: Vec<DomainInput>,
+    backends: Vec<BackendInput>,
+) -> Result<Vec<Lack>, SitesError> {
+    let mut lacks = configuration.lacking(&domains)?;
+    // What is there already stays as it is.
+    lacks.retain(|lack| {
+        let DomainInput { domain, is_wildcard, .. } = &domains[lack.position];
+        domain_name(domain, *is_wildcard).is_ok_and(|name| record.domain(&name).is_none())
+    });
+    if lacks.is_empty() {
+        record.merge(domains, backends)?;
+        configuration.check(&Site::parse(&defaults.complete(&record.input))?)?;
+    }
+    Ok(lacks)
 }
 
 impl SiteRecord {

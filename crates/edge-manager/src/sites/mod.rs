@@ -8,6 +8,6 @@ mod service;
 
 pub use change::NewDomain;
 pub use error::SitesError;
-pub use merge::{Merged, MergedSite};
+pub use merge::{Merged, MergedSite, try_merge};
 pub use record::{Defaults, SiteRecord};
 pub use service::{Changed, Sites};

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::{Defaults, MergedSite, NewDomain, SiteRecord, SitesError};
+use super::{Defaults, MergedSite, NewDomain, SiteRecord, SitesError, try_merge};
 use crate::access::Caller;
-use crate::configuration::{Configuration, PublishError, Published};
+use crate::configuration::{Configuration, Lack, PublishError, Published};
 use crate::site::{BackendInput, DomainInput, GlobalInput, Site, SiteInput, Text};
 use crate::store::{Changes, DONE, Deed, Store, StoreError};
 
@@ -168,7 +168,7 @@ impl Sites {
         )
     }
 
-    /// Serves a domain no longer.
+    /// Serves a domain no longer: this one, or all names below it where that is said, or where only these are served.
     ///
     /// # Errors
     /// There is none, or as above.
@@ -176,11 +176,12 @@ impl Sites {
         &self,
         caller: &Caller,
         domain: &Text,
+        is_wildcard: bool,
         now_us: u64,
     ) -> Result<Changed<()>, SitesError> {
         let target = shown(domain);
         let wish = Wish::new(caller, "domain.remove", &target, now_us);
-        self.change(wish, |record| record.remove_domain(domain))
+        self.change(wish, |record| record.remove_domain(domain, is_wildcard))
     }
 
     /// Makes a backend, or replaces the one of its name. Whether it was made.
@@ -256,6 +257,18 @@ impl Sites {
         let target = format!("{} domains, {} backends", domains.len(), backends.len());
         let wish = Wish::new(caller, "site.import", &target, now_us);
         self.change(wish, |record| record.merge(domains, backends))
+    }
+
+    /// Whether [`Self::merge`] would take this: see [`try_merge`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_merge(
+        &self,
+        domains: Vec<DomainInput>,
+        backends: Vec<BackendInput>,
+    ) -> Result<Vec<Lack>, SitesError> {
+        try_merge(self.recorded()?, &self.defaults, &self.configuration, domains, backends)
     }
 
     /// What [`Self::put_site`] would publish. Nothing changes.

@@ -107,6 +107,8 @@ fn while_there_are_no_keys_pages_of_others_are_refused() {
     for header in ["Origin: http://evil.example", "Sec-Fetch-Site: cross-site"] {
         let answer = manager.ask("GET", "/api/blocked-ips", &[header], b"");
         assert_eq!(answer.status, 403, "{answer:?}");
+        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.ends_with("make a key with `edge-manager key add NAME --role admin`"), "{message}");
     }
 }
 

@@ -56,7 +56,14 @@ impl Home {
 
     /// `edge-manager serve`, until it is dropped, and where it answers.
     pub(crate) fn serve(&self) -> (ServeProcess, SocketAddr) {
-        ServeCommand::within(self.0.path(), PROGRAM, self.env().to_vec()).start().unwrap()
+        self.serve_with(None)
+    }
+
+    /// The same, told one thing more by its environment.
+    pub(crate) fn serve_with(&self, more: Option<(&str, &str)>) -> (ServeProcess, SocketAddr) {
+        let more = more.map(|(name, value)| (name.to_owned(), value.into()));
+        let env = self.env().into_iter().chain(more).collect();
+        ServeCommand::within(self.0.path(), PROGRAM, env).start().unwrap()
     }
 
     fn env(&self) -> [(String, OsString); 4] {

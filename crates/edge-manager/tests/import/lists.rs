@@ -122,13 +122,24 @@ fn what_is_exported_can_be_imported() {
     home.run(&["block", "/login", "--if", "method=POST"]);
     home.run(&["block", "192.0.2.7", "--action", "deny 429"]);
     home.run(&["allow", "192.0.2.2"]);
-    let (code, out, error) = home.run(&["export", "--format", "acl", "--kind", "block"]);
-    assert_eq!((code, out.as_str(), error.as_str()), (0, "192.0.2.1\n2001:db8::/32\n192.0.2.7\n", ""));
+    home.run(&["allow", "192.0.2.3", "--ttl", "1h"]);
+    home.run(&["block", "192.0.2.8", "/soon", "--ttl", "1h"]);
+    home.run(&["block", "192.0.2.9", "--action", "observe"]);
+    home.run(&["block", "192.0.2.10", "--action", "drop"]);
+    let (code, out, error) = home.run(&["export", "--format", "acl"]);
+    assert_eq!((code, out.as_str()), (0, "192.0.2.1\n2001:db8::/32\n192.0.2.7\n192.0.2.10\n"));
+    let acl = "an ACL file has addresses only: those that are refused and have no end, or with --kind allow those that pass";
+    assert_eq!(error, format!("edge-manager: 7 rules are left out: {acl}\n"));
+    let (_, out, error) = home.run(&["export", "--format", "acl", "--kind", "allow"]);
+    assert_eq!(
+        (out, error),
+        ("192.0.2.2\n".to_owned(), format!("edge-manager: 1 rules are left out: {acl}\n"))
+    );
     let (_, map, error) = home.run(&["export", "--format", "map"]);
     assert_eq!(map, "192.0.2.1 403\n2001:db8::/32 403\n/adm/* 403\n192.0.2.7 429\n");
     assert_eq!(
         error,
-        "edge-manager: 2 rules are left out: a map has no conditions, no actions but deny, and no clients that pass\n"
+        "edge-manager: 7 rules are left out: a map has no ends, no conditions, no actions but deny, and no clients that pass\n"
     );
     let other = Home::new();
     let map = other.file("old.map", map);

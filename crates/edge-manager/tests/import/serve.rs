@@ -3,6 +3,7 @@
 use edge_e2e::Request;
 use serde_json::json;
 
+use crate::flask;
 use crate::home::Home;
 
 #[test]
@@ -52,6 +53,15 @@ fn thousands_of_rules_and_the_domains_of_another_manager_are_taken() {
     assert_eq!((&last["created_at_s"], &last["created_by"]), (&json!(1_705_314_600), &json!("panel")));
     let again = home.json(&["import", "flask", &db, "--json"]);
     assert_eq!(again["rules"], json!({"added": 0, "present": 12_000}));
+}
+
+/// It has templates of its own, whatever the command was told.
+#[test]
+fn what_the_machine_of_another_manager_had_is_told_by_row() {
+    let home = Home::new();
+    let templates = flask::templates(&home);
+    let _serving = home.serve_with(Some(("EDGE_TEMPLATE_DIR", templates.as_str())));
+    flask::elsewhere_is_told(&home, "/none");
 }
 
 #[test]

@@ -78,6 +78,11 @@ fn each_error_names_the_field_the_value_and_the_reason() {
         ),
         ("/backends/0/resolve", json!(true), "backends[shop].resolve: \"true\" needs global.nameservers"),
         ("/backends/0/listen", json!(":99"), "backends[shop].listen: \"\" is for TCP, and the mode is http"),
+        (
+            "/backends/0/balance",
+            json!("rdp-cookie"),
+            "backends[shop].balance: \"\" is for TCP, and the mode is http",
+        ),
         ("/backends/0/mode", json!("udp"), "backends[shop].mode: \"udp\" is neither http nor tcp"),
         (
             "/backends/0/hsts",
@@ -203,6 +208,8 @@ fn parts_that_do_not_go_together_are_refused() {
     let tls = [("/global/http_bind", json!([":443"]))];
     assert_eq!(refused(&tls), "global.https_bind[0]: \":443\" is listened on already");
     assert_eq!(refused(&tcp[..2]), "backends[images].balance: \"\" is for HTTP, and the mode is tcp");
+    let tcp_sse = [&tcp[..], &[("/backends/1/sse_timeout", json!("2h"))]].concat();
+    assert_eq!(refused(&tcp_sse), "backends[images].sse_timeout: \"\" is for HTTP, and the mode is tcp");
     let templates =
         [("/domains/0/template_override", json!("a")), ("/domains/1/template_override", json!("b"))];
     let error = refused(&templates);

@@ -119,6 +119,77 @@ fn wildcards_have_a_name_of_their_own() {
 }
 
 #[test]
+fn a_wildcard_is_removed_under_the_name_that_it_was_made_with() {
+    let manager = Manager::new();
+    let wildcard = r#"{"domain": "a.example", "is_wildcard": true, "backend_name": "a"}"#;
+    let exact = r#"{"domain": "a.example", "backend_name": "a"}"#;
+    let names = || -> Vec<String> {
+        let domains = manager.json("GET", "/api/domains", "");
+        domains
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|domain| domain["domain"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for (removed, left) in [
+        (r#"{"domain": "a.example"}"#, "*.a.example"),
+        (r#"{"domain": "a.example", "is_wildcard": "0"}"#, "*.a.example"),
+        (r#"{"domain": "a.example", "is_wildcard": true}"#, "a.example"),
+        (r#"{"domain": "A.example", "is_wildcard": 1}"#, "a.example"),
+    ] {
+        manager.json("POST", "/api/domain", wildcard);
+        manager.json("POST", "/api/domain", exact);
+        manager.json("DELETE", "/api/domain", removed);
+        assert_eq!(names(), [left], "{removed}");
+        manager.json("DELETE", "/api/domain", r#"{"domain": "a.example"}"#);
+        assert_eq!(names(), [""; 0], "what else is of this name goes where there is nothing else");
+    }
+    manager.json("POST", "/api/domain", exact);
+    manager.refused(404, "DELETE", "/api/domain", r#"{"domain": "a.example", "is_wildcard": true}"#);
+    manager.refused(404, "DELETE", "/api/domain", r#"{"domain": "*.a.example"}"#);
+    assert_eq!(names(), ["a.example"]);
+}
+
+#[test]
+fn whether_it_is_a_wildcard_is_said_in_any_form_that_clients_have() {
+    let manager = Manager::new();
+    for (said, name) in [
+        ("true", "*.a.example"),
+        ("1", "*.a.example"),
+        (r#""1""#, "*.a.example"),
+        (r#""True""#, "*.a.example"),
+        ("false", "a.example"),
+        ("0", "a.example"),
+        (r#""0""#, "a.example"),
+        (r#""false""#, "a.example"),
+        (r#""""#, "a.example"),
+        ("null", "a.example"),
+    ] {
+        let body = format!(r#"{{"domain": "a.example", "is_wildcard": {said}, "backend_name": "a"}}"#);
+        manager.json("POST", "/api/domain", &body);
+        assert_eq!(manager.json("GET", "/api/domains", "")[0]["domain"], name, "{said}");
+        manager.json("DELETE", "/api/domain", &json!({"domain": name}).to_string());
+    }
+    for said in ["2", "-1", "1.0", r#""yes""#, "[]", "{}"] {
+        for method in ["POST", "DELETE"] {
+            let body = format!(r#"{{"domain": "a.example", "is_wildcard": {said}, "backend_name": "a"}}"#);
+            let told = manager.refused(400, method, "/api/domain", &body);
+            assert_eq!(told, format!("is_wildcard: {said}: true, false, 1 or 0 is wanted"));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_name_is_no_domain_that_could_be_removed() {
+    let manager = Manager::new();
+    for name in ["a b", "a.example\n", "*.", "-", "x".repeat(300).as_str(), "/etc/passwd"] {
+        let body = json!({"domain": name}).to_string();
+        assert_eq!(manager.refused(404, "DELETE", "/api/domain", &body), "Domain not found", "{name}");
+    }
+}
+
+#[test]
 fn a_refused_value_names_its_field_and_changes_nothing() {
     let manager = Manager::new();
     manager.json("POST", "/api/domain", SHOP);
