@@ -260,10 +260,10 @@ pub(crate) fn elsewhere_is_told(home: &Home, templates: &str) {
             (2, "template_override: \\\"hap_backend_basic\\\" is not in "),
             (4, "ssl_cert_path: \\\"/none/d.example.pem\\\": No such file or directory"),
         ] {
-            let row = format!("\"table\":\"domains\"");
+            let row = "\"table\":\"domains\"";
             let number = format!("\"id\":{id}");
             let is_told = |problem: &String| {
-                problem.contains(&row) && problem.contains(&number) && problem.contains(told)
+                problem.contains(row) && problem.contains(&number) && problem.contains(told)
             };
             assert!(problems.iter().any(is_told), "{id}: {told}: {problems:#?}");
         }
