@@ -84,7 +84,9 @@ fn a_hostile_text_in_a_domain_is_refused() {
         manager.refused(400, "POST", "/api/domain", &body.to_string());
     }
     for hostile in HOSTILE {
-        manager.refused(404, "DELETE", "/api/domain", &json!({"domain": hostile}).to_string());
+        // Nobody serves it, and it is not repeated.
+        let told = manager.refused(404, "DELETE", "/api/domain", &json!({"domain": hostile}).to_string());
+        assert_eq!(told, "Domain not found");
     }
     assert_eq!(manager.call("GET", "/api/domains", ""), (200, "[]".to_owned()));
     assert!(!manager.haproxy_cfg().contains("EVIL"));
@@ -106,7 +108,6 @@ fn broken_json_is_one_line() {
     for body in [
         "",
         "{",
-        "[]",
         "[1]",
         "{\"domains\": 7}",
         "{\"unknown\": 1}",
