@@ -84,7 +84,7 @@ fn a_hostile_text_in_a_domain_is_refused() {
         manager.refused(400, "POST", "/api/domain", &body.to_string());
     }
     for hostile in HOSTILE {
-        manager.refused(400, "DELETE", "/api/domain", &json!({"domain": hostile}).to_string());
+        manager.refused(404, "DELETE", "/api/domain", &json!({"domain": hostile}).to_string());
     }
     assert_eq!(manager.call("GET", "/api/domains", ""), (200, "[]".to_owned()));
     assert!(!manager.haproxy_cfg().contains("EVIL"));
