@@ -211,8 +211,11 @@ pub(crate) fn stand_in(dir: &Path, check: &str) -> Program {
     let path = dir.join("stand-in");
     let script =
         format!("#!/bin/sh\ncase $1 in -v) echo 'HAProxy version 2.6.12 2026/01/01';; *) {check};; esac\n");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    // The one before may be starting this moment, for a child that was killed: it cannot be written to then.
+    let new = path.with_extension("new");
+    fs::write(&new, script).unwrap();
+    fs::set_permissions(&new, Permissions::from_mode(0o755)).unwrap();
+    fs::rename(new, &path).unwrap();
     Program::new(path)
 }
 
