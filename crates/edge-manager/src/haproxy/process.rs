@@ -64,7 +64,12 @@ impl Process {
             return None;
         }
         Some(match &mut self.child {
-            Some(child) => child.wait().map_or_else(|error| error.to_string(), how),
+            Some(child) => {
+                // A worker that was stopped or hangs would listen on beside those of the next HAProxy. The number of the group is
+                // still its own: it is waited for after that.
+                let _ = kill_process_group(self.pid, Signal::KILL);
+                child.wait().map_or_else(|error| error.to_string(), how)
+            }
             None => "ended; an earlier manager started it".to_owned(),
         })
     }

@@ -77,7 +77,8 @@ pub struct Status {
     pub last_exit: Option<String>,
 }
 
-/// Keeps HAProxy running. Dropping it stops HAProxy as [`Supervisor::stop`] does.
+/// Keeps HAProxy running. Dropping it stops HAProxy as [`Supervisor::stop`] does; in a panic it is [left](Supervisor::leave): a
+/// fault of the manager is no reason to serve nobody.
 #[derive(Debug)]
 pub struct Supervisor {
     shared: Arc<Shared>,
@@ -203,7 +204,7 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.stop();
+        self.end(thread::panicking());
     }
 }
 

@@ -202,6 +202,13 @@ impl Supervised<'_> {
     }
 }
 
+/// Where a test fails too.
+impl Drop for Supervised<'_> {
+    fn drop(&mut self) {
+        self.supervisor.stop();
+    }
+}
+
 pub(crate) fn site(json: Value) -> Site {
     Site::parse(&serde_json::from_value::<SiteInput>(json).unwrap()).unwrap()
 }

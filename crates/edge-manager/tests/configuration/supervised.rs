@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,6 +149,45 @@ fn a_stop_ends_haproxy_and_leaves_no_socket() {
         assert!(!listens(home.web()) && !socket.exists(), "{series:?}");
         let error = edge.publish("b").unwrap_err().to_string();
         assert!(error.starts_with("HAProxy was stopped"), "{error}");
+    }
+}
+
+#[test]
+fn a_panic_of_the_manager_leaves_haproxy_running() {
+    let home = Home::new();
+    let edge = home.supervised(programs::installed());
+    edge.publish("a").unwrap();
+    let master_pid = edge.master_pid();
+    edge.supervisor.leave();
+    drop(edge);
+    let launch = home.launch(programs::installed().program());
+    let panicked = std::panic::catch_unwind(AssertUnwindSafe(move || {
+        let _supervisor = Supervisor::start(launch).unwrap();
+        panic!("a fault of the manager");
+    }));
+    assert!(panicked.is_err());
+    let edge = home.supervised(programs::installed());
+    let state = eventually("it answers", || Some(edge.supervisor.status().state).filter(is_running));
+    assert_eq!(state, State::Running { master_pid, is_adopted: true });
+}
+
+fn is_running(state: &State) -> bool {
+    matches!(state, State::Running { .. })
+}
+
+#[test]
+fn a_worker_that_hangs_does_not_outlive_its_master() {
+    for series in programs::all() {
+        let home = Home::new();
+        let edge = home.supervised(series);
+        edge.publish("a").unwrap();
+        let (master_pid, worker) = (edge.master_pid(), home.master().processes().unwrap().workers[0]);
+        kill_process(Pid::from_raw(worker.cast_signed()).unwrap(), Signal::STOP).unwrap();
+        kill(master_pid);
+        // Whoever has ended has no arguments, though nobody may have waited for it.
+        let is_gone = || fs::read(format!("/proc/{worker}/cmdline")).unwrap_or_default().is_empty();
+        eventually("the end of the worker", || is_gone().then_some(()));
+        eventually("it serves again", || (home.title().ok()? == "a").then_some(()));
     }
 }
 
