@@ -90,7 +90,7 @@ impl Sites {
     }
 
     /// Publishes what the record says. At the first start, that is `global`, which is recorded then. Where somebody went back to
-    /// an earlier set, that stays in force until the record is changed or published by hand.
+    /// an earlier set, that stays in force until the record is changed or published by hand, or HAProxy does not take it any more.
     ///
     /// # Errors
     /// As those of every change.
@@ -108,7 +108,12 @@ impl Sites {
                 set,
                 "somebody went back to it: it stays until the record is changed or published by hand"
             );
-            return Ok(self.configuration.uphold()?);
+            match self.configuration.uphold() {
+                Ok(published) => return Ok(published),
+                Err(error) => {
+                    tracing::error!(set, %error, "it cannot stay: what the record says is published")
+                }
+            }
         }
         Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?)
     }

@@ -120,6 +120,22 @@ fn a_roll_back_outlives_a_restart_until_the_record_is_changed_or_published() {
 }
 
 #[test]
+fn the_record_is_published_where_haproxy_takes_what_was_gone_back_to_no_more() {
+    let manager = Manager::new();
+    let gone = manager.dir.path().join("gone");
+    std::fs::create_dir(&gone).unwrap();
+    let global = json!({"server_state_file": gone.join("servers.state")});
+    manager.json("PUT", "/api/global", &global.to_string());
+    let set = manager.json("GET", "/api/configuration", "")["set"].clone();
+    manager.json("PUT", "/api/global", "{}");
+    manager.json("POST", "/api/configuration/rollback", &json!({"set": set}).to_string());
+    assert!(manager.haproxy_cfg().contains("servers.state"));
+    std::fs::remove_dir_all(&gone).unwrap();
+    let manager = Manager::open(manager.close(), Defaults::default(), None);
+    assert!(!manager.haproxy_cfg().contains("servers.state"));
+}
+
+#[test]
 fn a_change_that_cannot_be_recorded_does_not_stay_in_force() {
     let manager = Manager::new();
     let record = rusqlite::Connection::open(manager.dir.path().join("rules.db")).unwrap();
