@@ -215,7 +215,18 @@ impl Sets {
 
     /// A set with all its files, if they are what was written.
     pub(super) fn read(&self, set: u64) -> Result<Set, PublishError> {
-        let manifest = self.manifest(set)?;
+        let (manifest, files) = (self.manifest(set)?, self.read_as_found(set)?);
+        if sha256(&files) != manifest.sha256 {
+            return Err(PublishError::Damaged {
+                set,
+                why: "its files are not those that were published".into(),
+            });
+        }
+        Ok(Set { manifest, files })
+    }
+
+    /// The files of a set as HAProxy would find them, whoever has changed them since.
+    pub(super) fn read_as_found(&self, set: u64) -> Result<Rendered, PublishError> {
         let mut files = self.files(set).map_err(|error| match error {
             error if is_damage(&error) => PublishError::Damaged { set, why: error.to_string() },
             error => error.into(),
@@ -226,14 +237,7 @@ impl Sets {
                 contents.truncate(rendered.len());
             }
         }
-        let files: Rendered = files.into_iter().collect();
-        if sha256(&files) != manifest.sha256 {
-            return Err(PublishError::Damaged {
-                set,
-                why: "its files are not those that were published".into(),
-            });
-        }
-        Ok(Set { manifest, files })
+        Ok(files.into_iter().collect())
     }
 
     /// Name and contents of each file of a set but its manifest.

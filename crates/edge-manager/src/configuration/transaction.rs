@@ -78,8 +78,10 @@ impl Configuration {
             Err((cause, said)) => {
                 let serving = self.go_back();
                 // The link may lead there still, if it could not be put back.
-                if !matches!(serving, Serving::Stuck(_)) {
-                    self.sets.remove(set)?;
+                if !matches!(serving, Serving::Stuck(_))
+                    && let Err(error) = self.sets.remove(set)
+                {
+                    tracing::warn!(set, "what HAProxy did not run cannot be removed: {error}");
                 }
                 Err(PublishError::NotRunning { cause, said, serving })
             }
@@ -205,7 +207,8 @@ impl Configuration {
             if self.settings.control.running_set() == Some(set) {
                 return Ok(Serving::LastGood(set));
             }
-            let files = self.sets.read(set)?.files;
+            // HAProxy is told in any case: it says itself whether it takes what somebody has made of it.
+            let files = self.sets.read_as_found(set)?;
             let mut cause = String::new();
             for _ in 0..BACK_ATTEMPTS {
                 cause = match self.run(set, &files) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use edge_manager::configuration::{PublishError, Serving};
 use edge_manager::haproxy::{Control, Enforcement};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::client::{Steady, eventually};
@@ -55,6 +56,21 @@ fn a_socket_that_cannot_be_bound_leaves_the_old_worker_serving() {
         assert_eq!(client.stop(), Vec::<String>::new(), "{series:?}");
         assert_eq!(edge.master_pid(), master_pid);
     }
+}
+
+#[test]
+fn haproxy_is_led_back_to_a_good_set_that_somebody_has_edited() {
+    let home = Home::new();
+    let edge = good(&home, programs::installed());
+    let path = home.sets().join("sets/1/haproxy.cfg");
+    let cfg = fs::read_to_string(&path).unwrap();
+    fs::write(&path, cfg.replace("good", "edited")).unwrap();
+    let mut bad = home.json("bad");
+    bad["global"]["stats_socket"] = json!("/none/edge.sock");
+    kill_process(Pid::from_raw(edge.master_pid().cast_signed()).unwrap(), Signal::KILL).unwrap();
+    let error = edge.configuration.publish(&site(bad), "test").unwrap_err();
+    assert!(matches!(error, PublishError::NotRunning { serving: Serving::LastGood(1), .. }), "{error}");
+    eventually("it serves again", || home.title().ok());
 }
 
 #[test]
