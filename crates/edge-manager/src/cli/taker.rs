@@ -50,8 +50,10 @@ impl Takes {
         match self.places.hands()? {
             Hands::Serve(stream) => Ok(Taking::Serve(stream)),
             Hands::Own(store, rules) => {
-                let sites =
-                    Sites::new(store, self.publishing.open()?, self.publishing.defaults(&self.places));
+                let Places { record, state_dir, sockets, .. } = &self.places;
+                let files = sockets.iter().chain([&record.database]).cloned();
+                let configuration = self.publishing.open()?.keeping_out_of([state_dir.clone()], files);
+                let sites = Sites::new(store, configuration, self.publishing.defaults(&self.places));
                 Ok(Taking::Own(Box::new((rules, sites))))
             }
         }

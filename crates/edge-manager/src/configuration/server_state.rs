@@ -10,6 +10,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use tempfile::NamedTempFile;
 
 use super::error::PublishError;
 use super::sets::at;
@@ -64,28 +65,28 @@ impl Own {
     /// It may not be kept there, or cannot be written.
     pub(super) fn write(&self, path: &Path, state: &str) -> Result<(), PublishError> {
         self.examine(path)?;
-        let dir = path.parent().unwrap_or(path);
-        // Of a name that nobody else has or can foretell.
-        let begun = tempfile::Builder::new()
-            .prefix(".servers.")
-            .permissions(Permissions::from_mode(MODE))
-            .tempfile_in(dir);
-        let written = begun.and_then(|mut file| {
-            file.write_all(state.as_bytes())?;
-            file.persist(path).map_err(|error| error.error)
-        });
+        let written = written_beside(path, state).and_then(|file| Ok(file.persist(path)?));
         written.map(drop).map_err(|error| at(path, &error).into())
     }
 }
 
 /// Makes the file where it is missing. One that is there stays as it is, and a link leads nowhere.
 pub(super) fn create(path: &Path) -> io::Result<()> {
-    match File::options().write(true).create_new(true).mode(MODE).open(path) {
-        Ok(mut file) => file.write_all(EMPTY.as_bytes()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+    match written_beside(path, EMPTY).and_then(|file| Ok(file.persist_noclobber(path)?)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at(path, &error)),
+        _ => Ok(()),
     }
-    .map_err(|error| at(path, &error))
+}
+
+/// A file that has this state and no name that anybody else has or can foretell: nobody finds one that is written by half.
+fn written_beside(path: &Path, state: &str) -> io::Result<NamedTempFile> {
+    let permissions = Permissions::from_mode(MODE);
+    let mut file = tempfile::Builder::new()
+        .prefix(".servers.")
+        .permissions(permissions)
+        .tempfile_in(path.parent().unwrap_or(path))?;
+    file.write_all(state.as_bytes())?;
+    Ok(file)
 }
 
 /// As the kernel finds it; as it is written where it is not there yet.
@@ -104,7 +105,8 @@ fn begins_as_state(path: &Path) -> io::Result<bool> {
     let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let mut beginning = Vec::new();
     file.take(EMPTY.len() as u64).read_to_end(&mut beginning)?;
-    Ok(beginning.is_empty() || beginning == EMPTY.as_bytes())
+    // An empty file may be anything, such as a template that stands for nothing.
+    Ok(beginning == EMPTY.as_bytes())
 }
 
 #[cfg(test)]
@@ -130,6 +132,7 @@ mod tests {
         fs::create_dir(at("state")).unwrap();
         symlink(at("sets"), at("link")).unwrap();
         fs::write(at("passwd"), "root:x:0:0\n").unwrap();
+        fs::write(at("empty"), "").unwrap();
         symlink(at("passwd"), at("to-passwd")).unwrap();
         symlink(at("none"), at("to-none")).unwrap();
         let _socket = UnixListener::bind(at("other.sock")).unwrap();
@@ -142,6 +145,7 @@ mod tests {
             ("edge.sock", "edge.sock is the manager's own"),
             ("sets/../rules.db", "rules.db is the manager's own"),
             ("passwd", "a file is there that holds something else"),
+            ("empty", "a file is there that holds something else"),
             ("to-passwd", "something else than a file is there"),
             ("to-none", "something else than a file is there"),
             ("other.sock", "something else than a file is there"),
@@ -156,7 +160,7 @@ mod tests {
         let mut names: Vec<_> =
             fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["link", "other.sock", "passwd", "sets", "state", "to-none", "to-passwd"]);
+        assert_eq!(names, ["empty", "link", "other.sock", "passwd", "sets", "state", "to-none", "to-passwd"]);
     }
 
     #[test]

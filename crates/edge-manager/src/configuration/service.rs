@@ -44,7 +44,8 @@ impl Configuration {
     pub fn open(settings: Settings) -> Result<Self, PublishError> {
         let sets = Sets::open(&settings.dir)?;
         let master = settings.control.master().map(|master| master.socket().to_owned());
-        let own = Own { dirs: vec![settings.dir.clone()], files: master.into_iter().collect() };
+        let dirs = settings.templates.iter().chain([&settings.dir]).cloned().collect();
+        let own = Own { dirs, files: master.into_iter().collect() };
         let configuration = Self { settings, sets, own, turn: Mutex::new(()) };
         drop(configuration.turn()?);
         Ok(configuration)

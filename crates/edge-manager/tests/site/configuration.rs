@@ -85,6 +85,7 @@ fn the_state_of_servers_is_kept_in_no_file_of_the_manager_or_of_others() {
         ("rules.db-journal", "is the manager's own"),
         ("state/rules.snapshot", "is the manager's own"),
         ("haproxy/current/haproxy.cfg", "is the manager's own"),
+        ("templates/web.cfg.j2", "is the manager's own"),
         ("precious", "a file is there that holds something else"),
     ] {
         let global = json!({"server_state_file": at(name)});
