@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::master::{Master, Reloaded};
+use super::master::{Master, Processes, Reloaded};
+use super::masters::master_of;
 use super::process::Process;
 use super::supervisor::{State, Supervisor};
 
@@ -90,7 +91,9 @@ impl Control {
         match self {
             Self::Nobody => Err(Trouble::Absent("no HAProxy is attached".to_owned())),
             Self::Attached(master) => {
-                let processes = master.processes().map_err(|error| absent(master, &error))?;
+                let is_none = || !matches!(master_of(master.socket()), Ok(Some(_)));
+                let processes =
+                    processes(master, deadline, is_none).map_err(|error| absent(master, &error))?;
                 // A reload would have it read what it was started with, once more.
                 if let Ok(None) = master.worker_set() {
                     return Err(elsewhere(master, OTHER_CONFIGURATION));
@@ -128,7 +131,8 @@ impl Control {
                     until_answers(master, deadline, has_ended_since(first.exits));
                 }
                 let has_ended = has_ended_since(supervisor.status().exits);
-                let told = match master.processes() {
+                let has_none = || !matches!(supervisor.status().state, State::Running { .. });
+                let told = match processes(master, deadline, has_none) {
                     Ok(_) => reload(master, deadline, has_ended),
                     Err(_) => {
                         supervisor.start_now();
@@ -166,6 +170,17 @@ fn elsewhere(master: &Master, cause: &str) -> Trouble {
 
 fn failed(cause: String) -> Trouble {
     Trouble::Failed { cause, words: String::new() }
+}
+
+/// The processes of a master, which is asked again unless there is none: while somebody else has it reload, it answers nobody.
+fn processes(master: &Master, deadline: Instant, is_none: impl Fn() -> bool) -> io::Result<Processes> {
+    let deadline = deadline.min(Instant::now() + LOAD_PATIENCE);
+    loop {
+        match master.processes() {
+            Err(_) if !is_none() && Instant::now() < deadline => thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
 }
 
 /// From 3.1 on a master listens while its first worker loads, and fails in a reload until that is done.
@@ -243,4 +258,31 @@ fn runs(master: &Master, set: u64, has_filter: bool) -> io::Result<Result<Vec<u3
         Some(running) => Err(format!("its worker runs set {running}")),
         None => Err(OTHER_CONFIGURATION.to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_master_that_cannot_answer_this_moment_is_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("master.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let answering = thread::spawn(move || {
+            for answer in ["", "", "1162 master 5 [failed: 0] 0d00h02m07s 2.6.12\n"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 64]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let master = Master::at(&socket);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        assert!(processes(&master, deadline, || true).is_err(), "there is none");
+        assert_eq!(processes(&master, deadline, || false).unwrap().master_pid, 1162);
+        answering.join().unwrap();
+    }
 }
