@@ -57,9 +57,10 @@ impl From<&SitesError> for Cause {
     fn from(error: &SitesError) -> Self {
         match error {
             SitesError::Field(_) => Self::Invalid,
-            SitesError::UnknownDomain(_) | SitesError::UnknownBackend(_) | SitesError::InUse { .. } => {
-                Self::Refused
-            }
+            SitesError::UnknownDomain(_)
+            | SitesError::UnknownBackend(_)
+            | SitesError::InUse { .. }
+            | SitesError::NoRoom { .. } => Self::Refused,
             SitesError::Publication(error) => error.into(),
             SitesError::Record(_) => Self::Unusable,
         }

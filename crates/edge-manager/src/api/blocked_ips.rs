@@ -9,13 +9,16 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use edge_filter::List;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use utoipa::openapi::Schema;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 use super::answer::{Done, stored};
 use super::extract::{JsonBody, Params};
+use super::loose::{text, text_schema};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::{now_s, now_us};
@@ -137,10 +140,20 @@ struct BlockRequest {
     /// An IPv4 or IPv6 address, or a CIDR
     #[schema(example = "192.168.1.100", required = true, nullable = false)]
     ip_address: Option<String>,
-    /// Why; by default `No reason provided`. Control characters become spaces, and what is over 1024 bytes is cut
-    reason: Option<String>,
-    /// Who; by default `API`. As `reason`, but 128 bytes
-    blocked_by: Option<String>,
+    #[schema(schema_with = reason_schema)]
+    reason: Option<Value>,
+    #[schema(schema_with = by_schema)]
+    blocked_by: Option<Value>,
+}
+
+pub(super) fn reason_schema() -> Schema {
+    text_schema(
+        "Why, a text; by default `No reason provided`. Control characters become spaces, and what is over 1024 bytes is cut",
+    )
+}
+
+fn by_schema() -> Schema {
+    text_schema("Who, a text; by default `API`. As `reason`, but 128 bytes")
 }
 
 #[derive(Serialize, ToSchema)]
@@ -171,8 +184,8 @@ async fn block(
 ) -> Result<Json<BlockAnswer>, ApiError> {
     let now_us = now_us();
     let target = required(request.ip_address)?;
-    let reason = fit_reason(request.reason.as_deref().unwrap_or(NO_REASON));
-    let by = fit_by(request.blocked_by.as_deref().unwrap_or(BY));
+    let reason = fit_reason(&text(request.reason.as_ref()).unwrap_or(NO_REASON.into()));
+    let by = fit_by(&text(request.blocked_by.as_ref()).unwrap_or(BY.into()));
     let input = Input { target: &target, reason: &reason, by: &by, ..Input::default() };
     let new = input.parse(now_us).map_err(named)?;
     let (entry, enforcement) = put(&app, caller, Change::Put(new, IfPresent::Refuse), now_us).await?;

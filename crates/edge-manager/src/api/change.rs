@@ -96,7 +96,9 @@ impl App {
     ) -> Result<(Lesson, Enforcement), LearnedError> {
         let began = Instant::now();
         let (lesson, effect) = self.learned.delete(caller, id, now_us)?;
-        let (_, enforcement) = self.settle(Count { made: 0, removed: 1 }, &effect, began);
+        // Not a rule of the record, so not one of those that are counted.
+        let enforcement = self.enforce(&effect);
+        self.metrics.count_enforcement(&enforcement, began.elapsed());
         self.tell_lesson(caller, "deleted", Item::Learned(lesson.clone()), &enforcement, now_us);
         Ok((lesson, enforcement))
     }

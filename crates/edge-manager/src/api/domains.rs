@@ -112,7 +112,7 @@ impl From<Changed<i64>> for DomainPublished {
 /// A domain that is to be removed.
 #[derive(Deserialize, ToSchema)]
 struct RemovedDomain {
-    /// Its name. Where it is not there by itself, what is below it is meant.
+    /// Its name.
     #[schema(required)]
     domain: Option<Text>,
     #[schema(schema_with = wildcard_schema)]
@@ -192,20 +192,27 @@ async fn remove(
     caller: Caller,
     JsonBody(body): JsonBody<RemovedDomain>,
 ) -> Result<Json<Done>, ApiError> {
-    let removed = remove_now(&app, caller, body).await.map_err(|error| match error.status() {
-        // As older clients know it.
-        StatusCode::NOT_FOUND => ApiError::not_found("Domain not found"),
-        _ => error,
-    })?;
+    // They leave out what they made it with.
+    let is_wildcard = body.is_wildcard.as_ref().map(|value| flag("is_wildcard", Some(value))).transpose()?;
+    let removed =
+        remove_now(&app, caller, body.domain, is_wildcard).await.map_err(|error| match error.status() {
+            // As older clients know it.
+            StatusCode::NOT_FOUND => ApiError::not_found("Domain not found"),
+            _ => error,
+        })?;
     let message = "Domain configuration removed".to_owned();
     Ok(Json(Done::new(stored(message, &removed.published.enforcement))))
 }
 
-async fn remove_now(app: &Arc<App>, caller: Caller, body: RemovedDomain) -> Result<Changed<()>, ApiError> {
-    let Some(domain) = body.domain.filter(|domain| !domain.is_empty()) else {
+async fn remove_now(
+    app: &Arc<App>,
+    caller: Caller,
+    domain: Option<Text>,
+    is_wildcard: Option<bool>,
+) -> Result<Changed<()>, ApiError> {
+    let Some(domain) = domain.filter(|domain| !domain.is_empty()) else {
         return Err(ApiError::bad_request("Domain is required"));
     };
-    let is_wildcard = flag("is_wildcard", body.is_wildcard.as_ref())?;
     app.publishing(move |app| {
         Ok(app.change_site(&caller, |sites| sites.remove_domain(&caller, &domain, is_wildcard, now_us()))?)
     })
@@ -248,7 +255,8 @@ async fn remove_and_tell(
     caller: Caller,
     JsonBody(body): JsonBody<RemovedDomain>,
 ) -> Result<Json<PublishedJson>, ApiError> {
-    Ok(Json(remove_now(&app, caller, body).await?.published.into()))
+    let is_wildcard = Some(flag("is_wildcard", body.is_wildcard.as_ref())?);
+    Ok(Json(remove_now(&app, caller, body.domain, is_wildcard).await?.published.into()))
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl From<RulesError> for ApiError {
             RulesError::Refused { why, .. } => match why {
                 Refusal::Present(_) | Refusal::FullResource(_) | Refusal::Full(_) => Self::conflict(error),
                 Refusal::Absent(_) | Refusal::NoSuchNumber(_) => Self::not_found(error),
-                Refusal::Parameters(_) => Self::bad_request(error),
+                Refusal::Parameters(_) => Self::bad_request(error).because(Cause::Refused),
             },
             RulesError::TooMany => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error),
             RulesError::Record(StoreError::TooManyLists(_)) => Self::conflict(error),

@@ -1,8 +1,10 @@
 //! Values that older clients send in more than one form.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use utoipa::openapi::Schema;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaType, Type};
 
 use super::ApiError;
 
@@ -29,6 +31,20 @@ pub(super) fn flag(field: &'static str, value: Option<&Value>) -> Result<bool, A
     let value = value.unwrap_or(&Value::Null);
     let wanted = || ApiError::bad_request(format_args!("{field}: {value}: true, false, 1 or 0 is wanted"));
     is_set.ok_or_else(wanted)
+}
+
+/// A text; of another value, how JSON has it. `None` for what is left out.
+pub(super) fn text(value: Option<&Value>) -> Option<Cow<'_, str>> {
+    match value? {
+        Value::Null => None,
+        Value::String(text) => Some(text.into()),
+        other => Some(other.to_string().into()),
+    }
+}
+
+/// Of what [`text`] takes.
+pub(super) fn text_schema(description: &str) -> Schema {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(description)).into()
 }
 
 /// A whole number, as such or as a text of digits.

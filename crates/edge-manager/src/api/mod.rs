@@ -47,6 +47,7 @@ pub use configuration::DiffJson;
 pub use domains::DomainPublished;
 pub use error::ApiError;
 pub use import::{ImportCheckJson, ImportCheckedJson, ImportJson, ImportedJson};
+pub use requests::ANSWER_TIMEOUT;
 pub use routes::Route;
 
 use routes::Routes;

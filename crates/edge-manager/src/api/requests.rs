@@ -15,7 +15,7 @@ use crate::access::Caller;
 
 /// How long an answer may take to begin: a change of the site waits for those before it, each of which has HAProxy read
 /// its files twice.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How much of a path is logged, bytes.
 const MAX_PATH_BYTES: usize = 256;

@@ -11,9 +11,9 @@ use utoipa::openapi::Schema;
 use utoipa_axum::routes;
 
 use super::answer::stored;
-use super::blocked_ips::{BY, NO_REASON, address_of, iso_time, named, put, required, until};
+use super::blocked_ips::{BY, NO_REASON, address_of, iso_time, named, put, reason_schema, required, until};
 use super::extract::JsonBody;
-use super::loose::{whole, whole_schema};
+use super::loose::{text, whole, whole_schema};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::now_us;
@@ -34,8 +34,8 @@ struct TemporaryBlockRequest {
     ip_address: Option<String>,
     #[schema(schema_with = minutes_schema)]
     duration_minutes: Option<Value>,
-    /// Why; by default `No reason provided`. Control characters become spaces, and what is over 1024 bytes is cut
-    reason: Option<String>,
+    #[schema(schema_with = reason_schema)]
+    reason: Option<Value>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -83,7 +83,7 @@ async fn block(
     let now_us = now_us();
     let target = required(request.ip_address)?;
     let minutes = request.duration_minutes.as_ref().map_or(Ok(DEFAULT_MINUTES), minutes)?;
-    let reason = fit_reason(request.reason.as_deref().unwrap_or(NO_REASON));
+    let reason = fit_reason(&text(request.reason.as_ref()).unwrap_or(NO_REASON.into()));
     let input =
         Input { target: &target, end: End::Ttl(minutes * 60), reason: &reason, by: BY, ..Input::default() };
     let new = input.parse(now_us).map_err(named)?;

@@ -46,7 +46,7 @@ impl From<SitesError> for ApiError {
         match error {
             SitesError::Field(_) => Self::bad_request(error),
             SitesError::UnknownDomain(_) | SitesError::UnknownBackend(_) => Self::not_found(error),
-            SitesError::InUse { .. } => Self::conflict(error),
+            SitesError::InUse { .. } | SitesError::NoRoom { .. } => Self::conflict(error),
             SitesError::Publication(error) => error.into(),
             SitesError::Record(error) => error.into(),
         }

@@ -15,11 +15,12 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
 
 use super::failure::Failure;
+use crate::api::ANSWER_TIMEOUT;
 use crate::cause::Cause;
 use crate::json::without_place;
 
 /// How long an answer may take: somewhat longer than `serve` lets it.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = ANSWER_TIMEOUT.saturating_add(Duration::from_secs(30));
 
 /// Longest answer, bytes: as many rules as are changed at once, each as long as it may be.
 const MAX_ANSWER_BYTES: usize = 512 << 20;

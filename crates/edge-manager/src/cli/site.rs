@@ -90,7 +90,7 @@ impl Domain {
                         send(stream, Method::DELETE, "/api/domains", &body)?
                     }
                     Taking::Own(own) => {
-                        own.1.remove_domain(&caller, &domain.into(), false, now_us())?.published.into()
+                        own.1.remove_domain(&caller, &domain.into(), Some(false), now_us())?.published.into()
                     }
                 };
                 Ok(tell("removed", &published))

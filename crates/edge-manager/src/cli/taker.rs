@@ -22,7 +22,7 @@ use crate::import::{Foreign, ForeignJson, ImportError};
 use crate::json::{PublishedJson, StoredJson};
 use crate::rules::{Applied, Change, Effect, Rules};
 use crate::site::{BackendInput, DomainInput, SiteInput};
-use crate::sites::{Merged, MergedSite, Sites, try_merge};
+use crate::sites::{Merged, MergedSite, Sites, SitesError, try_merge};
 use crate::store::{Readers, StoreError};
 
 /// Rules in one request to `serve`, which takes no more than 32 MiB: each is at most some 4 KiB as JSON.
@@ -61,15 +61,15 @@ impl Takes {
 }
 
 impl Takes {
-    /// What would change in the files, were this everything that they are made of.
+    /// What would change in the files, were this everything that they are made of. Neither record nor state directory is
+    /// needed for it.
     pub(super) fn preview(&self, site: &SiteInput) -> Result<String, Failure> {
-        match self.open()? {
-            Taking::Serve(stream) => {
-                let answer: DiffJson = send(stream, Method::PUT, "/api/site?dry_run=true", site)?;
-                Ok(answer.diff)
-            }
-            Taking::Own(own) => Ok(own.1.configuration().check(&own.1.parse(site)?)?.diff),
+        if let Some(stream) = control::connect(&self.places.control())? {
+            let answer: DiffJson = send(stream, Method::PUT, "/api/site?dry_run=true", site)?;
+            return Ok(answer.diff);
         }
+        let site = self.publishing.defaults(&self.places).parse(site).map_err(SitesError::from)?;
+        Ok(self.publishing.open()?.check(&site)?.diff)
     }
 
     /// Makes this everything that the files are made of.

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use edge_filter::{
-    ClientNet, Decision, Explanation, Filter, Operation, Part, Request, Settings, Target, Verdict,
-    canonical_host, canonical_path, split_base,
+    ClientNet, Decision, Explanation, Filter, Operation, ParameterSegments, Part, Request, Settings, Target,
+    Verdict, canonical_host, canonical_path, split_base,
 };
 use edge_journal::MAX_PATH_BYTES;
 
 use super::input::{Defect, Invalid, target};
 use super::{Entry, RulesError, behind_scheme, covering};
+use crate::caps::Caps;
 use crate::store::View;
 
 /// Longest host that is looked at, bytes.
@@ -81,7 +82,7 @@ impl Question {
 
     /// All rules that may take it in. Their targets are made one at a time: those of a path of thousands of segments would
     /// take hundreds of megabytes.
-    fn entries(&self, record: &View<'_>) -> Result<Vec<Entry>, RulesError> {
+    fn entries(&self, record: &View<'_>, parameters: ParameterSegments) -> Result<Vec<Entry>, RulesError> {
         match self {
             Self::Address(addr) => {
                 let nets = covering(ClientNet::host(*addr));
@@ -91,7 +92,7 @@ impl Question {
                 let (host, path) = split_base(base.as_bytes());
                 let (mut host_buffer, mut path_buffer) = (vec![0; MAX_HOST_BYTES], vec![0; MAX_PATH_BYTES]);
                 let host = canonical_host(host, &mut host_buffer);
-                let Ok(path) = canonical_path(path, Default::default(), &mut path_buffer) else {
+                let Ok(path) = canonical_path(path, parameters, &mut path_buffer) else {
                     return Ok(Vec::new());
                 };
                 let (host, path) = (String::from_utf8_lossy(host), String::from_utf8_lossy(path));
@@ -127,9 +128,11 @@ fn settle(explanation: &mut Explanation, decision: Decision) {
 /// # Errors
 /// The record cannot be read.
 pub fn explain(record: &View<'_>, question: &Question, now_s: u32) -> Result<Answer, RulesError> {
-    let mut entries = question.entries(record)?;
+    let Caps { parameter_segments, .. } = record.caps()?;
+    let mut entries = question.entries(record, parameter_segments)?;
     entries.retain(|entry| !entry.has_ended(now_s));
-    let filter = Filter::new(Settings { max_path_bytes: MAX_PATH_BYTES, ..Settings::default() });
+    let settings = Settings { max_path_bytes: MAX_PATH_BYTES, parameter_segments, ..Settings::default() };
+    let filter = Filter::new(settings);
     for entry in &entries {
         // This thread applies each at once: the queue is never full.
         let _ = filter.submit(Operation::Put(entry.rule.clone()), now_s);

@@ -64,13 +64,17 @@ impl SiteRecord {
         Ok(name)
     }
 
-    /// Removes a domain, and its backend if that came with a domain and has no other.
-    pub(super) fn remove_domain(&mut self, domain: &Text, is_wildcard: bool) -> Result<(), SitesError> {
+    /// Removes a domain, and its backend if that came with a domain and has no other. Where nobody says whether it is a
+    /// wildcard, it may be the one or the other.
+    pub(super) fn remove_domain(
+        &mut self,
+        domain: &Text,
+        is_wildcard: Option<bool>,
+    ) -> Result<(), SitesError> {
         // What is no name of a domain is that of none.
         let unknown = || SitesError::unknown_domain(domain.as_str());
-        let mut name = domain_name(domain, is_wildcard).map_err(|_| unknown())?;
-        if self.domain(&name).is_none() {
-            // Older clients leave out what they made it with.
+        let mut name = domain_name(domain, is_wildcard.unwrap_or(false)).map_err(|_| unknown())?;
+        if is_wildcard.is_none() && self.domain(&name).is_none() {
             name = domain_name(domain, true).map_err(|_| unknown())?;
         }
         if self.domain(&name).is_none() {

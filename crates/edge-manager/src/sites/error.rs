@@ -24,6 +24,14 @@ pub enum SitesError {
         /// One of its domains.
         domain: String,
     },
+    /// The filter would not hold the rules that there are.
+    #[error("EDGE_MAX_RULES is {max}, and {rules} rules are in force")]
+    NoRoom {
+        /// The cap that was asked for.
+        max: u32,
+        /// Rules of the record that have not ended.
+        rules: u64,
+    },
     /// It could not be put in force.
     #[error("{0}")]
     Publication(#[from] PublishError),

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::change::domain_name;
 use super::{Defaults, SiteRecord, SitesError};
 use crate::configuration::{Configuration, Lack};
-use crate::site::{BackendInput, DomainInput, Site};
+use crate::site::{BackendInput, DomainInput};
 
 /// How many were there already and stayed as they were, and how many were added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -67,7 +67,7 @@ pub fn try_merge(
     });
     if lacks.is_empty() {
         record.merge(domains, backends)?;
-        configuration.check(&Site::parse(&defaults.complete(&record.input))?)?;
+        configuration.check(&defaults.parse(&record.input)?)?;
     }
     Ok(lacks)
 }

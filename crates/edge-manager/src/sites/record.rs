@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::site::{BackendInput, DomainInput, FilterInput, PageInput, SiteInput, Text};
+use crate::site::{BackendInput, DomainInput, FieldError, FilterInput, PageInput, Site, SiteInput, Text};
 
 /// What haproxy.cfg is made of, as the record has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,14 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// What is published.
+    /// What is published of this.
+    ///
+    /// # Errors
+    /// The first field that cannot be taken.
+    pub fn parse(&self, input: &SiteInput) -> Result<Site, FieldError> {
+        Site::parse(&self.complete(input))
+    }
+
     pub(super) fn complete(&self, input: &SiteInput) -> SiteInput {
         let mut input = input.clone();
         let global = &mut input.global;

@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 
 use super::{Defaults, MergedSite, NewDomain, SiteRecord, SitesError, try_merge};
 use crate::access::Caller;
+use crate::caps::Caps;
+use crate::clock::seconds;
 use crate::configuration::{Configuration, Lack, PublishError, Published};
 use crate::site::{BackendInput, DomainInput, GlobalInput, Site, SiteInput, Text};
 use crate::store::{Changes, DONE, Deed, Store, StoreError};
@@ -173,7 +175,7 @@ impl Sites {
         )
     }
 
-    /// Serves a domain no longer: this one, or all names below it where that is said, or where only these are served.
+    /// Serves a domain no longer: this one, or all names below it; where nobody says which, the one that is served.
     ///
     /// # Errors
     /// There is none, or as above.
@@ -181,7 +183,7 @@ impl Sites {
         &self,
         caller: &Caller,
         domain: &Text,
-        is_wildcard: bool,
+        is_wildcard: Option<bool>,
         now_us: u64,
     ) -> Result<Changed<()>, SitesError> {
         let target = shown(domain);
@@ -281,7 +283,7 @@ impl Sites {
     /// # Errors
     /// As there.
     pub fn parse(&self, input: &SiteInput) -> Result<Site, SitesError> {
-        Ok(Site::parse(&self.defaults.complete(input))?)
+        Ok(self.defaults.parse(input)?)
     }
 
     fn recorded(&self) -> Result<SiteRecord, StoreError> {
@@ -309,6 +311,7 @@ impl Sites {
         let mut after = before.clone();
         let value = change(&mut after)?;
         let site = self.parse(&after.input)?;
+        self.check_room(&before, &after, wish.now_us)?;
         after.canonicalize();
         let published = self.configuration.publish(&site, &wish.caller.name);
         if published.is_err() {
@@ -339,6 +342,26 @@ impl Sites {
 }
 
 impl Sites {
+    /// Whether a filter that takes fewer rules than before takes all that are in force.
+    fn check_room(&self, before: &SiteRecord, after: &SiteRecord, now_us: u64) -> Result<(), SitesError> {
+        let caps = |record: &SiteRecord| {
+            record
+                .input
+                .global
+                .filter
+                .as_ref()
+                .map_or_else(Caps::default, |filter| Caps::of(&filter.settings))
+        };
+        let max = caps(after).max_rules;
+        if max >= caps(before).max_rules {
+            return Ok(());
+        }
+        match self.store.read(|view| view.in_force(seconds(now_us)))? {
+            rules if rules > u64::from(max) => Err(SitesError::NoRoom { max, rules }),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes what became of a wish that changes nothing of the record. What HAProxy did is done: that it cannot be noted is
     /// logged, and is no reason to tell anything else.
     fn note(&self, wish: Wish<'_>, published: &Result<Published, PublishError>) {

@@ -125,6 +125,11 @@ fn whatever_is_said_of_a_block_it_is_made() {
         let words = ["reason", "blocked_by"].map(|field| listed[at][field].as_str().unwrap());
         assert_eq!(words, [kept_reason, kept_by]);
     }
+    // PHP sends numbers.
+    let answer = manager.send("POST", PATH, r#"{"ip_address":"192.0.2.3","reason":404,"blocked_by":["a"]}"#);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let listed = manager.get(PATH).json();
+    assert_eq!((&listed[2]["reason"], &listed[2]["blocked_by"]), (&"404".into(), &r#"["a"]"#.into()));
 }
 
 #[test]

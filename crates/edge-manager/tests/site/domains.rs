@@ -145,6 +145,11 @@ fn a_wildcard_is_removed_under_the_name_that_it_was_made_with() {
         manager.json("DELETE", "/api/domain", r#"{"domain": "a.example"}"#);
         assert_eq!(names(), [""; 0], "what else is of this name goes where there is nothing else");
     }
+    // Who says which one gets no other.
+    manager.json("POST", "/api/domain", wildcard);
+    manager.refused(404, "DELETE", "/api/domain", r#"{"domain": "a.example", "is_wildcard": false}"#);
+    manager.refused(404, "DELETE", "/api/domains", r#"{"domain": "a.example"}"#);
+    manager.json("DELETE", "/api/domains", r#"{"domain": "*.a.example"}"#);
     manager.json("POST", "/api/domain", exact);
     manager.refused(404, "DELETE", "/api/domain", r#"{"domain": "a.example", "is_wildcard": true}"#);
     manager.refused(404, "DELETE", "/api/domain", r#"{"domain": "*.a.example"}"#);

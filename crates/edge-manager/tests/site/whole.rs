@@ -145,3 +145,44 @@ fn what_another_program_had_is_taken_over_once() {
     let told = manager.refused(400, "POST", "/api/import", &bad.to_string());
     assert!(told.starts_with("rules[1]: target: \"x\""), "{told}");
 }
+
+/// What holds for all backends, with one setting of the filter. HAProxy only has to know the
+/// names of the module, which no request uses here.
+fn with_filter(manager: &Manager, name: &str, value: &str) -> String {
+    let dir = manager.dir.path().join("module");
+    std::fs::create_dir_all(&dir).unwrap();
+    let names = r#"
+        for _, name in ipairs({"edge_ip", "edge_resource"}) do core.register_converters(name, function() end) end
+        core.register_action("edge_check", {"http-req"}, function() end)
+        core.register_action("edge_learn", {"http-res"}, function() end)
+        core.register_service("edge_metrics", "http", function() end)
+        core.register_service("edge_status", "http", function() end)
+    "#;
+    std::fs::write(dir.join("edge_filter.lua"), names).unwrap();
+    json!({"filter": {"module_dir": dir, "settings": [{"name": name, "value": value}]}}).to_string()
+}
+
+#[test]
+fn the_filter_keeps_room_for_the_rules_that_there_are() {
+    let manager = Manager::new();
+    for n in 0..3 {
+        manager.json("POST", "/api/blocked-ips", &format!(r#"{{"ip_address": "192.0.2.{n}"}}"#));
+    }
+    let global = |max| with_filter(&manager, "EDGE_MAX_RULES", max);
+    manager.json("PUT", "/api/global", &global("3"));
+    let told = manager.refused(409, "PUT", "/api/global", &global("2"));
+    assert_eq!(told, "EDGE_MAX_RULES is 2, and 3 rules are in force");
+    manager.json("DELETE", "/api/blocked-ips", r#"{"ip_address": "192.0.2.0"}"#);
+    manager.json("PUT", "/api/global", &global("2"));
+}
+
+#[test]
+fn parameters_of_a_path_are_explained_as_the_filter_takes_them() {
+    let manager = Manager::new();
+    manager.json("POST", "/api/rules", r#"{"target": "shop.example/b"}"#);
+    let is_refused =
+        || manager.json("GET", "/api/explain?url=shop.example/b%3Bv%3D1", "")["verdict"] != "pass";
+    assert!(!is_refused());
+    manager.json("PUT", "/api/global", &with_filter(&manager, "EDGE_PATH_PARAMS", "drop"));
+    assert!(is_refused());
+}
