@@ -38,6 +38,7 @@ cd "$home" # where schemathesis keeps what it has found
 check() { # check alone|supervised PATHS-LEFT-OUT
     echo "The API of a manager: $1"
     # The same requests each time: a failure can be looked at again.
+    # shellcheck disable=SC2016 # the inner shell expands them: only it is told API_URL and API_KEY
     "$beside" "$1" sh -eu -c '
         venv/bin/python "$1" openapi.json
         exec venv/bin/schemathesis run openapi.json --url "$API_URL" --header "Authorization: Bearer $API_KEY" \
