@@ -1,8 +1,8 @@
 //! HAProxy as our child: started, watched, started again.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::{self, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -26,6 +26,9 @@ const WAIT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long one that does not answer is not worth a word: it may be reading long lists.
 const QUIET_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait for the lock of who supervises.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How HAProxy is started.
 #[derive(Clone, Debug)]
@@ -117,11 +120,7 @@ impl Supervisor {
         let launch = Launch { socket: path::absolute(&launch.socket)?, ..launch };
         let mut path = launch.socket.clone().into_os_string();
         path.push(".lock");
-        let lock = File::options().create(true).append(true).open(&path)?;
-        lock.try_lock().map_err(|_| {
-            let path = PathBuf::from(path);
-            io::Error::other(format!("{}: another process supervises HAProxy here", path.display()))
-        })?;
+        let lock = lock(&PathBuf::from(path))?;
         let status = Status { state: State::Waiting, exits: 0, last_exit: None };
         let shared = Arc::new(Shared {
             master: Master::at(&launch.socket),
@@ -199,6 +198,26 @@ impl Supervisor {
     /// What it has written to standard error since then.
     pub(super) fn said_since(&self, mark: u64) -> String {
         self.shared.output.since(mark)
+    }
+}
+
+/// The lock on this file. A program that another thread is just starting has all files of this process for a moment, those
+/// that it has closed since too.
+fn lock(path: &Path) -> io::Result<File> {
+    let file = File::options().create(true).append(true).open(path)?;
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let path = path.display();
+                return Err(io::Error::other(format!("{path}: another process supervises HAProxy here")));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 
