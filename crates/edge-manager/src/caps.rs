@@ -3,7 +3,7 @@
 use edge_filter::{ParameterSegments, Settings};
 use edge_journal::MAX_LISTS;
 
-use crate::site::SettingInput;
+use crate::site::{FilterInput, SettingInput};
 
 /// Lists that the filter tells apart, those of files and those of the record.
 const LISTS_OF_FILTER: usize = 255;
@@ -25,14 +25,15 @@ pub struct Caps {
 
 impl Default for Caps {
     fn default() -> Self {
-        Self::of(&[])
+        Self::of(None)
     }
 }
 
 impl Caps {
-    /// By these settings of the filter, of which the last one of a name counts. A value that the filter does not take counts
+    /// By the settings of this filter, of which the last one of a name counts. A value that the filter does not take counts
     /// as none: HAProxy refuses the configuration.
-    pub fn of(settings: &[SettingInput]) -> Self {
+    pub fn of(filter: Option<&FilterInput>) -> Self {
+        let settings = filter.map_or(&[][..], |filter| &filter.settings);
         let Settings { max_rules, max_learned, max_learned_per_host, parameter_segments, .. } =
             Settings::default();
         let mut caps =
@@ -66,7 +67,10 @@ mod tests {
     fn of(settings: &[(&str, &str)]) -> Caps {
         let setting =
             |(name, value): &(&str, &str)| SettingInput { name: (*name).into(), value: (*value).into() };
-        Caps::of(&settings.iter().map(setting).collect::<Vec<_>>())
+        Caps::of(Some(&FilterInput {
+            settings: settings.iter().map(setting).collect(),
+            ..FilterInput::default()
+        }))
     }
 
     #[test]

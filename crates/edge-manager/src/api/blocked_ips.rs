@@ -21,7 +21,7 @@ use super::extract::{JsonBody, Params};
 use super::loose::{text, text_schema};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
-use crate::clock::{now_s, now_us};
+use crate::clock::{now_s, now_us, rfc3339};
 use crate::haproxy::Enforcement;
 use crate::rules::{
     Change, Entry, IfPresent, Input, Invalid, Refusal, RulesError, client, fit_by, fit_reason,
@@ -331,6 +331,5 @@ fn time(at_s: u32) -> String {
 
 /// As `2024-01-15T10:30:00`, in UTC.
 pub(super) fn iso_time(at_s: u32) -> String {
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(at_s.into());
-    humantime::format_rfc3339_seconds(at).to_string().replace('Z', "")
+    rfc3339(at_s).to_string().replace('Z', "")
 }

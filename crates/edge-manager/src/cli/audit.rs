@@ -2,12 +2,12 @@
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
 
 use super::failure::Failure;
 use super::read::{Database, write_json};
+use crate::clock::{rfc3339, seconds};
 use crate::json::AuditJson;
 use crate::rules;
 use crate::store::{AuditEntry, AuditSelection, Readers, StoreError};
@@ -76,8 +76,7 @@ impl Audit {
 
 fn line(entry: &AuditEntry) -> String {
     let AuditEntry { id, at_us, caller, role, from, operation, target, result, duration_us } = entry;
-    let at = UNIX_EPOCH + Duration::from_secs((at_us / 1_000_000).min(u32::MAX.into()));
-    let at = humantime::format_rfc3339_seconds(at);
+    let at = rfc3339(seconds(*at_us));
     let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
     let took_ms = duration_us.div_ceil(1000);
     format!("change {id}: {at}, {caller} ({role}){from}: {operation} {target}: {result}, {took_ms} ms")

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -17,7 +17,7 @@ use super::read::write_json;
 use super::site::read_json;
 use super::taker::{Takes, Taking, send};
 use crate::access::Caller;
-use crate::clock::now_us;
+use crate::clock::{now_us, rfc3339};
 use crate::configuration::{Configuration, Manifest, Past, Patience, Settings};
 use crate::haproxy::{Control, Launch, Master, Pace, Program};
 use crate::json::PublishedJson;
@@ -281,8 +281,7 @@ impl List {
                 write_json(&mut out, &PastJson { manifest: &manifest, is_current, is_good })?;
                 continue;
             }
-            let made_at = UNIX_EPOCH + Duration::from_secs(manifest.made_at_s.into());
-            let made_at = humantime::format_rfc3339_seconds(made_at);
+            let made_at = rfc3339(manifest.made_at_s);
             let repeats = manifest.repeats.map(|set| format!(", set {set} again")).unwrap_or_default();
             let is = [(is_current, ", current"), (is_good, ", good")];
             let is: String = is.into_iter().filter_map(|(is, word)| is.then_some(word)).collect();

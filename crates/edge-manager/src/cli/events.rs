@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use http_body_util::BodyExt;
@@ -18,6 +18,7 @@ use super::control::{self, ask};
 use super::failure::Failure;
 use super::places::Places;
 use super::read::write_json;
+use crate::clock::rfc3339;
 
 /// `serve` says something every 15 s: nothing for so long, and it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -131,8 +132,8 @@ impl Event {
             return out.flush();
         }
         let at_s = self.data.remove("at_s").and_then(|at_s| at_s.as_u64()?.try_into().ok());
-        if let Some(at_s) = at_s.map(u32::into) {
-            write!(out, "{}, ", humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(at_s)))?;
+        if let Some(at_s) = at_s {
+            write!(out, "{}, ", rfc3339(at_s))?;
         }
         write!(out, "{}", self.event)?;
         for (at, (name, value)) in self.data.iter().enumerate() {

@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -10,7 +9,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::read::{Database, write_json};
 use crate::access::{Caller, Role, add_key, remove_key};
-use crate::clock::now_us;
+use crate::clock::{now_us, rfc3339};
 use crate::store::{KeyRow, Readers, Store, StoreError};
 
 /// Keys take effect, and end, at once, whether or not `serve` runs.
@@ -80,10 +79,7 @@ impl ListKeys {
             if self.json {
                 write_json(&mut out, &KeyJson { name, role: role.name(), created_at_s: *created_at_s })?;
             } else {
-                let at = humantime::format_rfc3339_seconds(
-                    UNIX_EPOCH + Duration::from_secs((*created_at_s).into()),
-                );
-                writeln!(out, "{name}: {role}, made {at}")?;
+                writeln!(out, "{name}: {role}, made {}", rfc3339(*created_at_s))?;
             }
         }
         out.flush()?;

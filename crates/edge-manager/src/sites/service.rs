@@ -344,16 +344,9 @@ impl Sites {
 impl Sites {
     /// Whether a filter that takes fewer rules than before takes all that are in force.
     fn check_room(&self, before: &SiteRecord, after: &SiteRecord, now_us: u64) -> Result<(), SitesError> {
-        let caps = |record: &SiteRecord| {
-            record
-                .input
-                .global
-                .filter
-                .as_ref()
-                .map_or_else(Caps::default, |filter| Caps::of(&filter.settings))
-        };
-        let max = caps(after).max_rules;
-        if max >= caps(before).max_rules {
+        let max_rules = |record: &SiteRecord| Caps::of(record.input.global.filter.as_ref()).max_rules;
+        let max = max_rules(after);
+        if max >= max_rules(before) {
             return Ok(());
         }
         match self.store.read(|view| view.in_force(seconds(now_us)))? {

@@ -70,6 +70,6 @@ impl View<'_> {
         let part = || "the global part".to_owned();
         let global: Global =
             serde_json::from_str(&settings).map_err(|reason| StoreError::Part { part: part(), reason })?;
-        Ok(Caps::of(&global.filter.unwrap_or_default().settings))
+        Ok(Caps::of(global.filter.as_ref()))
     }
 }
