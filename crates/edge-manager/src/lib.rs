@@ -8,6 +8,7 @@ pub mod access;
 pub mod api;
 pub mod caps;
 pub mod cause;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod configuration;

@@ -3,6 +3,7 @@
 mod access;
 mod blocks;
 mod bodies;
+mod challenges;
 mod commands;
 mod crowd;
 mod domains;

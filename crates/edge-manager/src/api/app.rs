@@ -10,6 +10,7 @@ use tracing::Span;
 
 use super::ApiError;
 use crate::access::{KeyHash, Keys};
+use crate::certificates::{self, CertificateError, Certificates};
 use crate::configuration::{self, Configuration, PublishError};
 use crate::events::Events;
 use crate::haproxy::{Enforcement, enforce};
@@ -38,6 +39,9 @@ const MAX_CHECKING: usize = 4;
 /// Changes of the site at the same time: each has HAProxy check and reload, which takes seconds.
 const MAX_PUBLISHING: usize = 1;
 
+/// Certificates that are being got at the same time: each waits for the server, and for its own limits.
+const MAX_ORDERING: usize = 4;
+
 /// How long the start waits for another process to end that has the state directory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -60,6 +64,8 @@ pub struct Services {
     pub configuration: configuration::Settings,
     /// What the configuration says where the record does not.
     pub defaults: Defaults,
+    /// Where certificates are kept, and whom they are got from.
+    pub certificates: certificates::Settings,
 }
 
 /// Why the services cannot be opened. One line.
@@ -71,6 +77,9 @@ pub enum OpenError {
     /// The directory of the configuration.
     #[error("the configuration of HAProxy: {0}")]
     Configuration(#[from] PublishError),
+    /// The directory of the certificates.
+    #[error("the certificates: {0}")]
+    Certificates(#[from] CertificateError),
 }
 
 /// What all handlers have. Services are synchronous: handlers call them by [`App::blocking`].
@@ -84,6 +93,8 @@ pub struct App {
     pub learned: Learned,
     /// What haproxy.cfg is made of, and its publication.
     pub sites: Sites,
+    /// Certificates, their files and their orders.
+    pub certificates: Certificates,
     /// Who may ask.
     pub keys: Keys,
     /// The stats sockets of the workers.
@@ -101,6 +112,7 @@ pub struct App {
     reading: Arc<Semaphore>,
     admitting: Arc<Semaphore>,
     checking: Arc<Semaphore>,
+    ordering: Arc<Semaphore>,
 }
 
 impl App {
@@ -118,6 +130,7 @@ impl App {
             is_local,
             configuration,
             defaults,
+            certificates,
         } = services;
         let publication = Publication::open(&state_dir, now_us, PATIENCE).map_err(RulesError::from)?;
         let store = Arc::new(Store::open(&database).map_err(RulesError::from)?);
@@ -131,6 +144,7 @@ impl App {
             rules,
             learned,
             sites: Sites::new(store.clone(), configuration, defaults),
+            certificates: Certificates::open(store.clone(), &certificates)?,
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             sockets,
@@ -143,6 +157,7 @@ impl App {
             reading: Arc::new(Semaphore::new(MAX_READING)),
             admitting: Arc::new(Semaphore::new(MAX_ADMITTING)),
             checking: Arc::new(Semaphore::new(MAX_CHECKING)),
+            ordering: Arc::new(Semaphore::new(MAX_ORDERING)),
         })
     }
 
@@ -202,6 +217,17 @@ impl App {
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         self.on_a_thread(&self.checking, work).await
+    }
+
+    /// [`App::blocking`] for what gets certificates, which takes as long as an ACME server takes.
+    ///
+    /// # Errors
+    /// That of `work`, or it panicked.
+    pub async fn ordering<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.on_a_thread(&self.ordering, work).await
     }
 
     async fn on_a_thread<T: Send + 'static>(

@@ -28,7 +28,7 @@ pub(super) fn routes() -> Routes {
 /// Hear what happens, as it happens
 ///
 /// Server-sent events: `rules` (made or removed), `learned`, `configuration` (published, refused or
-/// rolled back) and `haproxy` (came or went, where the manager supervises it). Each has an id, which grows, and a line
+/// rolled back), `certificates` (got, not got, or about to end) and `haproxy` (came or went, where the manager supervises it). Each has an id, which grows, and a line
 /// of JSON with `at_s`. `lagged` comes where events were lost, to a slow listener or since the one of `Last-Event-ID`: what is
 /// known is to be read anew. Ends when the manager does.
 #[utoipa::path(

@@ -35,6 +35,11 @@ async fn get(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError>
                     rules: view.rule_counts()?,
                     revision: view.revision()?.unwrap_or_default(),
                     listeners: app.events.listeners(),
+                    expiries: view
+                        .certificates()?
+                        .into_iter()
+                        .map(|row| (row.names.primary().to_owned(), row.expires_at_s))
+                        .collect(),
                 })
             })?;
             app.metrics.text(&figures).map_err(ApiError::internal)

@@ -9,6 +9,10 @@ mod audit;
 mod authentication;
 mod blocked_ips;
 mod bulk;
+mod certificate_files;
+mod certificate_status;
+mod certificates;
+mod challenges;
 mod change;
 mod change_site;
 mod configuration;
@@ -19,6 +23,7 @@ mod explain;
 mod extract;
 mod health;
 mod import;
+mod issue;
 mod loose;
 mod metrics;
 mod openapi;
@@ -65,6 +70,10 @@ fn routes() -> Routes {
         .merge(domains::routes())
         .merge(configuration::routes())
         .merge(sites::routes())
+        .merge(certificates::routes())
+        .merge(certificate_status::routes())
+        .merge(certificate_files::routes())
+        .merge(challenges::routes())
         .merge(import::routes())
         .merge(resources::routes())
         .merge(rules::routes())

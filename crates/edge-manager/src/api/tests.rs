@@ -30,6 +30,7 @@ fn app() -> (tempfile::TempDir, Arc<App>) {
             patience: crate::configuration::Patience::default(),
         },
         defaults: crate::sites::Defaults::default(),
+        certificates: crate::certificates::Settings::of(dir.path().join("certificates")),
     };
     let app = Arc::new(App::open(services, 1_000_000_000).unwrap());
     (dir, app)

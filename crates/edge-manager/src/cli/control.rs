@@ -85,18 +85,34 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 /// The connection lives as long as this.
 pub(super) type Connection = SendRequest<Full<Bytes>>;
 
-/// Sends a body to `serve`, and gives what it answers as soon as it begins to.
+/// Posts JSON to `serve`, and gives status and body of what it answers, whatever that is.
 ///
 /// # Errors
-/// As where the command does it itself.
-pub(super) async fn ask(
+/// There is no answer.
+pub(super) fn exchange(
+    stream: UnixStream,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<(StatusCode, Bytes), Failure> {
+    runtime()?.block_on(async {
+        let exchange = async {
+            let (_connection, answer) = tell(stream, Method::POST, path, "application/json", body).await?;
+            Ok((answer.status(), collect(answer.into_body()).await?))
+        };
+        let late = |_| Err(Failure::NoAnswer(io::ErrorKind::TimedOut.into()));
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(late)
+    })
+}
+
+/// Sends a body to `serve`, and gives what it answers as soon as it begins to, whatever that is.
+async fn tell(
     stream: UnixStream,
     method: Method,
     path: &str,
     kind: &str,
     body: Vec<u8>,
 ) -> Result<(Connection, Response<Incoming>), Failure> {
-    let asked = async {
+    let told = async {
         stream.set_nonblocking(true)?;
         let stream = tokio::net::UnixStream::from_std(stream)?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
@@ -111,7 +127,21 @@ pub(super) async fn ask(
         let answer = sender.send_request(request).await.map_err(io::Error::other)?;
         Ok((sender, answer))
     };
-    let (sender, answer) = asked.await.map_err(Failure::NoAnswer)?;
+    told.await.map_err(Failure::NoAnswer)
+}
+
+/// Sends a body to `serve`, and gives what it answers as soon as it begins to.
+///
+/// # Errors
+/// As where the command does it itself.
+pub(super) async fn ask(
+    stream: UnixStream,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: Vec<u8>,
+) -> Result<(Connection, Response<Incoming>), Failure> {
+    let (sender, answer) = tell(stream, method, path, kind, body).await?;
     if answer.status() == StatusCode::OK {
         return Ok((sender, answer));
     }

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod audit;
+mod authority;
+mod certificate;
 mod change;
 mod configuration;
 mod control;
@@ -24,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use audit::Audit;
+use certificate::Certificate;
 use change::{Allow, Block, ClearExpired, Disallow, Unblock};
 use configuration::{Check, Configurations, Reload, Render};
 use events::Events;
@@ -93,6 +96,9 @@ enum Command {
     /// Show and replace everything that haproxy.cfg is made of
     #[command(subcommand)]
     Site(Site),
+    /// Get, renew, bring and see certificates, by `edge-manager serve`
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Certificate(Certificate),
     /// Take over what another manager or files of HAProxy have; what is here already stays, and is counted
     #[command(subcommand)]
     Import(Import),
@@ -100,7 +106,7 @@ enum Command {
     Export(Export),
     /// Serve the API, and keep HAProxy up to date, until it is told to stop
     #[command(after_help = EXIT_CODES)]
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Print who changed what, a line each, the newest first; the newest 100,000 changes are kept
     #[command(after_help = EXIT_CODES)]
     Audit(Audit),
@@ -138,6 +144,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Domain(domain) => domain.run(),
             Command::Site(site) => site.run(),
+            Command::Certificate(certificate) => certificate.run(),
             Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
             Command::Audit(audit) => audit.run(),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::authority::Authority;
 use super::failure::Failure;
 use super::places::Places;
 use super::publishing::Publishing;
@@ -36,6 +37,8 @@ pub(super) struct Serve {
     max_connections_per_client: u16,
     #[command(flatten)]
     publishing: Publishing,
+    #[command(flatten)]
+    authority: Authority,
     /// JSON of what holds for all backends, as PUT /api/global takes it: the record gets it at the first start
     #[arg(long, env = "EDGE_GLOBAL_FILE", value_name = "FILE")]
     global: Option<PathBuf>,
@@ -60,6 +63,7 @@ impl Serve {
             listen,
             max_connections_per_client,
             publishing,
+            authority,
             global,
             ready_file,
             log_format,
@@ -73,6 +77,7 @@ impl Serve {
         let Places { record, state_dir, sockets, wait, .. } = places;
         let logs = Logs { format: log_format, dir: log_dir, filter: log }.start()?;
         let database = record.database;
+        let certificates = authority.settings(&database)?;
         let key = env::var_os(KEY).filter(|key| !key.is_empty());
         let environment_key = key.map(|key| KeyHash::of(key.as_bytes()));
         let settings = Settings {
@@ -87,6 +92,7 @@ impl Serve {
             configuration,
             supervise,
             defaults,
+            certificates,
             global,
             ready_file,
             logs,

@@ -68,7 +68,7 @@ impl Takes {
             let answer: DiffJson = send(stream, Method::PUT, "/api/site?dry_run=true", site)?;
             return Ok(answer.diff);
         }
-        let site = self.publishing.defaults(&self.places).parse(site).map_err(SitesError::from)?;
+        let site = self.publishing.defaults(&self.places).parse(site, None).map_err(SitesError::from)?;
         Ok(self.publishing.open()?.check(&site)?.diff)
     }
 

@@ -16,6 +16,8 @@ pub enum Topic {
     Configuration,
     /// HAProxy, which the manager supervises, came or went.
     Haproxy,
+    /// A certificate came, did not come, or is about to end.
+    Certificates,
 }
 
 impl Topic {
@@ -26,6 +28,7 @@ impl Topic {
             Self::Learned => "learned",
             Self::Configuration => "configuration",
             Self::Haproxy => "haproxy",
+            Self::Certificates => "certificates",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Talking to HAProxy, and keeping it running.
 
 mod backoff;
+mod certificates;
 mod control;
 mod liveness;
 mod master;
@@ -13,6 +14,7 @@ mod supervisor;
 mod sync;
 
 pub use backoff::Pace;
+pub use certificates::{Replacement, replace_certificates};
 pub use control::{Control, Trouble};
 pub use liveness::is_running;
 pub(crate) use master::SET_VARIABLE;

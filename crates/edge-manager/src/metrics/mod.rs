@@ -30,13 +30,16 @@ pub struct Metrics {
     enforcement: Histogram,
     not_enforced: Counter,
     reloads: Family<Labels<1>, Counter>,
+    certificates: Family<Labels<1>, Counter>,
+    expiry_warnings: Family<Labels<1>, Counter>,
+    expiries: Family<Labels<1>, Gauge>,
     rules: Family<Labels<1>, Gauge>,
     revision: Gauge,
     listeners: Gauge,
 }
 
 /// What is looked up when somebody asks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     /// Rules of the record.
     pub rules: RuleCounts,
@@ -44,6 +47,8 @@ pub struct State {
     pub revision: u64,
     /// Who hears of events.
     pub listeners: usize,
+    /// The certificates, and when they end, seconds since the Unix epoch.
+    pub expiries: Vec<(String, u64)>,
 }
 
 impl Metrics {
@@ -56,6 +61,9 @@ impl Metrics {
             enforcement: Histogram::new(ENFORCEMENT_S),
             not_enforced: Counter::default(),
             reloads: Family::default(),
+            certificates: Family::default(),
+            expiry_warnings: Family::default(),
+            expiries: Family::default(),
             rules: Family::default(),
             revision: Gauge::default(),
             listeners: Gauge::default(),
@@ -70,6 +78,12 @@ impl Metrics {
         let help = "Changes that HAProxy had not confirmed when they were answered";
         registry.register("not_enforced", help, metrics.not_enforced.clone());
         registry.register("reloads", "Publications of a configuration", metrics.reloads.clone());
+        let help = "Certificates that were got, or were not";
+        registry.register("certificate_orders", help, metrics.certificates.clone());
+        let help = "Warnings of the end of a certificate, by the days before it";
+        registry.register("certificate_warnings", help, metrics.expiry_warnings.clone());
+        let help = "The end of each certificate, since the Unix epoch";
+        registry.register_with_unit("certificate_expiry_time", help, Unit::Seconds, metrics.expiries.clone());
         registry.register("rules", "Rules of the record, ended ones too", metrics.rules.clone());
         registry.register("revision", "Revision of the state directory", metrics.revision.clone());
         registry.register("event_listeners", "Who hears of events", metrics.listeners.clone());
@@ -111,17 +125,34 @@ impl Metrics {
         self.reloads.get_or_create(&[("result", result.to_owned())]).inc();
     }
 
+    /// Counts a certificate that was got, or was not.
+    pub fn count_certificate(&self, is_done: bool) {
+        let result = if is_done { "done" } else { "failed" };
+        self.certificates.get_or_create(&[("result", result.to_owned())]).inc();
+    }
+
+    /// Counts a warning so many days before the end of a certificate.
+    pub fn count_expiry_warning(&self, days: u32) {
+        self.expiry_warnings.get_or_create(&[("days", days.to_string())]).inc();
+    }
+
     /// The OpenMetrics text.
     ///
     /// # Errors
     /// None: there is room for it.
     pub fn text(&self, state: &State) -> Result<String, std::fmt::Error> {
-        let State { rules: RuleCounts { allow, block, resource }, revision, listeners } = *state;
+        let State { rules: RuleCounts { allow, block, resource }, revision, listeners, ref expiries } =
+            *state;
         for (kind, count) in [("allow", allow), ("block", block), ("resource", resource)] {
             self.rules.get_or_create(&[("kind", kind.to_owned())]).set(count.cast_signed());
         }
         self.revision.set(revision.cast_signed());
         self.listeners.set(listeners as i64);
+        // Those that are gone go.
+        self.expiries.clear();
+        for (name, at_s) in expiries {
+            self.expiries.get_or_create(&[("certificate", name.clone())]).set(at_s.cast_signed());
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -1,7 +1,12 @@
 use super::*;
 
 fn text(metrics: &Metrics) -> String {
-    let state = State { rules: RuleCounts { allow: 1, block: 20, resource: 3 }, revision: 7, listeners: 2 };
+    let state = State {
+        rules: RuleCounts { allow: 1, block: 20, resource: 3 },
+        revision: 7,
+        listeners: 2,
+        expiries: vec![("a.example".to_owned(), 9)],
+    };
     metrics.text(&state).unwrap()
 }
 
@@ -18,6 +23,8 @@ fn all_that_is_counted_is_told() {
     metrics.count_enforcement(&not_enforced, Duration::from_secs(5));
     metrics.count_reload(true);
     metrics.count_reload(false);
+    metrics.count_certificate(true);
+    metrics.count_expiry_warning(14);
     let text = text(&metrics);
     for line in [
         r#"edge_manager_requests_total{method="GET",route="/api/rules",status="200"} 2"#,
@@ -31,6 +38,9 @@ fn all_that_is_counted_is_told() {
         r#"edge_manager_reloads_total{result="done"} 1"#,
         r#"edge_manager_reloads_total{result="failed"} 1"#,
         r#"edge_manager_rules{kind="block"} 20"#,
+        r#"edge_manager_certificate_orders_total{result="done"} 1"#,
+        r#"edge_manager_certificate_warnings_total{days="14"} 1"#,
+        r#"edge_manager_certificate_expiry_time_seconds{certificate="a.example"} 9"#,
         "edge_manager_revision 7",
         "edge_manager_event_listeners 2",
         "edge_manager_process_start_time_seconds 5",

@@ -34,11 +34,12 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: [(&str, &str); 15] = built_in![
+const BUILT_IN: [(&str, &str); 16] = built_in![
     "haproxy.cfg.j2",
     "global.cfg.j2",
     "defaults.cfg.j2",
     "web.cfg.j2",
+    "challenges.cfg.j2",
     "refused.cfg.j2",
     "default.cfg.j2",
     "limits.cfg.j2",

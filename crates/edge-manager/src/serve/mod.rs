@@ -8,6 +8,7 @@ mod log_file;
 mod logs;
 mod presence;
 mod ready;
+mod renewing;
 mod run;
 mod server;
 

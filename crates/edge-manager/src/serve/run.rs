@@ -13,10 +13,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::following::Following;
-use super::{LogFiles, Server, ready};
+use super::{LogFiles, Server, ready, renewing};
 use crate::access::{Caller, KeyHash};
 use crate::api::{App, OpenError, Services};
-use crate::clock::now_us;
+use crate::certificates;
+use crate::clock::{now_s, now_us};
 use crate::configuration::{self, Published};
 use crate::haproxy::{Control, Enforcement, Launch, Supervisor};
 use crate::rules::RulesError;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub supervise: Option<Launch>,
     /// What the configuration says where the record does not.
     pub defaults: Defaults,
+    /// Where certificates are kept, and whom they are got from.
+    pub certificates: certificates::Settings,
     /// What the record says of all backends at the first start.
     pub global: Option<GlobalInput>,
     /// A file that gets the address as soon as it answers.
@@ -150,17 +153,28 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     let Settings {
         listen, max_per_client, control, database, state_dir, sockets, wait, environment_key, ..
     } = settings;
-    let Settings { configuration, defaults, global, ready_file, .. } = settings;
+    let Settings { configuration, defaults, certificates, global, ready_file, .. } = settings;
+    let check_every = certificates.check_every;
     let is_local = listen.ip().is_loopback();
-    let services =
-        Services { database, state_dir, sockets, wait, environment_key, is_local, configuration, defaults };
+    let services = Services {
+        database,
+        state_dir,
+        sockets,
+        wait,
+        environment_key,
+        is_local,
+        configuration,
+        defaults,
+        certificates,
+    };
     let app = Arc::new(App::open(services, now_us())?);
     if !is_local && app.keys.is_empty()? {
         return Err(ServeError::OpenToAll(listen));
     }
-    start(&app, global);
     let server = Server::bind(listen, max_per_client, &control)?;
     let address = server.address();
+    app.sites.answer_at(address);
+    start(&app, global);
     let following = Following::start(app.clone()).map_err(ServeError::Runtime)?;
     runtime.block_on(async {
         if let Some(path) = ready_file {
@@ -168,6 +182,7 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
         }
         tracing::info!(%address, control = %control.display(), "ready");
         ready::tell(&app);
+        tokio::spawn(renewing::renew(app.clone(), check_every));
         let stop = async {
             // It cannot fail: nothing in it panics.
             let _ = stop.await;
@@ -185,6 +200,9 @@ fn supervisor(launch: Launch, dir: &Path) -> Result<Arc<Supervisor>, ServeError>
 
 /// Whatever is wrong with the configuration, its last good one serves on, and it takes the API to mend it.
 fn start(app: &App, global: Option<GlobalInput>) {
+    if let Err(error) = app.certificates.stand_in(now_s().into()) {
+        tracing::error!(%error, "certificates that are missing have no stand-in");
+    }
     match app.change_site(&Caller::manager(), |sites| sites.start(global, now_us())) {
         Ok(Published { set, enforcement: Enforcement::InForce, .. }) => {
             tracing::info!(set, "HAProxy runs it")

@@ -51,6 +51,8 @@ pub struct Global {
     pub limits: Limits,
     /// Name servers for the addresses of servers.
     pub nameservers: Vec<Endpoint>,
+    /// Who answers proofs of control for certificates.
+    pub challenge_server: Option<Endpoint>,
     /// File that keeps the state of servers.
     pub server_state_file: Option<FilePath>,
     /// HAProxy processes that share the counts of clients.
@@ -171,6 +173,7 @@ impl Global {
             exempt_private: input.exempt_private.unwrap_or(true),
             limits: input.limits,
             nameservers: place.list("nameservers", &input.nameservers, MAX_NAMESERVERS)?,
+            challenge_server: place.optional("challenge_server", &input.challenge_server)?,
             server_state_file: place.optional("server_state_file", &input.server_state_file)?,
             peers: input.peers.as_ref().map(|peers| Peers::parse(peers, place)).transpose()?,
             mailers: input.mailers.as_ref().map(|mailers| Mailers::parse(mailers, place)).transpose()?,

@@ -228,6 +228,8 @@ pub struct GlobalInput {
     pub mailers: Option<MailersInput>,
     /// The page for unknown domains.
     pub page: PageInput,
+    /// Who answers proofs of control for certificates, ADDRESS:PORT; the manager.
+    pub challenge_server: Option<Text>,
     /// The filter; without it nothing of it is rendered.
     pub filter: Option<FilterInput>,
 }

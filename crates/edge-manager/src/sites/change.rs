@@ -64,6 +64,25 @@ impl SiteRecord {
         Ok(name)
     }
 
+    /// Serves those of these names that are domains by TLS, with the certificate of this path. Whether that is a change.
+    pub(super) fn put_certificate(&mut self, names: &[String], path: &str) -> bool {
+        let mut is_change = false;
+        for domain in self
+            .input
+            .domains
+            .iter_mut()
+            .filter(|domain| names.iter().any(|name| domain.domain.as_str() == name))
+        {
+            let is_there = domain.ssl_enabled
+                && domain.ssl_cert_path.as_ref().is_some_and(|there| there.as_str() == path);
+            if !is_there {
+                (domain.ssl_enabled, domain.ssl_cert_path) = (true, Some(path.into()));
+                is_change = true;
+            }
+        }
+        is_change
+    }
+
     /// Removes a domain, and its backend if that came with a domain and has no other. Where nobody says whether it is a
     /// wildcard, it may be the one or the other.
     pub(super) fn remove_domain(

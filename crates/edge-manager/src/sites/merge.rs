@@ -67,7 +67,7 @@ pub fn try_merge(
     });
     if lacks.is_empty() {
         record.merge(domains, backends)?;
-        configuration.check(&defaults.parse(&record.input)?)?;
+        configuration.check(&defaults.parse(&record.input, None)?)?;
     }
     Ok(lacks)
 }

@@ -1,6 +1,8 @@
 //! One change at a time.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -23,6 +25,8 @@ pub struct Sites {
     store: Arc<Store>,
     configuration: Configuration,
     defaults: Defaults,
+    /// Where this program answers.
+    address: OnceLock<SocketAddr>,
     /// Held from reading the record to writing it.
     changing: Mutex<()>,
 }
@@ -67,7 +71,13 @@ impl<'a> Wish<'a> {
 impl Sites {
     /// Of this record, published by this configuration.
     pub fn new(store: Arc<Store>, configuration: Configuration, defaults: Defaults) -> Self {
-        Self { store, configuration, defaults, changing: Mutex::default() }
+        Self { store, configuration, defaults, address: OnceLock::new(), changing: Mutex::default() }
+    }
+
+    /// From now on HAProxy brings proofs of control for certificates here, where the record names nobody else.
+    pub fn answer_at(&self, address: SocketAddr) {
+        // Who listens listens at one address for good.
+        let _ = self.address.set(address);
     }
 
     /// How it is published.
@@ -191,6 +201,30 @@ impl Sites {
         self.change(wish, |record| record.remove_domain(domain, is_wildcard))
     }
 
+    /// Whether a domain of one of these names is not served by TLS with the certificate of this path.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn lacks_certificate(&self, names: &[String], path: &Path) -> Result<bool, StoreError> {
+        Ok(self.recorded()?.put_certificate(names, &path.display().to_string()))
+    }
+
+    /// Serves those of these names that are domains by TLS, with the certificate of this path.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn put_certificate(
+        &self,
+        caller: &Caller,
+        names: &[String],
+        path: &Path,
+        now_us: u64,
+    ) -> Result<Changed<bool>, SitesError> {
+        let target = shown(&names.join(" ").into());
+        let wish = Wish::new(caller, "domain.certificate", &target, now_us);
+        self.change(wish, |record| Ok(record.put_certificate(names, &path.display().to_string())))
+    }
+
     /// Makes a backend, or replaces the one of its name. Whether it was made.
     ///
     /// # Errors
@@ -283,7 +317,7 @@ impl Sites {
     /// # Errors
     /// As there.
     pub fn parse(&self, input: &SiteInput) -> Result<Site, SitesError> {
-        Ok(self.defaults.parse(input)?)
+        Ok(self.defaults.parse(input, self.address.get())?)
     }
 
     fn recorded(&self) -> Result<SiteRecord, StoreError> {

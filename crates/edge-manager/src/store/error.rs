@@ -50,6 +50,12 @@ pub enum StoreError {
         /// What is wrong.
         reason: serde_json::Error,
     },
+    /// A certificate or an order that this program does not write.
+    #[error("a certificate of the record cannot be read: {what}")]
+    Certificate {
+        /// What is wrong.
+        what: &'static str,
+    },
     /// A rule of no list.
     #[error("the record holds rules of lists, no learned ones")]
     Learned,

@@ -5,6 +5,7 @@
 
 mod audit;
 mod caps;
+mod certificates;
 mod changes;
 mod columns;
 mod connection;
@@ -25,6 +26,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use audit::{AuditEntry, AuditSelection, DONE, Deed, MAX_AUDIT_ROWS};
 pub use caps::RuleCounts;
+pub use certificates::{CertificateRow, OrderRow};
 pub use changes::Changes;
 pub use error::StoreError;
 pub use keys::KeyRow;

@@ -63,6 +63,7 @@ impl Manager {
                 patience: Patience::default(),
             },
             defaults: Defaults::default(),
+            certificates: edge_manager::certificates::Settings::of(dir.path().join("certificates")),
         };
         let app = Arc::new(App::open(services, now_us()).unwrap());
         let server =

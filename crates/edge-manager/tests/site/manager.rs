@@ -54,6 +54,7 @@ impl Manager {
                 patience: Patience::default(),
             },
             defaults,
+            certificates: edge_manager::certificates::Settings::of(place("certificates")),
         };
         let app = Arc::new(App::open(services, NOW_US).unwrap());
         app.sites.start(global, NOW_US).unwrap();

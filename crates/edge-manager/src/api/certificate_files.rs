@@ -1,0 +1,127 @@
+//! The files of certificates. Whoever gets a private key is in the audit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa_axum::routes;
+
+use super::error::ErrorBody;
+use super::extract::Segments;
+use super::{ApiError, App, Routes};
+use crate::access::Caller;
+use crate::certificates::{Bundle, Files, Names};
+use crate::clock::now_us;
+use crate::store::{DONE, Deed, StoreError};
+
+pub(super) fn routes() -> Routes {
+    Routes::new().admin(routes!(whole)).admin(routes!(key)).reader(routes!(chain))
+}
+
+/// What of a certificate is wanted.
+#[derive(Clone, Copy)]
+enum Part {
+    Whole,
+    Key,
+    Chain,
+}
+
+/// Get the certificate of a domain with its chain and its private key
+#[utoipa::path(get, path = "/api/certificates/{name}/download", tag = "certificates", params(("name" = String, Path)), responses(
+    (status = 200, description = "PEM, as HAProxy reads it", body = String, content_type = "application/x-pem-file"),
+    (status = 404, description = "There is no such domain, or it has no certificate", body = ErrorBody)
+))]
+async fn whole(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Segments(name): Segments<String>,
+) -> Result<Response, ApiError> {
+    answer(app, Some(caller), name, Part::Whole).await
+}
+
+/// Get the private key of a domain's certificate
+#[utoipa::path(get, path = "/api/certificates/{name}/key", tag = "certificates", params(("name" = String, Path)), responses(
+    (status = 200, description = "PEM", body = String, content_type = "application/x-pem-file"),
+    (status = 404, description = "There is no such domain, or it has no certificate", body = ErrorBody)
+))]
+async fn key(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Segments(name): Segments<String>,
+) -> Result<Response, ApiError> {
+    answer(app, Some(caller), name, Part::Key).await
+}
+
+/// Get the certificate of a domain with its chain
+#[utoipa::path(get, path = "/api/certificates/{name}/cert", tag = "certificates", params(("name" = String, Path)), responses(
+    (status = 200, description = "PEM", body = String, content_type = "application/x-pem-file"),
+    (status = 404, description = "There is no such domain, or it has no certificate", body = ErrorBody)
+))]
+async fn chain(State(app): State<Arc<App>>, Segments(name): Segments<String>) -> Result<Response, ApiError> {
+    answer(app, None, name, Part::Chain).await
+}
+
+/// `caller`: who gets a key, for the audit.
+async fn answer(
+    app: Arc<App>,
+    caller: Option<Caller>,
+    name: String,
+    part: Part,
+) -> Result<Response, ApiError> {
+    let (name, text) = app
+        .blocking(move |app| {
+            let began = Instant::now();
+            let no_domain = || ApiError::not_found("Domain not found");
+            let name = Names::parse(&[&name]).map_err(|_| no_domain())?.primary().to_owned();
+            let domains = app.store.read::<_, StoreError>(|view| view.domains())?;
+            let domain = domains.into_iter().map(|recorded| recorded.domain);
+            let domain =
+                domain.into_iter().find(|domain| domain.domain.as_str() == name).ok_or_else(no_domain)?;
+            let no_certificate = || ApiError::not_found("Certificate not found");
+            let path = domain.ssl_cert_path.ok_or_else(no_certificate)?;
+            let bundles = bundles(Path::new(path.as_str()))?;
+            if bundles.is_empty() {
+                return Err(no_certificate());
+            }
+            if let Some(caller) = &caller {
+                let operation = "certificate.key";
+                let (at_us, took) = (now_us(), began.elapsed());
+                let deed = Deed { caller, operation, target: &name, result: DONE, at_us, took };
+                // Nobody gets a key whose name is not noted.
+                app.store.write::<_, StoreError>(|record| record.note(&deed))?;
+            }
+            let text = bundles.iter().map(|bundle| match part {
+                Part::Whole => bundle.pem(),
+                Part::Key => bundle.key().to_owned(),
+                Part::Chain => bundle.chain().to_owned(),
+            });
+            Ok((name, text.collect::<String>()))
+        })
+        .await?;
+    let ending = match part {
+        Part::Whole => "pem",
+        Part::Key => "key",
+        Part::Chain => "crt",
+    };
+    // Names are of letters, digits, dots, `-` and `_`, but for the asterisk.
+    let disposition = format!("attachment; filename=\"{}.{ending}\"", name.replace('*', "_"));
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-pem-file".to_owned()),
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, text).into_response())
+}
+
+/// Those in the files that HAProxy reads for this path.
+fn bundles(path: &Path) -> Result<Vec<Bundle>, ApiError> {
+    let read = |file: PathBuf| {
+        let text = Files::read(&file)
+            .map_err(|error| ApiError::internal(format_args!("{}: {error}", file.display())))?;
+        Bundle::parse(&text).map_err(|error| ApiError::internal(format_args!("{}: {error}", file.display())))
+    };
+    Files::in_force(path).into_iter().map(read).collect()
+}

@@ -1,0 +1,174 @@
+use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command};
+
+use serde_json::{Value, json};
+
+use crate::browser::served;
+use crate::home::{Home, eventually};
+use crate::pebble::{Manner, Pebble, free_dns_port, post, spawn};
+
+/// `PORT set NAME VALUE`, of the program that `Pebble::dns_hook` writes.
+#[test]
+fn child_that_is_a_hook() {
+    let Ok(order) = std::env::var("EDGE_TEST_HOOK") else { return };
+    let words: Vec<&str> = order.split(' ').collect();
+    let [port, verb, name, value] = words[..] else { panic!("{order}") };
+    let address = SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()));
+    match verb {
+        "set" => post(address, "/set-txt", &json!({"host": format!("{name}."), "value": value})),
+        _ => post(address, "/clear-txt", &json!({"host": format!("{name}.")})),
+    }
+}
+
+fn with_hook(pebble: &Pebble) -> Vec<(String, String)> {
+    let mut environment = pebble.environment();
+    environment.push(("EDGE_ACME_DNS_HOOK".to_owned(), pebble.dns_hook().display().to_string()));
+    environment
+}
+
+#[test]
+fn a_wildcard_is_proven_by_dns() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner::default());
+    let manager = home.serve(&with_hook(&pebble));
+    manager.domain("*.shop.example");
+    manager.domain("shop.example");
+    manager.json("POST", "/api/ssl/bundle", &json!({"primary": "*.shop.example", "sans": ["shop.example"]}));
+    for name in ["any.shop.example", "shop.example"] {
+        assert_eq!(served(home.https.address, name).names, ["*.shop.example", "shop.example"]);
+    }
+    assert_eq!(home.files(), ["wildcard+shop.example.pem"]);
+}
+
+#[test]
+fn a_hook_that_fails_is_told_of() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner::default());
+    let hook = pebble.path("failing");
+    crate::home::program(&hook, "#!/bin/sh\necho \"no such zone: $2\" >&2\nexit 3\n");
+    let mut environment = pebble.environment();
+    environment.push(("EDGE_ACME_DNS_HOOK".to_owned(), hook.display().to_string()));
+    let manager = home.serve(&environment);
+    manager.domain("*.shop.example");
+    let (status, answer) = manager.request(&json!({"domains": ["*.shop.example"]}));
+    assert_eq!(status, 500);
+    let why = "dns-01: set _acme-challenge.shop.example: the hook ended with exit status: 3: no such zone: \
+               _acme-challenge.shop.example";
+    assert_eq!(answer["results"][0]["message"], why);
+}
+
+#[test]
+fn an_asterisk_needs_dns() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner::default());
+    let manager = home.serve(&pebble.environment());
+    manager.domain("*.shop.example");
+    let (status, answer) = manager.ask("POST", "/api/ssl", &json!({"domain": "*.shop.example"}));
+    assert_eq!(status, 400);
+    assert!(answer.contains("neither EDGE_ACME_DNS_HOOK nor EDGE_ACME_DNS_SERVER is set"), "{answer}");
+    let (status, answer) = manager.request(&json!({"domains": ["*.shop.example"], "challenge": "http-01"}));
+    assert_eq!(status, 500);
+    let why = "*.shop.example: a name with an asterisk is proven by dns-01 only";
+    assert_eq!(answer["results"][0]["message"], why);
+}
+
+#[test]
+fn somebody_can_put_the_proof_into_dns_by_hand() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner { reuse: 0, ..Manner::default() });
+    let manager = home.serve(&pebble.environment());
+    manager.domain("*.shop.example");
+    let domain = json!({"domain": "*.shop.example"});
+    let (status, _) = manager.ask("POST", "/api/ssl/dns-challenge/verify", &domain);
+    assert_eq!(status, 404);
+    let told = manager.json("POST", "/api/ssl/dns-challenge/request", &domain);
+    let record = &told["records"][0];
+    assert_eq!((&record["name"], &record["type"]), (&json!("_acme-challenge.shop.example"), &json!("TXT")));
+    // Whoever does it has time, and the manager may end meanwhile.
+    drop(manager);
+    let manager = home.serve(&pebble.environment());
+    assert_eq!(home.orders().len(), 1);
+    pebble.names("/set-txt", &json!({"host": "_acme-challenge.shop.example.", "value": record["value"]}));
+    assert_eq!(manager.json("POST", "/api/ssl/dns-challenge/verify", &domain), json!({"status": "success"}));
+    assert_eq!(served(home.https.address, "any.shop.example").names, ["*.shop.example"]);
+    assert_eq!(home.orders(), []);
+    let listed = manager.json("GET", "/api/certificates", &Value::Null);
+    assert_eq!(listed[0]["challenge"], "manual");
+}
+
+const KEY: &str =
+    "key \"edge\" { algorithm hmac-sha256; secret \"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ=\"; };\n";
+
+/// BIND, which takes updates of shop.example from those who have the key.
+struct Named {
+    dir: tempfile::TempDir,
+    child: Child,
+    port: u16,
+}
+
+impl Named {
+    /// None where it is not installed.
+    fn start() -> Option<Self> {
+        if Command::new("named").arg("-v").output().is_err() {
+            // Past the capture of the test runner.
+            std::io::stderr().write_all(b"NOT TESTED: updates of BIND: there is no named\n").unwrap();
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (path, port) = (dir.path().display(), free_dns_port());
+        let zone = "$TTL 60\n@ SOA ns h 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\n@ A 127.0.0.1\n";
+        fs::write(dir.path().join("zone"), zone).unwrap();
+        fs::write(dir.path().join("key"), KEY).unwrap();
+        let options = format!(
+            "options {{ directory \"{path}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+             pid-file none; session-keyfile none; recursion no; dnssec-validation no; }};\ncontrols {{ }};\n\
+             include \"{path}/key\";\n\
+             zone \"shop.example\" {{ type primary; file \"{path}/zone\"; allow-update {{ key edge; }}; }};\n"
+        );
+        fs::write(dir.path().join("named.conf"), options).unwrap();
+        let mut command = Command::new("named");
+        command.arg("-g").arg("-c").arg(dir.path().join("named.conf"));
+        let child = spawn(&mut command, &dir.path().join("log"));
+        eventually("named", || TcpStream::connect(("127.0.0.1", port)).ok());
+        Some(Self { dir, child, port })
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", fs::read_to_string(self.dir.path().join("log")).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_name_server_takes_updates_that_are_signed() {
+    let Some(named) = Named::start() else { return };
+    let home = Home::new();
+    let pebble =
+        Pebble::start(home.port(), Manner { name_server: Some(named.port), reuse: 0, ..Manner::default() });
+    let mut environment = pebble.environment();
+    environment.push(("EDGE_ACME_DNS_SERVER".to_owned(), format!("127.0.0.1:{}", named.port)));
+    let manager = home.serve(&environment);
+    manager.domain("*.shop.example");
+    let names = json!({"primary": "*.shop.example", "sans": ["shop.example"]});
+    let (status, answer) = manager.ask("POST", "/api/ssl/bundle", &names);
+    let server = format!("127.0.0.1:{}", named.port);
+    let why = format!("dns-01: set _acme-challenge.shop.example: {server} answers REFUSED");
+    assert_eq!((status, answer), (500, format!("{{\"status\":\"error\",\"message\":\"{why}\"}}")));
+    drop(manager);
+    let key = named.dir.path().join("key").display().to_string();
+    environment.push(("EDGE_ACME_DNS_KEY_FILE".to_owned(), key));
+    let manager = home.serve(&environment);
+    manager.json("POST", "/api/ssl/bundle", &names);
+    assert_eq!(served(home.https.address, "any.shop.example").names, ["*.shop.example", "shop.example"]);
+    // Both records are gone again.
+    let log = fs::read_to_string(named.dir.path().join("log")).unwrap();
+    assert_eq!(log.matches("adding an RR at '_acme-challenge.shop.example' TXT").count(), 2, "{log}");
+    assert_eq!(log.matches("deleting an RR at _acme-challenge.shop.example TXT").count(), 2, "{log}");
+}
