@@ -1,6 +1,6 @@
 //! Whether it is well, and who may know.
 
-use edge_e2e::{Api, eventually};
+use edge_e2e::eventually;
 
 use super::{Beside, Supervised, alone, is};
 
@@ -36,11 +36,4 @@ fn without_haproxy_it_is_not_healthy_but_answers() {
     let told = sick.json();
     assert_eq!((&told["status"], &told["database"]), (&"unhealthy".into(), &"connected".into()), "{sick:?}");
     is(&api.get("/api/blocked-ips"), 200, "[]");
-}
-
-#[test]
-fn the_page_answers_without_a_key() {
-    let manager = alone().key("the-key").start();
-    let page = Api::new(manager.addr()).get("/");
-    assert_eq!(page.status, 200, "{page:?}");
 }
