@@ -37,6 +37,15 @@ test: install ## everything: format, lints, unit, property and end-to-end tests
 test-api: install module ## the manager's API against its own description, by schemathesis; API_CHECK_EXAMPLES=100 tries more
 	@CARGO="$(CARGO)" EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) scripts/api-check.sh
 
+.PHONY: test-web
+test-web: install module ## the manager's page in Chromium, before the real manager and HAProxy
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) scripts/web-test.sh
+
+.PHONY: screenshots
+screenshots: install module ## pictures of each page of the manager, into docs/page/
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) EDGE_SCREENSHOTS=$(CURDIR)/docs/page \
+		scripts/web-test.sh --ignored pictures_are_taken
+
 .PHONY: test-matrix
 test-matrix: install ## the end-to-end tests on every HAProxy: installed, of an untried series, trixie's, sid's
 	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed untried trixie sid
@@ -75,6 +84,7 @@ bench: install module ## measurements; EDGE_BENCH_DATA names a directory of real
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) run --locked --release -p edge-benches --bin start-report
 	$(CARGO) build --locked --release -p edge-manager
 	EDGE_MODULE_DIR=$(CURDIR)/dist/lua$(LUA) $(CARGO) run --locked --release -p edge-benches --bin manager-report
+	$(CARGO) run --locked --release -p edge-benches --bin page-report
 	@if command -v lua$(LUA) >/dev/null; then set -x; lua$(LUA) benches/lua_call.lua dist/lua$(LUA); \
 	else echo "No lua$(LUA): a call from Lua is not measured."; fi
 	$(CARGO) bench --locked -p edge-benches

@@ -11,7 +11,7 @@ need haproxy haproxy
 need cc gcc
 need setpriv util-linux
 for command in "$@"; do
-    need "$command" "$command"
+    case "$command" in chromedriver) need chromedriver chromium-driver ;; *) need "$command" "$command" ;; esac
 done
 # gcc without the C library's start files links nothing.
 [ -n "$(find /usr/lib -name crt1.o -print -quit 2>/dev/null)" ] || missing="$missing libc6-dev"

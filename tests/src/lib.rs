@@ -7,6 +7,7 @@
 
 mod api;
 mod backend;
+mod browser;
 mod edge;
 mod haproxy;
 mod http;
@@ -29,6 +30,7 @@ mod watcher;
 
 pub use api::Api;
 pub use backend::{Answer, Backend, Received};
+pub use browser::{Browser, Look};
 pub use edge::{Edge, EdgeBuilder, module_dir, shipped};
 pub use haproxy::{Checked, Haproxy, Launch, StartFailure};
 pub use http::{Request, Response};

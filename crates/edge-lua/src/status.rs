@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use edge_filter::VerdictCounts;
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -20,6 +21,7 @@ struct Status<'a> {
     revision: u64,
     publications_total: u64,
     rules: Rules,
+    traffic: Traffic,
     lists: &'a [ListFile],
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Arc<Report>>,
@@ -35,6 +37,30 @@ struct Rules {
     resource: usize,
     /// Those of them that were learned.
     learned: usize,
+}
+
+/// What came of requests since the start. A request that several verdicts are asked for counts by each that refuses it.
+#[derive(Serialize)]
+struct Traffic {
+    /// Requests whose client was looked up.
+    requests: u64,
+    /// Verdicts that refuse.
+    refused: u64,
+    /// Responses that taught something.
+    learned: u64,
+}
+
+impl Traffic {
+    fn of(engine: &Engine) -> Self {
+        let counters = engine.filter.counters();
+        let refused = |counts: VerdictCounts| counts.tarpit + counts.drop + counts.deny;
+        let learned = engine.school.results().filter(|(result, _)| ["learned", "clipped"].contains(result));
+        Self {
+            requests: counters.address.lookups,
+            refused: refused(counters.address) + refused(counters.resource),
+            learned: learned.map(|(_, count)| count).sum(),
+        }
+    }
 }
 
 /// One JSON object, pretty enough to be read.
@@ -53,6 +79,7 @@ pub(crate) fn json(engine: &Engine) -> String {
             resource: counts.resource,
             learned: counts.learned,
         },
+        traffic: Traffic::of(engine),
         lists: &engine.files,
         state: engine.state.as_ref().map(State::report),
         upkeep_seconds_max: engine.upkeep.longest_s(),

@@ -1,7 +1,7 @@
 //! The companion of Edge Filter for HAProxy: the record of its rules, and how HAProxy gets them.
 //!
 //! `rules` is what everything is about; `store`, `publish` and `haproxy` are its ways to SQLite, to the state directory and to
-//! a running HAProxy, and do not know each other; `access` is who may use them; `api`, with `serve`, and `cli` put them together.
+//! a running HAProxy, and do not know each other; `access` is who may use them; `api` and `web`, with `serve`, and `cli` put them together.
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -26,3 +26,5 @@ pub mod serve;
 pub mod site;
 pub mod sites;
 pub mod store;
+pub mod traffic;
+pub mod web;

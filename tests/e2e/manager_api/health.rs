@@ -37,10 +37,3 @@ fn without_haproxy_it_is_not_healthy_but_answers() {
     assert_eq!((&told["status"], &told["database"]), (&"unhealthy".into(), &"connected".into()), "{sick:?}");
     is(&api.get("/api/blocked-ips"), 200, "[]");
 }
-
-#[test]
-fn the_page_answers_without_a_key() {
-    let manager = alone().key("the-key").start();
-    let page = Api::new(manager.addr()).get("/");
-    assert_eq!(page.status, 200, "{page:?}");
-}

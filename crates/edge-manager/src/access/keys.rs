@@ -86,11 +86,23 @@ impl Keys {
     /// # Errors
     /// The record cannot be read.
     pub fn admit(&self, presented: Option<&[u8]>, from: Option<IpAddr>) -> Result<Admission, StoreError> {
+        self.admit_hash(presented.map(KeyHash::of), from)
+    }
+
+    /// Who has once presented the key of this hash: [`Keys::admit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn admit_hash(
+        &self,
+        presented: Option<KeyHash>,
+        from: Option<IpAddr>,
+    ) -> Result<Admission, StoreError> {
         let rows = self.store.keys()?;
         if rows.is_empty() && self.environment.is_none() && self.is_open_without_keys {
             return Ok(Admission::Open);
         }
-        let Some(presented) = presented.map(KeyHash::of) else { return Ok(Admission::Refused) };
+        let Some(presented) = presented else { return Ok(Admission::Refused) };
         let environment = self.environment.iter().map(|hash| (hash, ENVIRONMENT, Role::Admin));
         let recorded = rows.iter().map(|KeyRow { hash, name, role, .. }| (hash, name.as_str(), *role));
         let mut found = None;

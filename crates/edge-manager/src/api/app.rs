@@ -20,6 +20,7 @@ use crate::publish::Publication;
 use crate::rules::{Effect, Rules, RulesError};
 use crate::sites::{Defaults, Sites};
 use crate::store::Store;
+use crate::traffic::Traffic;
 
 /// Requests that use the record, the state directory or HAProxy at the same time; others wait. Each has a thread.
 const MAX_AT_WORK: usize = 64;
@@ -105,8 +106,10 @@ pub struct App {
     pub events: Events,
     /// What is counted.
     pub metrics: Metrics,
+    /// What comes of requests.
+    pub traffic: Traffic,
     /// Bodies with thousands of changes that are read at the same time.
-    pub(super) bulks: Arc<Semaphore>,
+    pub(crate) bulks: Arc<Semaphore>,
     at_work: Arc<Semaphore>,
     publishing: Arc<Semaphore>,
     reading: Arc<Semaphore>,
@@ -147,6 +150,7 @@ impl App {
             certificates: Certificates::open(store.clone(), &certificates)?,
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
+            traffic: Traffic::new(sockets.clone()),
             sockets,
             wait,
             events: Events::new(now_us),

@@ -124,7 +124,7 @@ async fn read(app: &Arc<App>, selection: AuditSelection, limit: u32) -> Result<V
 }
 
 /// All that is selected, a piece at a time: however much it is, it needs the memory of a piece. A limit is no longer than one.
-async fn lines(
+pub(crate) async fn lines(
     app: Arc<App>,
     mut selection: AuditSelection,
     limit: Option<u32>,

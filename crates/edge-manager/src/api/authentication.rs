@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{ApiError, App};
-use crate::access::{Admission, Caller, Role};
+use crate::access::{Admission, Caller, KeyHash, Role};
 
 /// The other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,20 +40,35 @@ pub(super) async fn guard(role: Role, request: Request, next: Next) -> Response 
     response
 }
 
-async fn caller(Parts { headers, uri, extensions, .. }: &Parts) -> Result<Caller, ApiError> {
+async fn caller(parts: &Parts) -> Result<Caller, ApiError> {
+    let presented = bearer(&parts.headers).map(KeyHash::of);
+    admit(parts, presented).await?.ok_or_else(|| {
+        let message = match presented {
+            Some(_) => "this key is not known",
+            None => "Authorization: Bearer KEY is needed",
+        };
+        ApiError::new(StatusCode::UNAUTHORIZED, message)
+    })
+}
+
+/// Who makes a request with the key of this hash, or without one; nobody who is known, where there is no caller.
+///
+/// # Errors
+/// There are no keys, and it is not a program of this machine that asks; the record cannot be read.
+pub(crate) async fn admit(
+    Parts { headers, uri, extensions, .. }: &Parts,
+    presented: Option<KeyHash>,
+) -> Result<Option<Caller>, ApiError> {
     let app = extensions.get::<Arc<App>>().ok_or_else(|| ApiError::internal("no services"))?;
     let from = match extensions.get::<Peer>() {
         Some(Peer::Control(user)) => {
-            return Ok(Caller { name: user.clone(), role: Role::Admin, from: None });
+            return Ok(Some(Caller { name: user.clone(), role: Role::Admin, from: None }));
         }
         Some(Peer::Network(address)) => Some(address.ip().to_canonical()),
         None => None,
     };
-    let presented = bearer(headers).map(<[u8]>::to_vec);
-    let is_presented = presented.is_some();
-    let admission = app.admitting(move |app| Ok(app.keys.admit(presented.as_deref(), from)?)).await?;
-    match admission {
-        Admission::As(caller) => Ok(caller),
+    match app.admitting(move |app| Ok(app.keys.admit_hash(presented, from)?)).await? {
+        Admission::As(caller) => Ok(Some(caller)),
         Admission::Open => {
             let is_own = from.is_some_and(|address| address.is_loopback());
             if !is_own || is_from_another_site(headers, uri) {
@@ -61,13 +76,9 @@ async fn caller(Parts { headers, uri, extensions, .. }: &Parts) -> Result<Caller
                                make a key with `edge-manager key add NAME --role admin`";
                 return Err(ApiError::new(StatusCode::FORBIDDEN, message));
             }
-            Ok(Caller { name: "local".into(), role: Role::Admin, from })
+            Ok(Some(Caller { name: "local".into(), role: Role::Admin, from }))
         }
-        Admission::Refused => {
-            let message =
-                if is_presented { "this key is not known" } else { "Authorization: Bearer KEY is needed" };
-            Err(ApiError::new(StatusCode::UNAUTHORIZED, message))
-        }
+        Admission::Refused => Ok(None),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::access::Caller;
 use crate::clock::{now_s, now_us, rfc3339};
 use crate::haproxy::Enforcement;
 use crate::rules::{
-    Change, Entry, IfPresent, Input, Invalid, Refusal, RulesError, client, fit_by, fit_reason,
+    Change, Entry, IfPresent, Input, Invalid, Refusal, RulesError, client, fit_by, fit_reason, text_of,
 };
 use crate::store::{Kind, Selection, StoreError};
 
@@ -269,7 +269,7 @@ pub(super) async fn put(
         let changed = app.change_rules(&caller, vec![change], now_us).map_err(|error| match error {
             RulesError::Refused { why: Refusal::Present(entry), .. } => present(&entry),
             RulesError::Refused { why: Refusal::Absent(target), .. } => {
-                let address = client_text(&target);
+                let address = text_of(&target);
                 ApiError::not_found(format_args!("IP address not found in blocked list: {address}"))
             }
             other => other.into(),
@@ -310,14 +310,7 @@ pub(super) fn named(mut error: Invalid) -> ApiError {
 }
 
 pub(super) fn address_of(entry: &Entry) -> String {
-    client_text(&entry.rule.target)
-}
-
-fn client_text(target: &edge_filter::Target) -> String {
-    match target {
-        edge_filter::Target::Client(_, net) => net.to_string(),
-        resource => resource.to_string(),
-    }
+    text_of(&entry.rule.target)
 }
 
 fn in_force(now_s: u32) -> Selection {

@@ -102,7 +102,7 @@ impl ApiError {
 
 /// What went wrong, among the extensions of an answer: for the log.
 #[derive(Clone)]
-pub(super) struct Reason(pub(super) String);
+pub(crate) struct Reason(pub(crate) String);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

@@ -41,7 +41,7 @@ pub(super) fn routes() -> Routes {
         (status = 503, description = "As many listen as may; Retry-After says when to come back", body = ErrorBody)
     )
 )]
-async fn listen(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub(crate) async fn listen(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     // One that is none of ours was heard of another manager.
     let last =
         headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));

@@ -59,7 +59,7 @@ pub(super) async fn json(request: Request) -> Result<Bytes, ApiError> {
 }
 
 /// The body, as long as the route allows.
-pub(super) async fn read(request: Request, patience: Duration) -> Result<Bytes, ApiError> {
+pub(crate) async fn read(request: Request, patience: Duration) -> Result<Bytes, ApiError> {
     match timeout(patience, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {

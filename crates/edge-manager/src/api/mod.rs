@@ -27,7 +27,6 @@ mod issue;
 mod loose;
 mod metrics;
 mod openapi;
-mod page;
 mod requests;
 mod resources;
 mod routes;
@@ -46,11 +45,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 
 pub use app::{App, OpenError, Services};
+pub(crate) use audit::lines as audit_lines;
 pub use authentication::Peer;
+pub(crate) use authentication::admit;
 pub use change::Changed;
 pub use configuration::DiffJson;
 pub use domains::DomainPublished;
 pub use error::ApiError;
+pub(crate) use error::Reason;
+pub(crate) use events::listen;
+pub(crate) use extract::read;
 pub use import::{ImportCheckJson, ImportCheckedJson, ImportJson, ImportedJson};
 pub use requests::ANSWER_TIMEOUT;
 pub use routes::Route;
@@ -63,7 +67,6 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 /// All endpoints.
 fn routes() -> Routes {
     Routes::new()
-        .merge(page::routes())
         .merge(health::routes())
         .merge(blocked_ips::routes())
         .merge(security::routes())
@@ -95,10 +98,12 @@ pub fn openapi() -> OpenApi {
     routes().into_parts().1
 }
 
-/// The API. Each request must have a [`Peer`] among its extensions, which whoever accepts connections puts there.
-pub fn router(app: Arc<App>) -> Router {
+/// The API, and `pages` beside it. Each request must have a [`Peer`] among its extensions, which whoever accepts connections
+/// puts there.
+pub fn router(app: Arc<App>, pages: Router<Arc<App>>) -> Router {
     let (router, _) = routes().into_parts();
     router
+        .merge(pages)
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

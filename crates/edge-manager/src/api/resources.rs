@@ -15,6 +15,7 @@ use super::rules::limit;
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::clock::{now_us, seconds};
+use crate::haproxy::Enforcement;
 use crate::json::{OriginName, ResourceChangeJson, ResourceJson, ResourcePageJson};
 use crate::learned::{Item, LearnedError, ResourceId, ResourceSelection};
 use crate::rules::{Change, End};
@@ -139,17 +140,7 @@ async fn remove(
 ) -> Result<Json<ResourceChangeJson>, ApiError> {
     let (id, now_us) = (name.id()?, now_us());
     let changed = app.blocking(move |app| {
-        let (item, enforcement) = match id {
-            ResourceId::Learned(number) => {
-                let (lesson, enforcement) = app.delete_lesson(&caller, number, now_us)?;
-                (Item::Learned(lesson), enforcement)
-            }
-            ResourceId::Rule(number) => {
-                let entry = app.learned.rule(number)?;
-                let changed = app.change_rules(&caller, vec![Change::RemoveNumber(number)], now_us)?;
-                (Item::Rule(entry), changed.enforcement)
-            }
-        };
+        let (item, enforcement) = app.remove_resource(&caller, id, now_us)?;
         let resource = ResourceJson::new(&item, None, seconds(now_us));
         Ok(ResourceChangeJson::new(resource, &enforcement))
     });
@@ -199,6 +190,31 @@ async fn pin(
         Ok(ResourceChangeJson::new(resource, &enforcement))
     });
     Ok(Json(changed.await?))
+}
+
+impl App {
+    /// Removes a rule on a resource, and waits until HAProxy obeys, for [`App::wait`] at most. Whoever listens to events hears of it.
+    ///
+    /// # Errors
+    /// There is no such rule in force, or the record cannot be written: nothing has changed.
+    pub fn remove_resource(
+        &self,
+        caller: &Caller,
+        id: ResourceId,
+        now_us: u64,
+    ) -> Result<(Item, Enforcement), LearnedError> {
+        Ok(match id {
+            ResourceId::Learned(number) => {
+                let (lesson, enforcement) = self.delete_lesson(caller, number, now_us)?;
+                (Item::Learned(lesson), enforcement)
+            }
+            ResourceId::Rule(number) => {
+                let entry = self.learned.rule(number)?;
+                let changed = self.change_rules(caller, vec![Change::RemoveNumber(number)], now_us)?;
+                (Item::Rule(entry), changed.enforcement)
+            }
+        })
+    }
 }
 
 /// Nothing at all is as good as an empty object.

@@ -94,6 +94,7 @@ impl Wanted {
             ended_at_s,
             after: self.after,
             limit: Some(limit),
+            ..Selection::default()
         })
     }
 }

@@ -31,7 +31,7 @@ pub struct Configuration {
 }
 
 /// Keeps others away.
-struct Turn<'a> {
+pub(super) struct Turn<'a> {
     _process: MutexGuard<'a, ()>,
     _others: File,
 }
@@ -112,15 +112,7 @@ impl Configuration {
     /// As [`Configuration::publish`], but for what only a reload shows.
     pub fn check(&self, site: &Site) -> Result<Preview, PublishError> {
         let _turn = self.turn()?;
-        let files = self.rendered(site)?;
-        let current = self.in_force()?;
-        // It gets no number, since it is no set.
-        let manifest = Manifest::new(0, &files, "", None, now_s());
-        let staged = self.sets.stage(&files, &manifest)?;
-        let checked = self.examine(&staged, &files);
-        self.sets.discard(0)?;
-        checked?;
-        Ok(Preview { diff: diff(&current.map(|set| set.files).unwrap_or_default(), &files) })
+        self.preview(&self.rendered(site)?)
     }
 
     /// What domains name and this machine has not.
@@ -209,6 +201,18 @@ impl Configuration {
         self.install(&self.sets.read(set)?.files, by, Some(set))
     }
 
+    /// Whether these files could be published, and what they would change. For who has the turn.
+    pub(super) fn preview(&self, files: &Rendered) -> Result<Preview, PublishError> {
+        let current = self.in_force()?;
+        // It gets no number, since it is no set.
+        let manifest = Manifest::new(0, files, "", None, now_s());
+        let staged = self.sets.stage(files, &manifest)?;
+        let checked = self.examine(&staged, files);
+        self.sets.discard(0)?;
+        checked?;
+        Ok(Preview { diff: diff(&current.map(|set| set.files).unwrap_or_default(), files) })
+    }
+
     /// Who has a say in HAProxy.
     pub fn control(&self) -> &Control {
         &self.settings.control
@@ -218,7 +222,7 @@ impl Configuration {
         render(site, self.settings.templates.as_deref(), &self.settings.program)
     }
 
-    fn turn(&self) -> Result<Turn<'_>, PublishError> {
+    pub(super) fn turn(&self) -> Result<Turn<'_>, PublishError> {
         let deadline = Instant::now() + self.settings.patience.turn;
         let process = self.turn.try_lock_until(deadline).ok_or(PublishError::Busy)?;
         let others = self.sets.lock(deadline)?;

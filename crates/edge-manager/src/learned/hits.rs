@@ -10,7 +10,7 @@ use edge_filter::Target;
 use parking_lot::Mutex;
 
 use crate::clock::seconds;
-use crate::haproxy::lines;
+use crate::haproxy::{lines, rule_line};
 
 /// Most of an answer that is read, bytes: some 200,000 rules.
 const MAX_ANSWER_BYTES: u64 = 32 << 20;
@@ -142,9 +142,7 @@ impl Known {
 
 /// Target and hits of a line of `show edge rules`.
 fn read(line: &str) -> Option<(&str, u64)> {
-    let (target, rest) = line.split_once(": ")?;
-    let hits = rest.rsplit_once(", ")?.1.strip_suffix(" hits")?;
-    Some((target, hits.parse().ok()?))
+    rule_line(line).map(|(target, _, hits)| (target, hits))
 }
 
 #[cfg(test)]

@@ -15,5 +15,5 @@ mod version;
 
 pub use error::TemplateError;
 pub use rendered::{Rendered, diff};
-pub use templates::{MAX_TEMPLATE_BYTES, MAX_TEMPLATES, Templates};
+pub use templates::{MAX_TEMPLATE_BYTES, MAX_TEMPLATES, Templates, built_in_templates};
 pub use version::{UnknownVersion, Version};

@@ -53,6 +53,11 @@ const BUILT_IN: [(&str, &str); 16] = built_in![
     "error.html.j2",
 ];
 
+/// Name and source of each built-in template.
+pub fn built_in_templates() -> impl Iterator<Item = (&'static str, &'static str)> {
+    BUILT_IN.into_iter()
+}
+
 /// Every template, compiled: the built-in ones, and in their place or beside them those of the operator.
 #[derive(Debug)]
 pub struct Templates {

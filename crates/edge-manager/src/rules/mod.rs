@@ -20,4 +20,5 @@ pub use input::{Defect, End, Input, Invalid, client, fit_by, fit_reason, target,
 pub(crate) use make::Maker;
 pub(crate) use service::log;
 pub use service::{Applied, Cleared, Effect, MAX_CHANGES, Rules};
+pub use text::text_of;
 pub(crate) use text::{TargetText, behind_scheme, covering, target_of};

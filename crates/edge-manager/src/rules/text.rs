@@ -45,6 +45,14 @@ impl TargetText {
     }
 }
 
+/// A target for people: the address or network alone, or the resource with its conditions.
+pub fn text_of(target: &Target) -> String {
+    match target {
+        Target::Client(_, net) => net.to_string(),
+        resource => resource.to_string(),
+    }
+}
+
 /// The target that has these texts.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! `edge-manager serve`: the process around the API.
 
+mod background;
 mod clients;
 mod connections;
 mod control;

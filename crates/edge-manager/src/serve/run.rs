@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use super::background::Background;
 use super::following::Following;
 use super::{LogFiles, Server, ready, renewing};
 use crate::access::{Caller, KeyHash};
@@ -24,6 +25,7 @@ use crate::rules::RulesError;
 use crate::site::GlobalInput;
 use crate::sites::Defaults;
 use crate::store::StoreError;
+use crate::traffic::LOOK_EVERY;
 
 /// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 89.
 const MAX_BLOCKING_THREADS: usize = 128;
@@ -176,6 +178,14 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     app.sites.answer_at(address);
     start(&app, global);
     let following = Following::start(app.clone()).map_err(ServeError::Runtime)?;
+    let looking = {
+        let app = app.clone();
+        Background::start("traffic", move || {
+            app.traffic.look(now_us());
+            LOOK_EVERY
+        })
+        .map_err(ServeError::Runtime)?
+    };
     runtime.block_on(async {
         if let Some(path) = ready_file {
             ready::write(&path, address).map_err(|error| ServeError::Ready(path, error))?;
@@ -189,7 +199,7 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
         };
         server.serve(app, stop).await.map_err(ServeError::Runtime)
     })?;
-    drop(following);
+    drop((following, looking));
     Ok(())
 }
 

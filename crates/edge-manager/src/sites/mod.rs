@@ -10,4 +10,4 @@ pub use change::NewDomain;
 pub use error::SitesError;
 pub use merge::{Merged, MergedSite, try_merge};
 pub use record::{Defaults, SiteRecord};
-pub use service::{Changed, Sites};
+pub use service::{Changed, Preview, Sites};

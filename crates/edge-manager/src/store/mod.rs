@@ -32,7 +32,7 @@ pub use error::StoreError;
 pub use keys::KeyRow;
 pub use learned::{LessonChanges, LessonSelection};
 pub use readers::Readers;
-pub use selection::{About, Kind, Selection};
+pub use selection::{About, Kind, Order, Selection};
 pub use site::RecordedDomain;
 pub use view::View;
 

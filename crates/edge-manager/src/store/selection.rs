@@ -80,6 +80,20 @@ impl About {
     }
 }
 
+/// In which order rules are read, and where the page before ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By number, behind [`Selection::after`].
+    #[default]
+    Oldest,
+    /// From the greatest number on: before [`Selection::after`].
+    Newest,
+    /// By the text of the target, behind this one. An index serves it, whatever else is asked for.
+    Target(Option<String>),
+    /// What ends first, behind what ends then and has this number. What has no end is left out.
+    End(Option<(u32, i64)>),
+}
+
 /// Which rules to read: those for which all of this holds. By default, all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -95,8 +109,10 @@ pub struct Selection {
     pub in_force_at_s: Option<u32>,
     /// That have ended at this time, seconds since the Unix epoch.
     pub ended_at_s: Option<u32>,
-    /// With a greater number than this: where the page before ended.
+    /// With a greater number than this, or a lesser one of the newest first: where the page before ended.
     pub after: Option<i64>,
+    /// In this order.
+    pub order: Order,
     /// At most so many.
     pub limit: Option<u32>,
 }
@@ -104,20 +120,23 @@ pub struct Selection {
 impl Selection {
     /// What follows the columns of a query, and its parameters. An index serves each condition but the two of time; each but that of the target ends with the id.
     pub(super) fn to_sql(&self) -> (String, Vec<Value>) {
-        let (mut sql, mut values) =
-            (String::from(" WHERE rules.id > ?"), vec![self.after.unwrap_or(0).into()]);
+        let (mut sql, mut values) = (String::from(" WHERE "), Vec::new());
+        let end = self.order.push(self.after, &mut sql, &mut values);
+        // A plus keeps SQLite from the index of a column: it would find all rules of a kind there and put them in order.
+        let plus = if self.order.has_index() || self.list.is_some() { "+" } else { "" };
         match self.kind {
             None => {}
-            Some(Kind::Allow) => sql.push_str(" AND kind = 'allow'"),
-            Some(Kind::Block) => sql.push_str(" AND kind = 'block'"),
-            Some(Kind::Resource) => sql.push_str(" AND kind IN ('exact', 'prefix')"),
+            Some(Kind::Allow) => sql.extend([" AND ", plus, "kind = 'allow'"]),
+            Some(Kind::Block) => sql.extend([" AND ", plus, "kind = 'block'"]),
+            Some(Kind::Resource) => sql.extend([" AND ", plus, "kind IN ('exact', 'prefix')"]),
         }
+        let plus = if self.order.has_index() { "+" } else { "" };
         if let Some(list) = &self.list {
-            sql.push_str(" AND rules.list = (SELECT id FROM lists WHERE name = ?)");
+            sql.extend([" AND ", plus, "rules.list = (SELECT id FROM lists WHERE name = ?)"]);
             values.push(Value::Text(list.to_string()));
         }
         if let Some(action) = self.action {
-            sql.push_str(" AND verdict = ?");
+            sql.extend([" AND ", plus, "verdict = ?"]);
             values.push(i64::from(verdict(action)).into());
         }
         if let Some(about) = &self.about {
@@ -131,11 +150,45 @@ impl Selection {
             sql.push_str(" AND expires_at_s <= ?");
             values.push(i64::from(now_s).into());
         }
-        sql.push_str(" ORDER BY rules.id");
+        sql.push_str(end);
         if let Some(limit) = self.limit {
             // A String takes whatever is written.
             let _ = write!(sql, " LIMIT {limit}");
         }
         (sql, values)
+    }
+}
+
+impl Order {
+    /// Whether rules are read along an index of this order.
+    fn has_index(&self) -> bool {
+        matches!(self, Self::Target(_) | Self::End(_))
+    }
+
+    /// What the page before had is left out; the order itself, for the end of the query.
+    fn push(&self, after: Option<i64>, sql: &mut String, values: &mut Vec<Value>) -> &'static str {
+        match self {
+            Self::Oldest => {
+                sql.push_str("rules.id > ?");
+                values.push(after.unwrap_or(0).into());
+                " ORDER BY rules.id"
+            }
+            Self::Newest => {
+                sql.push_str("rules.id < ?");
+                values.push(after.unwrap_or(i64::MAX).into());
+                " ORDER BY rules.id DESC"
+            }
+            Self::Target(after) => {
+                sql.push_str("target > ?");
+                values.push(Value::Text(after.clone().unwrap_or_default()));
+                " ORDER BY target"
+            }
+            Self::End(after) => {
+                let (end_s, id) = after.unwrap_or_default();
+                sql.push_str("expires_at_s IS NOT NULL AND (expires_at_s, rules.id) > (?, ?)");
+                values.extend([i64::from(end_s).into(), id.into()]);
+                " ORDER BY expires_at_s, rules.id"
+            }
+        }
     }
 }

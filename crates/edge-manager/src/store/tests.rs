@@ -137,6 +137,25 @@ fn rules_are_found_by_what_their_targets_cover_or_begin_with() {
 }
 
 #[test]
+fn every_order_goes_on_behind_what_it_is_told() {
+    let (_dir, path) = home();
+    let store = Store::open(&path).unwrap();
+    let ends = |text: &str, end_s| Rule { expires_at_s: end_s, ..rule(block(text), "manual") };
+    let rules =
+        vec![ends("192.0.2.9", 50), ends("10.0.0.1", NEVER), ends("192.0.2.1", 50), ends("172.16.0.1", 20)];
+    insert(&store, rules);
+    let of = |order, after| selected(&store, Selection { order, after, ..Selection::default() });
+    assert_eq!(of(Order::Newest, None), [4, 3, 2, 1]);
+    assert_eq!(of(Order::Newest, Some(3)), [2, 1]);
+    assert_eq!(of(Order::Target(None), None), [2, 4, 3, 1]);
+    assert_eq!(of(Order::Target(Some("172.16.0.1".into())), None), [3, 1]);
+    assert_eq!(of(Order::End(None), None), [4, 1, 3]);
+    assert_eq!(of(Order::End(Some((50, 1))), None), [3]);
+    let limited = Selection { order: Order::Target(None), limit: Some(1), ..Selection::default() };
+    assert_eq!(selected(&store, limited), [2]);
+}
+
+#[test]
 fn an_index_serves_every_query() {
     let (_dir, path) = home();
     let store = Store::open(&path).unwrap();
@@ -152,7 +171,16 @@ fn an_index_serves_every_query() {
     let list = Selection { list: Some("feed".into()), ..Selection::default() };
     let action = Selection { action: Some(Action::Tarpit), ..Selection::default() };
     let covers = Selection { about: Some("192.0.2.1".into()), ..Selection::default() };
+    let many = Selection { in_force_at_s: Some(1), ..Selection { list: list.list.clone(), ..kind.clone() } };
+    let in_order = |order| Selection { order, ..many.clone() };
+    let text = Selection { about: Some("1".into()), ..in_order(Order::Target(Some("10.".into()))) };
     for (plan, expected) in [
+        (of(Selection { order: Order::Newest, ..kind.clone() }), "rules_by_kind (kind=? AND rowid<?)"),
+        (of(in_order(Order::Newest)), "rules_by_list (list=? AND rowid<?)"),
+        (of(in_order(Order::Target(None))), "rules_by_target (target>?)"),
+        (of(text), "rules_by_target (target>? AND target<?)"),
+        (of(in_order(Order::End(Some((7, 7))))), "rules_by_end"),
+        (of(many), "rules_by_list (list=? AND rowid>?)"),
         (of(covers), "COVERING INDEX rules_by_target (target=? AND kind=?)"),
         (of(action), "rules_by_verdict (verdict=? AND rowid>?)"),
         (of(Selection::default()), "INTEGER PRIMARY KEY (rowid>?)"),

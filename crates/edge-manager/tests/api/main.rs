@@ -11,6 +11,7 @@ mod explain;
 mod harness;
 mod metrics;
 mod openapi;
+mod pages;
 mod process;
 mod refusals;
 mod resources;

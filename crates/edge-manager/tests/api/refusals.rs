@@ -124,14 +124,6 @@ fn health_says_what_is_wrong() {
 }
 
 #[test]
-fn there_is_a_page() {
-    let manager = Manager::with_key(Some("secret"));
-    let page = manager.get("/");
-    assert!(page.status == 200 && page.body.starts_with("<!doctype html>"), "{page:?}");
-    assert!(page.head.contains("\r\ncontent-type: text/html"), "{page:?}");
-}
-
-#[test]
 fn many_clients_at_once_lose_nothing() {
     let manager = Manager::start().with_haproxy();
     let (clients, each) = (40_u8, 5_u8);

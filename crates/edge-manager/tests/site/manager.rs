@@ -59,7 +59,7 @@ impl Manager {
         let app = Arc::new(App::open(services, NOW_US).unwrap());
         app.sites.start(global, NOW_US).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        Self { router: router(app.clone()), app, dir, runtime }
+        Self { router: router(app.clone(), Router::new()), app, dir, runtime }
     }
 
     /// Closes it, and leaves its files.

@@ -1,0 +1,73 @@
+//! What goes with every page, and the cookie.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::session::Secret;
+
+/// The name of the cookie.
+const COOKIE: &str = "edge_session";
+
+/// Nothing from elsewhere, no script or style within a page, no frame around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// On every answer of a page. The origin stays in requests of our own forms: it is looked at.
+const ALWAYS: [(HeaderName, HeaderValue); 5] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+];
+
+pub(super) async fn protect(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, value);
+    }
+    // Pages are for whoever is logged in now.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The session that a browser says it has.
+pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut ours = all.flat_map(|value| value.split(';')).filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        (name.trim() == COOKIE).then(|| value.trim())
+    });
+    ours.next()?.parse().ok()
+}
+
+/// Makes a browser have this session, until it is closed.
+pub(super) fn set_cookie(secret: &Secret, headers: &HeaderMap) -> HeaderValue {
+    value(&format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict{}", secret.reveal(), secure(headers)))
+}
+
+/// Makes a browser have no session.
+pub(super) fn drop_cookie(headers: &HeaderMap) -> HeaderValue {
+    value(&format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{}", secure(headers)))
+}
+
+/// Where TLS is in front, the cookie is never sent without it. Whoever says so wrongly does so of a cookie of their own.
+fn secure(headers: &HeaderMap) -> &'static str {
+    let is_tls =
+        headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    if is_tls { "; Secure" } else { "" }
+}
+
+fn value(text: &str) -> HeaderValue {
+    // Nothing but letters and digits is put into it.
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Leads to another page of ours.
+pub(super) fn to(path: &str) -> Response {
+    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}

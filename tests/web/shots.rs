@@ -1,0 +1,57 @@
+//! Pictures of each page for the README, by `make screenshots`: into the directory `EDGE_SCREENSHOTS`.
+
+use std::path::PathBuf;
+
+use edge_e2e::{Look, Request, eventually};
+use serde_json::json;
+
+use crate::Site;
+
+const SHOTS: [(&str, &str); 6] = [
+    ("overview", "/"),
+    ("clients", "/clients?q=203.0.113.9"),
+    ("resources", "/resources"),
+    ("domains", "/domains"),
+    ("configuration", "/configuration"),
+    ("audit", "/audit"),
+];
+
+#[test]
+#[ignore = "it writes into the sources: `make screenshots`"]
+fn pictures_are_taken() {
+    let dir = PathBuf::from(std::env::var_os("EDGE_SCREENSHOTS").expect("EDGE_SCREENSHOTS"));
+    let site = Site::start(Look::DESK);
+    site.log_in(&site.key("admin"));
+    let mut api = site.manager.api();
+    for rule in [
+        json!({"ip": "203.0.113.0/24", "reason": "scans for logins", "ttl": 86_400}),
+        json!({"ip": "198.51.100.7", "reason": "mail relay probes", "action": "drop"}),
+        json!({"ip": "2001:db8:bad::/48", "reason": "crawler that ignores robots.txt", "action": "tarpit"}),
+        json!({"target": "www.example/wp-login.php", "action": "deny 404", "reason": "no such program here"}),
+        json!({"target": "/.git/*", "action": "deny 404"}),
+    ] {
+        assert_eq!(api.post("/api/rules", &rule.to_string()).status, 200, "{rule}");
+    }
+    let domain = json!({"domain": "shop.example", "backend_name": "shop",
+        "servers": [{"name": "web1", "address": "127.0.0.1", "port": site.backend.addr().port(), "options": "check"}]});
+    assert_eq!(api.post("/api/domain", &domain.to_string()).status, 200);
+    let mut turn = 0_u32;
+    eventually("there is something to draw", || {
+        for n in 0..20 + turn * 7 % 30 {
+            let client = if n % 4 == 0 { "203.0.113.9" } else { "192.0.2.50" };
+            site.manager.send(&Request::get("/").forwarded_for(client));
+        }
+        turn += 1;
+        site.open("/");
+        let points = "const line = document.querySelector('.plot .line'); return line ? line.getAttribute('d').length : 0";
+        (turn > 3 && site.browser.run(points).as_u64() > Some(10)).then_some(())
+    });
+    for (name, path) in SHOTS {
+        site.browser.look(Look::DESK);
+        site.open(path);
+        site.browser.shoot(&dir.join(format!("{name}.png")));
+    }
+    site.browser.look(Look { is_dark: true, ..Look::DESK });
+    site.open("/");
+    site.browser.shoot(&dir.join("overview-dark.png"));
+}
