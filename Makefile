@@ -23,7 +23,7 @@ demo-files: install module
 	$(CARGO) build --locked -p edge-manager --bin edge-manager -p edge-e2e --bin edge-demo
 
 test: install ## everything: format, lints, unit, property and end-to-end tests
-	@scripts/install.sh pebble
+	@scripts/install.sh pebble named
 	@$(MAKE) --no-print-directory lint
 	$(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua
 	$(CARGO) test --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA)

@@ -30,6 +30,10 @@ pub struct Certificates {
     pub(super) taken: Arc<Mutex<BTreeSet<String>>>,
     /// When to ask the server again about a certificate, by its name; seconds since the Unix epoch.
     pub(super) ask_at_s: Mutex<HashMap<String, u64>>,
+    /// Until when no renewal is tried, seconds since the Unix epoch.
+    pub(super) paused_until_s: Mutex<u64>,
+    /// End and days of the last warning, of certificates at paths that no name leads to.
+    pub(super) warned: Mutex<HashMap<PathBuf, (u64, u32)>>,
 }
 
 /// A certificate whose files are in their place.
@@ -47,7 +51,7 @@ pub struct Installed {
 }
 
 #[derive(Debug)]
-struct Turn {
+pub(super) struct Turn {
     name: String,
     taken: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -78,7 +82,14 @@ impl Certificates {
             proof: settings.proof,
             taken: Arc::default(),
             ask_at_s: Mutex::default(),
+            paused_until_s: Mutex::default(),
+            warned: Mutex::default(),
         })
+    }
+
+    /// The files.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// What is answered to servers that ask for proofs.
@@ -129,8 +140,11 @@ impl Certificates {
         };
         let has_come = row.proof.is_some() && row.renew_at_s.is_some_and(|at_s| at_s <= now_s);
         let is_fitting = row.keys == wish.keys && !has_come;
+        let leaves = self.leaves(&self.path(&wish.names));
         let lasts = is_fitting
-            && self.leaves(&self.path(&wish.names)).iter().all(|leaf| {
+            // A file that is gone or damaged has none.
+            && leaves.len() == wish.keys.kinds().len()
+            && leaves.iter().all(|leaf| {
                 !leaf.is_self_signed
                     && leaf.not_after_s > now_s
                     && wish.names.all().iter().all(|name| leaf.covers(name))
@@ -138,13 +152,16 @@ impl Certificates {
         Ok(lasts.then_some(row.expires_at_s))
     }
 
-    /// Gets a certificate and puts its files in their place.
+    /// Gets a certificate and puts its files in their place. Domains that are served with what it takes the place of are
+    /// among its names, wished for or not.
     ///
     /// # Errors
     /// There is none to be had; what was there before is there still.
     pub fn obtain(&self, wish: &Wish) -> Result<Installed, CertificateError> {
         let turn = self.turn(wish.names.primary())?;
-        self.begin(wish)?;
+        let names = self.with_served(&wish.names)?;
+        let proof = Some(wish.proof).filter(|proof| *proof != Proof::Http || !names.has_wildcard());
+        self.begin(&self.wish(names, Some(wish.keys), proof)?)?;
         self.go_on(turn)
     }
 
@@ -184,6 +201,7 @@ impl Certificates {
         let turn = self.turn(names.primary())?;
         // One order has one set of records to be put.
         let keys = if self.keys == KeyKinds::Both { KeyKinds::Ecdsa } else { self.keys };
+        let names = self.with_served(&names)?;
         self.begin(&Wish { names, keys, proof: Proof::Manual })?;
         let mut found = Vec::new();
         for row in self.orders(&turn.name)? {
@@ -195,14 +213,15 @@ impl Certificates {
     /// Puts a certificate in its place that an operator has. It is never renewed here.
     ///
     /// # Errors
-    /// It is none, or not for this name, or over.
-    pub fn take(&self, names: Names, text: &str, now_s: u64) -> Result<Installed, CertificateError> {
+    /// It is none, or over, or not for this name or another that is served with what it takes the place of.
+    pub fn take(&self, names: &Names, text: &str, now_s: u64) -> Result<Installed, CertificateError> {
         let turn = self.turn(names.primary())?;
         let bundle = Bundle::parse(text)?;
+        let names = self.with_served(names)?;
         bundle.check(names.all(), now_s)?;
         self.store.write(|record| record.remove_orders(&turn.name))?;
         self.files.install(&turn.name, std::slice::from_ref(&bundle))?;
-        Ok(self.installed(turn, names, None, vec![bundle]))
+        self.installed(turn, names, None, vec![bundle])
     }
 
     /// Records that HAProxy has a certificate, and ends its orders.
@@ -267,7 +286,7 @@ impl Certificates {
         let Some(first) = orders.first() else { return Err(CertificateError::None(turn.name.clone())) };
         let (names, proof) = (first.names.clone(), first.proof);
         let bundles = self.bundles(orders).inspect_err(|_| self.give_up(&turn.name))?;
-        Ok(self.installed(turn, names, Some(proof), bundles))
+        self.installed(turn, names, Some(proof), bundles)
     }
 
     fn bundles(&self, mut orders: Vec<OrderRow>) -> Result<Vec<Bundle>, CertificateError> {
@@ -291,14 +310,26 @@ impl Certificates {
         Ok(bundles)
     }
 
-    fn installed(&self, turn: Turn, names: Names, proof: Option<Proof>, bundles: Vec<Bundle>) -> Installed {
+    fn installed(
+        &self,
+        turn: Turn,
+        names: Names,
+        proof: Option<Proof>,
+        bundles: Vec<Bundle>,
+    ) -> Result<Installed, CertificateError> {
         let path = self.path(&names);
         let files = Files::in_force(&path).into_iter();
         let files = files.filter_map(|file| {
             let text = Files::read(&file).ok()?;
             Some((file, bundles.iter().find(|bundle| bundle.pem() == text)?.clone()))
         });
-        Installed { files: files.collect(), names, path, proof, _turn: turn }
+        let files: Vec<_> = files.collect();
+        // What HAProxy is then told would not be what was got.
+        if files.len() != bundles.len() {
+            let other = std::io::Error::other("somebody else has put something in its place meanwhile");
+            return Err(CertificateError::File(path, other));
+        }
+        Ok(Installed { files, names, path, proof, _turn: turn })
     }
 
     fn errand(&self, row: OrderRow) -> Errand<'_> {
@@ -306,7 +337,7 @@ impl Certificates {
         Errand {
             store: &self.store,
             files: &self.files,
-            authority: &self.authority,
+            authority: self.authority.apart(),
             answers: &self.answers,
             dns: &self.dns,
             replaced: leaves.into_iter().find(|leaf| !leaf.is_self_signed),
@@ -331,7 +362,7 @@ impl Certificates {
         }
     }
 
-    fn turn(&self, name: &str) -> Result<Turn, CertificateError> {
+    pub(super) fn turn(&self, name: &str) -> Result<Turn, CertificateError> {
         if !self.taken.lock().insert(name.to_owned()) {
             return Err(CertificateError::Busy(name.to_owned()));
         }
