@@ -10,7 +10,7 @@ use crate::access::Caller;
 use crate::certificates::{CertificateError, Installed, Names, Warning, Wish};
 use crate::clock::{now_s, now_us};
 use crate::events::Topic;
-use crate::haproxy::{Enforcement, Replacement, replace_certificates};
+use crate::haproxy::{Control, Enforcement, Replacement, replace_certificates};
 use crate::store::{DONE, Deed, StoreError};
 
 /// A certificate that is in its place.
@@ -110,7 +110,8 @@ impl App {
         self.get(deal, || self.certificates.go_on_with(names.primary()))
     }
 
-    /// Renews what is due, one after the other; `is_patient`: but for what failed just now. What became of each.
+    /// Goes on with what is ordered and renews what is due, one after the other; `is_patient`: but for what failed just now. What
+    /// became of each.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -119,28 +120,19 @@ impl App {
         caller: &Caller,
         is_patient: bool,
     ) -> Result<Vec<Result<Issued, CertificateError>>, CertificateError> {
-        let due = self.certificates.due(is_patient, now_s().into())?;
-        let mut renewed = Vec::new();
-        for wish in due {
+        self.certificates.end_old_orders(now_s().into())?;
+        let open = self.certificates.open_orders(is_patient, now_s().into())?;
+        let mut done: Vec<_> = open.iter().map(|names| self.go_on_with_certificate(caller, names)).collect();
+        for wish in self.certificates.due(is_patient, now_s().into())? {
             if is_patient && self.certificates.is_paused(now_s().into()) {
                 break;
             }
             let deal = Deal { caller, operation: "certificate.renew", names: &wish.names };
-            let done = self.get(deal, || self.certificates.obtain(&wish));
-            // What somebody else is at is no matter of this call.
-            if !matches!(done, Err(CertificateError::Busy(_))) {
-                self.note_failure(&wish.names, &done);
-                renewed.push(done);
-            }
+            done.push(self.get(deal, || self.certificates.obtain(&wish)));
         }
-        Ok(renewed)
-    }
-
-    fn note_failure(&self, names: &Names, done: &Result<Issued, CertificateError>) {
-        let Err(error) = done else { return };
-        if let Err(error) = self.certificates.note_failure(names.primary(), error, now_s().into()) {
-            tracing::error!(certificate = names.primary(), %error, "that it failed is not recorded");
-        }
+        // What somebody else is at, or has ended meanwhile, is no matter of this call.
+        done.retain(|done| !matches!(done, Err(CertificateError::Busy(_) | CertificateError::None(_))));
+        Ok(done)
     }
 
     /// Removes a certificate that no domain names.
@@ -154,17 +146,16 @@ impl App {
         Ok(())
     }
 
-    /// All that the clock does for certificates: warns of what ends, goes on with what was interrupted, renews what is due. What
-    /// one of these meets does not keep the others from being done.
+    /// All that the clock does for certificates: warns of what ends, goes on with what is ordered, renews what is due. What one of these
+    /// meets does not keep the others from being done.
     pub fn look_after_certificates(&self) {
         let caller = Caller::manager();
         let now_s = || u64::from(now_s());
-        let steps: [(&str, &dyn Fn() -> Result<(), CertificateError>); 5] = [
+        let steps: [(&str, &dyn Fn() -> Result<(), CertificateError>); 4] = [
             ("warn of what ends", &|| self.warn(&caller)),
             ("put stand-ins", &|| self.certificates.stand_in(now_s())),
-            ("go on with what was interrupted", &|| self.go_on_with_certificates(&caller)),
             ("ask when to renew", &|| self.certificates.ask_when(now_s())),
-            ("renew what is due", &|| self.renew_certificates(&caller, true).map(drop)),
+            ("order and renew", &|| self.renew_certificates(&caller, true).map(drop)),
         ];
         for (step, done) in steps {
             if let Err(error) = done() {
@@ -185,14 +176,6 @@ impl App {
         Ok(())
     }
 
-    fn go_on_with_certificates(&self, caller: &Caller) -> Result<(), CertificateError> {
-        for names in self.certificates.interrupted()? {
-            let done = self.go_on_with_certificate(caller, &names);
-            self.note_failure(&names, &done);
-        }
-        Ok(())
-    }
-
     /// Gets a certificate by `work`, has HAProxy use it, and tells of it. One that HAProxy does not take is taken back.
     fn get(
         &self,
@@ -203,12 +186,18 @@ impl App {
         let caller = deal.caller;
         let done = work().and_then(|installed| {
             let enforcement = self.put_in_force(caller, &installed);
-            let enforcement = enforcement.inspect_err(|_| {
-                if let Err(error) = self.certificates.undo(&installed) {
+            let enforcement = enforcement.inspect_err(|error| {
+                if let Err(error) = self.certificates.undo(&installed, error) {
                     tracing::error!(%error, "the certificate before is not in its place");
                 }
             })?;
-            self.certificates.settle(&installed, &deal.deed(DONE, began, began_us))?;
+            let lack = match &enforcement {
+                Enforcement::StoredNotEnforced { reason } if self.tells_haproxy() => {
+                    Some(CertificateError::NotInForce(reason.clone()))
+                }
+                _ => None,
+            };
+            self.certificates.settle(&installed, lack.as_ref(), &deal.deed(DONE, began, began_us))?;
             let Installed { names, path, .. } = &installed;
             Ok(Issued { names: names.clone(), path: path.clone(), lasts_until_s: None, enforcement })
         });
@@ -239,6 +228,11 @@ impl App {
     fn tell(&self, deal: Deal<'_>, outcome: Outcome) {
         let told = Told { certificate: deal.names.primary(), by: &deal.caller.name, outcome };
         self.events.tell(Topic::Certificates, &told, now_us());
+    }
+
+    /// Otherwise it is for whoever runs HAProxy to have it read new files.
+    fn tells_haproxy(&self) -> bool {
+        !matches!(self.sites.configuration().control(), Control::Nobody)
     }
 
     /// Without a reload where each worker has the files already.

@@ -12,6 +12,7 @@ mod files;
 mod key;
 mod names;
 mod order;
+mod ordering;
 mod removal;
 mod renewal;
 mod service;

@@ -61,15 +61,18 @@ impl Certificates {
         *self.paused_until_s.lock() > now_s
     }
 
-    /// The certificates that HAProxy uses and that are to be renewed; with `is_patient`, not those whose last try was
-    /// just now.
+    /// The certificates that HAProxy uses, that are to be renewed and that nobody has ordered; with `is_patient`, not those
+    /// whose last try was just now.
     ///
     /// # Errors
     /// The record cannot be read.
     pub fn due(&self, is_patient: bool, now_s: u64) -> Result<Vec<Wish>, CertificateError> {
+        let ordered = self.ordered()?;
         let rows = self.used()?.into_iter().filter(|row| {
             let retry_at_s = row.retry_at_s.filter(|_| is_patient);
-            is_due(row.renew_at_s, retry_at_s, now_s) && !self.is_new(row, now_s)
+            is_due(row.renew_at_s, retry_at_s, now_s)
+                && !ordered.contains(row.names.primary())
+                && !self.is_new(row, now_s)
         });
         let wish = |row: CertificateRow| {
             // Nobody is there to be told of a record.
