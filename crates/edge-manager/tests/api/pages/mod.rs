@@ -1,6 +1,7 @@
 //! The page, as a browser without JavaScript would use it.
 
 mod clients;
+mod domains;
 mod escaping;
 mod roles;
 mod session;
