@@ -6,6 +6,8 @@
 
 mod assets;
 mod audit;
+mod certificate_forms;
+mod certificates;
 mod clients;
 mod configuration;
 mod diff;
@@ -52,6 +54,8 @@ fn pages() -> Pages {
         .merge(paste::pages())
         .merge(resources::pages())
         .merge(domains::pages())
+        .merge(certificates::pages())
+        .merge(certificate_forms::pages())
         .merge(configuration::pages())
         .merge(audit::pages())
         .merge(login::pages())
