@@ -2,6 +2,7 @@
 
 mod accessible;
 mod changes;
+mod forms;
 mod looks;
 mod safety;
 mod served;

@@ -121,13 +121,16 @@ impl Certificates {
     /// Puts back what was in place before a certificate that HAProxy does not take, until it is tried once more.
     ///
     /// # Errors
-    /// A file cannot be renamed.
+    /// A file cannot be renamed, or the record cannot be written.
     pub fn undo(&self, installed: &Installed, error: &CertificateError) -> Result<(), CertificateError> {
         let name = installed.names.primary();
-        self.note_step(&self.orders(name)?, Step::Issued)?;
+        // First of all, whatever can be recorded: who goes on from any step puts the files in their place again.
+        let is_used =
+            self.served().map_or(true, |served| served.iter().any(|(path, _)| *path == installed.path));
+        let back = self.files.put_back(name, is_used);
+        let noted = self.orders(name).and_then(|orders| self.note_step(&orders, Step::Issued));
         self.fail(name, error);
-        let is_used = self.served()?.iter().any(|(path, _)| *path == installed.path);
-        self.files.put_back(name, is_used)
+        back.and(noted)
     }
 
     /// Notes what went wrong with the orders for a name, and when they may be tried again; ends them if they will not go better.
