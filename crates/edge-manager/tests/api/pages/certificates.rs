@@ -144,7 +144,8 @@ fn problems_orders_and_failed_renewals_are_seen() {
     // As it is where one of the server's was got before, and fails now.
     let (key, step) = ("ecdsa".parse().unwrap(), "ordered".parse().unwrap());
     let names = Names::parse(&["new.example"]).unwrap();
-    let order = OrderRow { names, key, proof: Proof::Manual, step, url: None };
+    let (proof, begun_at_s) = (Some(Proof::Manual), edge_manager::clock::now_s().into());
+    let order = OrderRow { names, key, proof, begun_at_s, step, url: None, failures: 0, retry_at_s: None };
     let troubled =
         CertificateRow { problem: Some("<b>refused".to_owned()), failures: 1, ..row("shop.example") };
     let written = manager.app.store.write::<_, StoreError>(|record| {
