@@ -150,18 +150,15 @@ impl App {
     /// meets does not keep the others from being done.
     pub fn look_after_certificates(&self) {
         let caller = Caller::manager();
-        let now_s = || u64::from(now_s());
-        let steps: [(&str, &dyn Fn() -> Result<(), CertificateError>); 4] = [
-            ("warn of what ends", &|| self.warn(&caller)),
-            ("put stand-ins", &|| self.certificates.stand_in(now_s())),
-            ("ask when to renew", &|| self.certificates.ask_when(now_s())),
-            ("order and renew", &|| self.renew_certificates(&caller, true).map(drop)),
-        ];
-        for (step, done) in steps {
-            if let Err(error) = done() {
+        let said = |step: &str, done: Result<(), CertificateError>| {
+            if let Err(error) = done {
                 tracing::error!(step, %error, "certificates are not looked after");
             }
-        }
+        };
+        said("warn of what ends", self.warn(&caller));
+        said("put stand-ins", self.certificates.stand_in(now_s().into()));
+        said("ask when to renew", self.certificates.ask_when(now_s().into()));
+        said("order and renew", self.renew_certificates(&caller, true).map(drop));
     }
 
     fn warn(&self, caller: &Caller) -> Result<(), CertificateError> {
