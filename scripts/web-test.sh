@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
 home=$PWD/target/web-test
 
-scripts/install.sh chromium chromedriver
+scripts/install.sh chromium chromedriver openssl pebble
 requirements=scripts/web-test.txt
 mkdir -p "$home"
 if ! cmp -s "$requirements" "$home/installed.txt"; then
