@@ -4,7 +4,6 @@ use askama::Template;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::assets::{SCRIPT, STYLE};
 use super::session::Notice;
 use super::visit::Visit;
 use crate::access::Role;
@@ -41,8 +40,6 @@ pub(super) struct Frame {
     pub(super) token: String,
     pub(super) has_key: bool,
     pub(super) notice: Option<Notice>,
-    pub(super) style: &'static str,
-    pub(super) script: &'static str,
     /// Whether they may change rules.
     pub(super) is_operator: bool,
     /// Whether they may change anything else.
@@ -60,9 +57,7 @@ impl Frame {
             role: visit.caller.role,
             token: visit.secret.form_token(),
             has_key: visit.has_key,
-            notice: visit.sessions.take_notice(&visit.secret),
-            style: STYLE.path(),
-            script: SCRIPT.path(),
+            notice: visit.take_notice(),
             is_operator: visit.may(Role::Operator),
             is_admin: visit.may(Role::Admin),
         }

@@ -1,14 +1,31 @@
-//! What goes with every page, and the cookie.
+//! What goes with every page, and the cookies.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::link::is_own;
 use super::session::Secret;
 
-/// The name of the cookie.
-const COOKIE: &str = "edge_session";
+/// What a browser keeps for us.
+#[derive(Clone, Copy)]
+pub(super) enum Cookie {
+    /// Its session.
+    Session,
+    /// What the form of the login belongs to. A link of another site leads to that form without the session, which is not sent
+    /// along: it must not be replaced then.
+    Login,
+}
+
+impl Cookie {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "edge_session",
+            Self::Login => "edge_login",
+        }
+    }
+}
 
 /// Nothing from elsewhere, no script or style within a page, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -25,33 +42,46 @@ const ALWAYS: [(HeaderName, HeaderValue); 5] = [
 
 pub(super) async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+    guarded(response.headers_mut());
+    response
+}
+
+/// Adds what is on every answer of a page.
+pub(super) fn guarded(headers: &mut HeaderMap) {
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
     // Pages are for whoever is logged in now.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
 }
 
-/// The session that a browser says it has.
-pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
+/// Whether a page that is open asks by itself, and nobody who looks at it: for its parts anew, or for what happens (HTML,
+/// "server-sent events": `Accept` is always this).
+pub(super) fn is_refresh(headers: &HeaderMap) -> bool {
+    let is_stream = |accept: &HeaderValue| accept.as_bytes() == b"text/event-stream";
+    headers.contains_key("x-edge-refresh") || headers.get(header::ACCEPT).is_some_and(is_stream)
+}
+
+/// What a browser says it has.
+pub(super) fn cookie(headers: &HeaderMap, cookie: Cookie) -> Option<Secret> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut ours = all.flat_map(|value| value.split(';')).filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        (name.trim() == COOKIE).then(|| value.trim())
+        (name.trim() == cookie.name()).then(|| value.trim())
     });
     ours.next()?.parse().ok()
 }
 
-/// Makes a browser have this session, until it is closed.
-pub(super) fn set_cookie(secret: &Secret, headers: &HeaderMap) -> HeaderValue {
-    value(&format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict{}", secret.reveal(), secure(headers)))
+/// Makes a browser have this, until it is closed.
+pub(super) fn set_cookie(cookie: Cookie, secret: &Secret, headers: &HeaderMap) -> HeaderValue {
+    let (name, secret, secure) = (cookie.name(), secret.reveal(), secure(headers));
+    value(&format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}"))
 }
 
 /// Makes a browser have no session.
 pub(super) fn drop_cookie(headers: &HeaderMap) -> HeaderValue {
-    value(&format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{}", secure(headers)))
+    let (name, secure) = (Cookie::Session.name(), secure(headers));
+    value(&format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{secure}"))
 }
 
 /// Where TLS is in front, the cookie is never sent without it. Whoever says so wrongly does so of a cookie of their own.
@@ -68,6 +98,7 @@ fn value(text: &str) -> HeaderValue {
 
 /// Leads to another page of ours.
 pub(super) fn to(path: &str) -> Response {
-    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    let location = Some(path).filter(|path| is_own(path)).and_then(|path| HeaderValue::from_str(path).ok());
+    let location = location.unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }

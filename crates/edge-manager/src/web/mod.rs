@@ -23,6 +23,7 @@ mod link;
 mod live;
 mod login;
 mod moment;
+mod nearest;
 mod numbers;
 mod overview;
 mod pages;
@@ -41,7 +42,7 @@ use axum::{Extension, Router, middleware};
 pub use pages::PageRoute;
 pub use session::{MAX_SESSIONS, Notice, Secret, Sessions};
 
-use crate::api::App;
+use crate::api::{App, router};
 use pages::Pages;
 
 /// All pages.
@@ -66,8 +67,12 @@ pub fn list() -> Vec<PageRoute> {
     pages().list
 }
 
-/// The routes, for [`crate::api::router`].
-pub fn routes() -> Router<Arc<App>> {
+/// The pages, and the API beside them: [`router`].
+pub fn site(app: Arc<App>) -> Router {
+    router(app, routes()).layer(middleware::from_fn(error::as_page))
+}
+
+fn routes() -> Router<Arc<App>> {
     let sessions = Arc::new(Sessions::default());
     let router = pages().router;
     router.layer(Extension(sessions)).layer(middleware::from_fn(headers::protect))

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod clients;
+mod domains;
 mod escaping;
 mod roles;
 mod session;
