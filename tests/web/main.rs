@@ -2,6 +2,7 @@
 
 mod accessible;
 mod changes;
+mod explained;
 mod looks;
 mod safety;
 mod served;

@@ -2,6 +2,8 @@
 
 mod clients;
 mod escaping;
+mod explained;
+mod overview;
 mod roles;
 mod session;
 
