@@ -22,14 +22,20 @@ demo: demo-files ## the same, unattended: walks through what the filter does and
 demo-files: install module
 	$(CARGO) build --locked -p edge-manager --bin edge-manager -p edge-e2e --bin edge-demo
 
-test: install ## everything: format, lints, unit, property and end-to-end tests
+# Of the end-to-end tests, those of what another HAProxy could do otherwise.
+OF_HAPROXY = addresses:: configs:: conditions:: learned:: life:: linkage:: manager:: manager_api:: paths:: storm:: verdicts:: versions::
+
+test: install ## everything: format, lints, unit, property, end-to-end and browser tests
 	@scripts/install.sh pebble
 	@$(MAKE) --no-print-directory lint
-	$(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua
+	@# Those of the manager wait more than they work.
+	RUST_TEST_THREADS=4 $(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua
 	$(CARGO) test --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA)
 	@$(MAKE) --no-print-directory loom
 	$(CARGO) test --locked -p edge-e2e --lib --bins
-	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed untried trixie
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh untried trixie -- $(OF_HAPROXY)
+	@$(MAKE) --no-print-directory test-web
 	@$(MAKE) --no-print-directory test-api
 	@$(MAKE) --no-print-directory test-valgrind
 

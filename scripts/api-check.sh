@@ -16,18 +16,8 @@ not_tested() {
     exit 0
 }
 
-requirements=scripts/api-check.txt
-mkdir -p "$home"
-if ! cmp -s "$requirements" "$home/installed.txt"; then
-    rm -rf "$home/venv"
-    command -v python3 >/dev/null 2>&1 || not_tested "there is no python3"
-    if ! python3 -m venv "$home/venv" >"$home/log" 2>&1; then
-        scripts/install.sh python3-venv >>"$home/log" 2>&1 || :
-        python3 -m venv "$home/venv" >>"$home/log" 2>&1 || not_tested "python3 makes no venv: $(tail -n 1 "$home/log")"
-    fi
-    "$home/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
-        -r "$requirements" >"$home/log" 2>&1 || not_tested "pip cannot install schemathesis: $(tail -n 1 "$home/log")"
-    cp "$requirements" "$home/installed.txt"
+if ! reason=$(scripts/python-packages.sh api-check 2>&1); then
+    not_tested "$reason"
 fi
 
 "${CARGO:-cargo}" build --locked -p edge-manager --bin edge-manager -p edge-e2e --bin edge-beside

@@ -3,6 +3,7 @@
 mod accessible;
 mod changes;
 mod explained;
+mod forms;
 mod looks;
 mod safety;
 mod served;

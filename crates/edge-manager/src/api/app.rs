@@ -209,7 +209,7 @@ impl App {
     ///
     /// # Errors
     /// That of `work`, or it panicked.
-    pub(super) async fn admitting<T: Send + 'static>(
+    pub(crate) async fn admitting<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {

@@ -52,24 +52,27 @@ struct Wanted {
 
 impl Wanted {
     fn selection(self) -> Result<AuditSelection, ApiError> {
-        let time_us = |field: &str, text: Option<String>| {
-            let time_us = text.map(|text| {
-                let at_s = text.parse().or_else(|_| time_s(&text));
-                at_s.map(|at_s: u64| at_s.saturating_mul(1_000_000)).map_err(|_| {
-                    let why = "neither seconds since the Unix epoch nor as 2026-01-31T08:00:00Z";
-                    ApiError::bad_request(format_args!("{field}: {text:?}: {why}"))
-                })
-            });
-            time_us.transpose()
-        };
+        let at_us = |field, text: Option<String>| text.map(|text| time_us(field, &text)).transpose();
         Ok(AuditSelection {
             caller: self.who,
             operation: self.action,
-            since_us: time_us("since", self.since)?,
-            until_us: time_us("until", self.until)?,
+            since_us: at_us("since", self.since)?,
+            until_us: at_us("until", self.until)?,
             after: self.after,
         })
     }
+}
+
+/// The time of this field, microseconds since the Unix epoch.
+///
+/// # Errors
+/// 400, with the field.
+pub(crate) fn time_us(field: &str, text: &str) -> Result<u64, ApiError> {
+    let at_s = text.parse().or_else(|_| time_s(text));
+    at_s.map(|at_s: u64| at_s.saturating_mul(1_000_000)).map_err(|_| {
+        let why = "neither seconds since the Unix epoch nor as 2026-01-31T08:00:00Z";
+        ApiError::bad_request(format_args!("{field}: {text:?}: {why}"))
+    })
 }
 
 /// Some changes.

@@ -40,7 +40,7 @@ pub(super) async fn guard(role: Role, request: Request, next: Next) -> Response 
     response
 }
 
-async fn caller(parts: &Parts) -> Result<Caller, ApiError> {
+pub(super) async fn caller(parts: &Parts) -> Result<Caller, ApiError> {
     let presented = bearer(&parts.headers).map(KeyHash::of);
     admit(parts, presented).await?.ok_or_else(|| {
         let message = match presented {

@@ -14,7 +14,7 @@ use super::ServeError;
 use super::clients::Clients;
 use super::connections::Connections;
 use super::control::{self, ControlSocket};
-use crate::api::{App, Peer, router};
+use crate::api::{App, Peer};
 use crate::web;
 
 /// Connections over the network at the same time; more wait to be accepted.
@@ -66,7 +66,7 @@ impl Server {
     /// # Errors
     /// The listeners cannot be used.
     pub async fn serve(self, app: Arc<App>, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let router = router(app.clone(), web::routes());
+        let router = web::site(app.clone());
         let network = TcpListener::from_std(self.listener)?.tap_io(|stream| {
             // Answers are short: without it, each may wait for the client to acknowledge the one before.
             let _ = stream.set_nodelay(true);

@@ -363,10 +363,10 @@ impl Sites {
         now_us: u64,
     ) -> Result<Published, SitesError> {
         let template = template_name(name)?;
+        let _changing = self.changing.lock();
         let site = self.site()?;
         // First, so that a bad one is never in the directory, from where a start reads it.
         self.configuration.check_template(&site, &template, source)?;
-        let _changing = self.changing.lock();
         let operation = if source.is_some() { "template.put" } else { "template.remove" };
         let wish = Wish::new(caller, operation, template.as_str(), now_us);
         let before = self.configuration.write_template(&template, source)?;

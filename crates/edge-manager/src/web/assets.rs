@@ -14,6 +14,9 @@ use super::session::hex;
 /// As long as browsers keep anything: other contents have another name.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
+/// For what has a fixed name.
+const A_DAY: &str = "public, max-age=86400";
+
 /// A file that pages name.
 #[derive(Debug)]
 pub(super) struct Asset {
@@ -59,16 +62,16 @@ pub(super) fn pages() -> Pages {
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let all = [&STYLE, &SCRIPT, &ICON];
     let found = all.into_iter().find(|asset| asset.path.strip_prefix("/assets/") == Some(&name));
-    found.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |asset| sent(asset, &headers))
+    found.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |asset| sent(asset, FOR_EVER, &headers))
 }
 
 async fn icon(headers: HeaderMap) -> Response {
-    sent(&ICON, &headers)
+    sent(&ICON, A_DAY, &headers)
 }
 
-fn sent(asset: &Asset, headers: &HeaderMap) -> Response {
+fn sent(asset: &Asset, keep: &str, headers: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", asset.path);
-    let head = [(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, FOR_EVER), (header::ETAG, &tag)];
+    let head = [(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, keep), (header::ETAG, &tag)];
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }

@@ -15,9 +15,8 @@ use super::link::link;
 use super::moment::Moment;
 use super::pages::Pages;
 use super::visit::Visit;
-use crate::api::{ApiError, App, audit_lines};
+use crate::api::{ApiError, App, audit_lines, audit_time_us};
 use crate::clock::{now_s, seconds};
-use crate::rules::time_s;
 use crate::store::{AuditEntry, AuditSelection, DONE, StoreError};
 
 /// Changes of a page.
@@ -41,25 +40,15 @@ struct Wanted {
 impl Wanted {
     fn selection(&self) -> Result<AuditSelection, ApiError> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let time_us = |name: &str, text: &str| {
-            let time_us = given(text).map(|text| {
-                // As browsers send it, or as it is printed everywhere.
-                let at_s = time_s(&text).or_else(|_| time_s(&format!("{text}:00Z")));
-                let why = "write it as 2026-01-31T08:00:00Z";
-                let at_s =
-                    at_s.map_err(|_| ApiError::bad_request(format_args!("{name}: {text:?}: {why}")))?;
-                Ok::<_, ApiError>(at_s.saturating_mul(1_000_000))
-            });
-            time_us.transpose()
-        };
+        let at_us = |field, text: &str| given(text).map(|text| audit_time_us(field, &text)).transpose();
         let after = given(&self.after);
         let after =
             after.map(|after| after.parse().map_err(|_| ApiError::bad_request("there is no such page")));
         Ok(AuditSelection {
             caller: given(&self.who),
             operation: given(&self.action),
-            since_us: time_us("since", &self.since)?,
-            until_us: time_us("until", &self.until)?,
+            since_us: at_us("since", &self.since)?,
+            until_us: at_us("until", &self.until)?,
             after: after.transpose()?,
         })
     }

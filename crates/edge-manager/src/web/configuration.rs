@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::diff::{DiffLine, lines};
+use super::diff::Changes;
 use super::error::PageError;
 use super::extract::{Asked, Filled};
 use super::frame::{Frame, html};
@@ -138,19 +138,6 @@ async fn file(
 struct Ends {
     from: u64,
     to: u64,
-}
-
-/// What changes.
-struct Changes {
-    lines: Vec<DiffLine>,
-    more: usize,
-}
-
-impl Changes {
-    fn of(diff: &str) -> Self {
-        let (lines, more) = lines(diff);
-        Self { lines, more }
-    }
 }
 
 #[derive(Template)]

@@ -1,6 +1,6 @@
 //! What HAProxy serves: domains, their backends and servers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use askama::Template;
@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::diff::{DiffLine, lines};
+use super::diff::Changes;
 use super::error::PageError;
 use super::extract::{Asked, Filled};
 use super::frame::{Frame, html};
@@ -50,6 +50,32 @@ struct Wanted {
     q: String,
     /// How many come before.
     after: usize,
+    /// How many backends without a domain come before.
+    alone_after: usize,
+}
+
+impl Wanted {
+    fn first(&self) -> String {
+        self.link(0, self.alone_after)
+    }
+
+    fn alone_first(&self) -> String {
+        self.link(self.after, 0)
+    }
+
+    fn link(&self, after: usize, alone_after: usize) -> String {
+        let number = |number: usize| if number == 0 { String::new() } else { number.to_string() };
+        let parameters = [("q", &*self.q), ("after", &number(after)), ("alone_after", &number(alone_after))];
+        link("/domains", &parameters)
+    }
+}
+
+/// A page of what there is, and how many come before the next one, if there is one.
+fn page_of<T>(all: impl Iterator<Item = T>, after: usize) -> (Vec<T>, Option<usize>) {
+    let mut found: Vec<T> = all.skip(after).take(PAGE + 1).collect();
+    let has_more = found.len() > PAGE;
+    found.truncate(PAGE);
+    (found, has_more.then(|| after.saturating_add(PAGE)))
 }
 
 #[derive(Template)]
@@ -61,6 +87,7 @@ struct Domains {
     /// Without a domain.
     alone: Vec<BackendRow>,
     next: Option<String>,
+    alone_next: Option<String>,
     is_reached: bool,
 }
 
@@ -100,11 +127,8 @@ async fn list(
     let is_meant = |domain: &&DomainInput| {
         domain.domain.as_str().contains(&text) || domain.backend_name.as_str().contains(&text)
     };
-    let mut found: Vec<&DomainInput> =
-        input.domains.iter().filter(is_meant).skip(wanted.after).take(PAGE + 1).collect();
-    let has_more = found.len() > PAGE;
-    found.truncate(PAGE);
-    let behind = (wanted.after + PAGE).to_string();
+    let (found, next) = page_of(input.domains.iter().filter(is_meant), wanted.after);
+    let (alone, alone_next) = page_of(alone(&input, &text), wanted.alone_after);
     let backends: HashMap<&str, &BackendInput> =
         input.backends.iter().map(|backend| (backend.name.as_str(), backend)).collect();
     let rows = found.into_iter().map(|domain| {
@@ -125,8 +149,9 @@ async fn list(
     });
     let page = Domains {
         rows: rows.collect(),
-        alone: alone(&input, &text, healths.as_ref()),
-        next: has_more.then(|| link("/domains", &[("q", &*wanted.q), ("after", &*behind)])),
+        alone: alone.into_iter().map(|backend| backend_row(backend, healths.as_ref())).collect(),
+        next: next.map(|after| wanted.link(after, wanted.alone_after)),
+        alone_next: alone_next.map(|after| wanted.link(wanted.after, after)),
         is_reached: healths.is_some(),
         frame: Frame::new(&visit, "/domains", "Domains"),
         wanted,
@@ -135,13 +160,12 @@ async fn list(
 }
 
 /// Backends that no domain leads to: those of TCP, and those that wait for one.
-fn alone(input: &SiteInput, text: &str, healths: Option<&Healths>) -> Vec<BackendRow> {
-    let used: std::collections::HashSet<&str> =
-        input.domains.iter().map(|domain| domain.backend_name.as_str()).collect();
-    let is_alone = |backend: &&BackendInput| {
-        !used.contains(backend.name.as_str()) && backend.name.as_str().contains(text)
-    };
-    input.backends.iter().filter(is_alone).take(PAGE).map(|backend| backend_row(backend, healths)).collect()
+fn alone<'a>(input: &'a SiteInput, text: &'a str) -> impl Iterator<Item = &'a BackendInput> {
+    let used: HashSet<&str> = input.domains.iter().map(|domain| domain.backend_name.as_str()).collect();
+    input
+        .backends
+        .iter()
+        .filter(move |backend| !used.contains(backend.name.as_str()) && backend.name.as_str().contains(text))
 }
 
 fn backend_row(backend: &BackendInput, healths: Option<&Healths>) -> BackendRow {
@@ -186,6 +210,8 @@ pub(super) fn endpoint(address: &str, port: &str) -> String {
 struct Edited {
     domain: String,
     backend: String,
+    /// `backend` for a new one; else what is new is a domain.
+    new: String,
 }
 
 #[derive(Template)]
@@ -197,20 +223,18 @@ struct Edit {
     preview: Option<Changes>,
 }
 
-/// What would change.
-struct Changes {
-    lines: Vec<DiffLine>,
-    more: usize,
-}
-
 async fn edit(
     State(app): State<Arc<App>>,
     visit: Visit,
     Asked(edited): Asked<Edited>,
 ) -> Result<Response, PageError> {
     let input = app.reading(|app| Ok(app.sites.input()?)).await?;
-    let form = SiteForm::of(&input, &edited.domain, &edited.backend)
-        .ok_or_else(|| ApiError::not_found("no such domain or backend"))?;
+    let form = if edited.new == "backend" {
+        Some(SiteForm::of_new_backend())
+    } else {
+        SiteForm::of(&input, &edited.domain, &edited.backend)
+    };
+    let form = form.ok_or_else(|| ApiError::not_found("no such domain or backend"))?;
     Ok(shown(&visit, form, None, None))
 }
 
@@ -236,10 +260,7 @@ async fn look(
         Ok(app.sites.preview(change)?)
     });
     Ok(match preview.await {
-        Ok(diff) => {
-            let (lines, more) = lines(&diff);
-            shown(&visit, form, None, Some(Changes { lines, more }))
-        }
+        Ok(diff) => shown(&visit, form, None, Some(Changes::of(&diff))),
         Err(error) => shown(&visit, form, Some(error), None),
     })
 }
@@ -248,7 +269,7 @@ fn change(form: &SiteForm, input: &SiteInput) -> Result<Preview, ApiError> {
     Ok(if form.is_backend() {
         Preview::Backend(Box::new(form.backend(input)?))
     } else {
-        Preview::Domain(form.domain()?)
+        Preview::Domain(form.domain(input)?)
     })
 }
 

@@ -4,18 +4,18 @@ use askama::Template;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::assets::{SCRIPT, STYLE};
 use super::session::Notice;
 use super::visit::Visit;
 use crate::access::Role;
 use crate::api::ApiError;
 
 /// The pages that there are: where, how they are called, and who sees them.
-pub(super) const MENU: [MenuEntry; 6] = [
+pub(super) const MENU: [MenuEntry; 7] = [
     MenuEntry { path: "/", name: "Overview", role: Role::Reader },
     MenuEntry { path: "/clients", name: "Clients", role: Role::Reader },
     MenuEntry { path: "/resources", name: "Resources", role: Role::Reader },
     MenuEntry { path: "/domains", name: "Domains", role: Role::Reader },
+    MenuEntry { path: "/certificates", name: "Certificates", role: Role::Reader },
     MenuEntry { path: "/configuration", name: "Configuration", role: Role::Reader },
     MenuEntry { path: "/audit", name: "Audit", role: Role::Reader },
 ];
@@ -40,8 +40,6 @@ pub(super) struct Frame {
     pub(super) token: String,
     pub(super) has_key: bool,
     pub(super) notice: Option<Notice>,
-    pub(super) style: &'static str,
-    pub(super) script: &'static str,
     /// Whether they may change rules.
     pub(super) is_operator: bool,
     /// Whether they may change anything else.
@@ -59,9 +57,7 @@ impl Frame {
             role: visit.caller.role,
             token: visit.secret.form_token(),
             has_key: visit.has_key,
-            notice: visit.sessions.take_notice(&visit.secret),
-            style: STYLE.path(),
-            script: SCRIPT.path(),
+            notice: visit.take_notice(),
             is_operator: visit.may(Role::Operator),
             is_admin: visit.may(Role::Admin),
         }

@@ -11,14 +11,15 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::PageError;
-use super::headers::{cookie, set_cookie, to};
+use super::headers::{cookie, is_refresh, set_cookie, to};
 use super::login::address;
 use super::session::{Secret, Sessions};
 use super::visit::Visit;
 use crate::access::Role;
-use crate::api::{self, ApiError, read};
+use crate::api::{self, ApiError, App, read};
 use crate::clock::now_us;
 
 /// Longest form, bytes, where a page does not say otherwise.
@@ -27,16 +28,29 @@ pub(super) const MAX_FORM_BYTES: usize = 64 << 10;
 /// How long a form may take to arrive.
 const FORM_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What every form has.
+/// What every form begins with.
 #[derive(Deserialize)]
 struct Token {
     #[serde(default)]
     token: String,
 }
 
+/// What a route needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    /// Of those who use it.
+    pub(super) role: Role,
+    /// Whether its form has thousands of changes: as few at once as there is memory for.
+    pub(super) is_bulk: bool,
+}
+
+/// The right to be one of the few forms with thousands of changes, as long as it is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Turn(#[expect(dead_code, reason = "it is only kept")] Arc<OwnedSemaphorePermit>);
+
 /// Lets those through to a page who are logged in and have the role that it needs, and forms that a page of their own session has
 /// made.
-pub(super) async fn admit(role: Role, request: Request, next: Next) -> Response {
+pub(super) async fn admit(Needs { role, is_bulk }: Needs, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let (visit, is_new) = match visit(&parts).await {
         Ok(Some(found)) => found,
@@ -45,7 +59,15 @@ pub(super) async fn admit(role: Role, request: Request, next: Next) -> Response 
     };
     let caller = visit.caller.clone();
     let cookie = is_new.then(|| set_cookie(&visit.secret, &parts.headers));
-    let mut response = match enter(role, &mut parts, body, visit).await {
+    let entered = match allow(role, &visit) {
+        Ok(()) if is_bulk => take_turn(&mut parts).await,
+        allowed => allowed,
+    };
+    let entered = match entered {
+        Ok(()) => enter(&mut parts, body, visit).await,
+        Err(error) => Err(error),
+    };
+    let mut response = match entered {
         Ok(body) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => error.into_response(),
     };
@@ -60,8 +82,9 @@ pub(super) async fn admit(role: Role, request: Request, next: Next) -> Response 
 /// Who comes, and whether the session is new; none where they must log in.
 async fn visit(parts: &Parts) -> Result<Option<(Visit, bool)>, PageError> {
     let sessions = sessions(parts)?;
+    let is_refresh = is_refresh(&parts.headers);
     let known = cookie(&parts.headers).and_then(|secret| {
-        let key = sessions.find(&secret, now_us())?;
+        let key = if is_refresh { Sessions::peek } else { Sessions::find }(sessions, &secret, now_us())?;
         Some((secret, key))
     });
     let caller = api::admit(parts, known.and_then(|(_, key)| key)).await?;
@@ -77,15 +100,27 @@ async fn visit(parts: &Parts) -> Result<Option<(Visit, bool)>, PageError> {
         None => (sessions.begin(None, now_us()).map_err(ApiError::internal)?, true),
     };
     let has_key = known.is_some_and(|(_, key)| key.is_some());
-    Ok(Some((Visit { caller, secret, has_key, sessions: sessions.clone() }, is_new)))
+    Ok(Some((Visit { caller, secret, has_key, is_refresh, sessions: sessions.clone() }, is_new)))
 }
 
-async fn enter(role: Role, parts: &mut Parts, body: Body, visit: Visit) -> Result<Body, PageError> {
+fn allow(role: Role, visit: &Visit) -> Result<(), PageError> {
     if visit.caller.role < role {
         let (name, has) = (&visit.caller.name, visit.caller.role);
         let low = format!("The key {name} has the role {has}: {role} is needed.");
         return Err(PageError::new(StatusCode::FORBIDDEN, low));
     }
+    Ok(())
+}
+
+/// Waits before anything of the form is read. The handler keeps the turn as long as it has the form.
+async fn take_turn(parts: &mut Parts) -> Result<(), PageError> {
+    let app = parts.extensions.get::<Arc<App>>().ok_or_else(|| ApiError::internal("no services"))?;
+    let turn = app.bulks.clone().acquire_owned().await.map_err(ApiError::internal)?;
+    parts.extensions.insert(Turn(Arc::new(turn)));
+    Ok(())
+}
+
+async fn enter(parts: &mut Parts, body: Body, visit: Visit) -> Result<Body, PageError> {
     let body = if parts.method == Method::GET || parts.method == Method::HEAD {
         body
     } else {
@@ -101,8 +136,10 @@ pub(super) async fn checked(parts: &Parts, body: Body, secret: &Secret) -> Resul
         return Err(PageError::new(StatusCode::FORBIDDEN, "This form was sent by a page of another site."));
     }
     let body = read(Request::from_parts(parts.clone(), body), FORM_TIMEOUT).await?;
-    let copy = Request::from_parts(parts.clone(), Body::from(body.clone()));
-    let token = Form::<Token>::from_request(copy, &()).await;
+    // It comes first, and the handler reads the rest.
+    let end = body.iter().position(|byte| *byte == b'&').unwrap_or(body.len());
+    let first = Request::from_parts(parts.clone(), Body::from(body.slice(..end)));
+    let token = Form::<Token>::from_request(first, &()).await;
     let token = token.map_or_else(|_| String::new(), |Form(form)| form.token);
     if !secret.is_form_token(&token) {
         let old =
@@ -113,7 +150,7 @@ pub(super) async fn checked(parts: &Parts, body: Body, secret: &Secret) -> Resul
 }
 
 /// What browsers say of the page that sends a form: where they say nothing, the token decides alone.
-fn is_of_this_site(headers: &HeaderMap) -> bool {
+pub(super) fn is_of_this_site(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     if let Some(site) = text("sec-fetch-site") {
         return site == "same-origin" || site == "none";

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::link::is_own;
 use super::session::Secret;
 
 /// The name of the cookie.
@@ -25,13 +26,24 @@ const ALWAYS: [(HeaderName, HeaderValue); 5] = [
 
 pub(super) async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+    guarded(response.headers_mut());
+    response
+}
+
+/// Adds what is on every answer of a page.
+pub(super) fn guarded(headers: &mut HeaderMap) {
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
     // Pages are for whoever is logged in now.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
+}
+
+/// Whether a page that is open asks by itself, and nobody who looks at it: for its parts anew, or for what happens (HTML,
+/// "server-sent events": `Accept` is always this).
+pub(super) fn is_refresh(headers: &HeaderMap) -> bool {
+    let is_stream = |accept: &HeaderValue| accept.as_bytes() == b"text/event-stream";
+    headers.contains_key("x-edge-refresh") || headers.get(header::ACCEPT).is_some_and(is_stream)
 }
 
 /// The session that a browser says it has.
@@ -68,6 +80,7 @@ fn value(text: &str) -> HeaderValue {
 
 /// Leads to another page of ours.
 pub(super) fn to(path: &str) -> Response {
-    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    let location = Some(path).filter(|path| is_own(path)).and_then(|path| HeaderValue::from_str(path).ok());
+    let location = location.unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }

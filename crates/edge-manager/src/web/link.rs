@@ -32,9 +32,30 @@ pub(super) fn back(path: &str, query: &str) -> String {
     if query.is_empty() || !is_plain { path.to_owned() } else { format!("{path}?{query}") }
 }
 
+/// Whether this leads to a page of ours, and to no other site: browsers take `//` and `/\` for the start of a host, and drop
+/// tabs and ends of lines before they look (WHATWG URL, "basic URL parser").
+pub(super) fn is_own(path: &str) -> bool {
+    let rest = path.strip_prefix('/');
+    rest.is_some_and(|rest| {
+        !rest.starts_with(['/', '\\']) && rest.bytes().all(|byte| byte.is_ascii_graphic())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_path_of_ours_leads_to_a_page_of_ours() {
+        for foreign in ["", "evil", "https://evil.example", "//evil.example", "/\\evil.example"] {
+            assert!(!is_own(foreign), "{foreign}");
+        }
+        for dropped in ['\t', '\r', '\n', '\0', ' ', '\u{e4}'] {
+            assert!(!is_own(&format!("/{dropped}/evil.example")), "{dropped:?}");
+            assert!(!is_own(&format!("/a{dropped}")), "{dropped:?}");
+        }
+        assert!(is_own("/") && is_own("/clients?q=192.0.2.1&kind=block#add"));
+    }
 
     #[test]
     fn values_cannot_leave_their_place() {

@@ -6,6 +6,8 @@
 
 mod assets;
 mod audit;
+mod certificate_forms;
+mod certificates;
 mod clients;
 mod configuration;
 mod diff;
@@ -21,6 +23,7 @@ mod link;
 mod live;
 mod login;
 mod moment;
+mod nearest;
 mod numbers;
 mod overview;
 mod pages;
@@ -39,7 +42,7 @@ use axum::{Extension, Router, middleware};
 pub use pages::PageRoute;
 pub use session::{MAX_SESSIONS, Notice, Secret, Sessions};
 
-use crate::api::App;
+use crate::api::{App, router};
 use pages::Pages;
 
 /// All pages.
@@ -51,6 +54,8 @@ fn pages() -> Pages {
         .merge(paste::pages())
         .merge(resources::pages())
         .merge(domains::pages())
+        .merge(certificates::pages())
+        .merge(certificate_forms::pages())
         .merge(configuration::pages())
         .merge(audit::pages())
         .merge(login::pages())
@@ -62,8 +67,12 @@ pub fn list() -> Vec<PageRoute> {
     pages().list
 }
 
-/// The routes, for [`crate::api::router`].
-pub fn routes() -> Router<Arc<App>> {
+/// The pages, and the API beside them: [`router`].
+pub fn site(app: Arc<App>) -> Router {
+    router(app, routes()).layer(middleware::from_fn(error::as_page))
+}
+
+fn routes() -> Router<Arc<App>> {
     let sessions = Arc::new(Sessions::default());
     let router = pages().router;
     router.layer(Extension(sessions)).layer(middleware::from_fn(headers::protect))

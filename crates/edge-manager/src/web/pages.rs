@@ -9,7 +9,7 @@ use axum::middleware::{Next, from_fn};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Router, extract::DefaultBodyLimit};
 
-use super::guard;
+use super::guard::{self, Needs};
 use crate::access::Role;
 use crate::api::App;
 
@@ -56,8 +56,24 @@ impl Pages {
         H: Handler<T, Arc<App>>,
         T: 'static,
     {
-        let route = post(handler);
-        self.guarded_up_to(Method::POST, role, path, route, max_bytes)
+        let needs = Needs { role, is_bulk: false };
+        self.guarded_up_to(Method::POST, needs, path, post(handler), max_bytes)
+    }
+
+    /// [`Pages::change`] with thousands of changes; the handler keeps its [`guard::Turn`].
+    pub(super) fn change_many<H, T>(
+        self,
+        role: Role,
+        path: &'static str,
+        max_bytes: usize,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        let needs = Needs { role, is_bulk: true };
+        self.guarded_up_to(Method::POST, needs, path, post(handler), max_bytes)
     }
 
     /// A route for everybody. Whatever it takes, it looks after by itself.
@@ -79,19 +95,20 @@ impl Pages {
     }
 
     fn guarded(self, method: Method, role: Role, path: &'static str, route: MethodRouter<Arc<App>>) -> Self {
-        self.guarded_up_to(method, role, path, route, guard::MAX_FORM_BYTES)
+        let needs = Needs { role, is_bulk: false };
+        self.guarded_up_to(method, needs, path, route, guard::MAX_FORM_BYTES)
     }
 
     fn guarded_up_to(
         mut self,
         method: Method,
-        role: Role,
+        needs: Needs,
         path: &'static str,
         route: MethodRouter<Arc<App>>,
         max_bytes: usize,
     ) -> Self {
-        self.list.push(PageRoute { method, path, role: Some(role) });
-        let watch = move |request: Request, next: Next| guard::admit(role, request, next);
+        self.list.push(PageRoute { method, path, role: Some(needs.role) });
+        let watch = move |request: Request, next: Next| guard::admit(needs, request, next);
         // The limit is outside: the guard reads the body.
         let route = route.route_layer(from_fn(watch)).layer(DefaultBodyLimit::max(max_bytes));
         self.router = self.router.route(path, route);

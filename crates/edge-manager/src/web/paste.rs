@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,6 +14,7 @@ use super::ends::end;
 use super::error::PageError;
 use super::extract::Filled;
 use super::frame::{Frame, html};
+use super::guard::Turn;
 use super::link::link;
 use super::numbers::grouped;
 use super::pages::Pages;
@@ -32,8 +34,8 @@ const MAX_SHOWN: usize = 20;
 pub(super) fn pages() -> Pages {
     Pages::default()
         .see_as(Role::Operator, "/clients/paste", form)
-        .change(Role::Operator, "/clients/paste/look", MAX_BYTES, look)
-        .change(Role::Operator, "/clients/paste/make", MAX_BYTES, make)
+        .change_many(Role::Operator, "/clients/paste/look", MAX_BYTES, look)
+        .change_many(Role::Operator, "/clients/paste/make", MAX_BYTES, make)
 }
 
 /// What was pasted, and what all of it has in common.
@@ -91,10 +93,16 @@ fn shown(visit: &Visit, pasted: Pasted, error: Option<ApiError>, preview: Option
 async fn look(
     State(app): State<Arc<App>>,
     visit: Visit,
+    Extension(turn): Extension<Turn>,
     Filled(pasted): Filled<Pasted>,
 ) -> Result<Response, PageError> {
-    let (by, copy) = (visit.caller.name.clone(), pasted.clone());
-    let read = app.reading(move |_| copy.read(&by, now_us())).await;
+    let (by, copy, kept) = (visit.caller.name.clone(), pasted.clone(), turn.clone());
+    let read = app.reading(move |_| {
+        let read = copy.read(&by, now_us());
+        drop(kept);
+        read
+    });
+    let read = read.await;
     Ok(match read {
         Ok(read) => shown(&visit, pasted, None, Some(Preview::of(read))),
         Err(error) => shown(&visit, pasted, Some(error), None),
@@ -104,11 +112,10 @@ async fn look(
 async fn make(
     State(app): State<Arc<App>>,
     visit: Visit,
+    Extension(turn): Extension<Turn>,
     Filled(pasted): Filled<Pasted>,
 ) -> Result<Response, PageError> {
-    let (caller, copy) = (visit.caller.clone(), pasted.clone());
-    // As few at once as there is memory for.
-    let turn = app.bulks.clone().acquire_owned().await.map_err(ApiError::internal)?;
+    let (caller, copy, kept) = (visit.caller.clone(), pasted.clone(), turn.clone());
     let made = app.blocking(move |app| {
         let now_us = now_us();
         let Read { rules, errors } = copy.read(&caller.name, now_us)?;
@@ -117,7 +124,7 @@ async fn make(
         }
         let changes = rules.into_iter().map(|rule| Change::Put(rule, IfPresent::Prolong)).collect();
         let changed = app.change_rules(&caller, changes, now_us)?;
-        drop(turn);
+        drop(kept);
         Ok((changed.entries.len() as u64, changed.enforcement))
     });
     Ok(match made.await {

@@ -154,14 +154,24 @@ impl Sessions {
 
     /// The key of a session that has not ended, if it has one; it is used by this.
     pub fn find(&self, secret: &Secret, now_us: u64) -> Option<Option<KeyHash>> {
+        self.with(secret, now_us, |session| {
+            session.used_us = session.used_us.max(now_us);
+            session.key
+        })
+    }
+
+    /// [`Sessions::find`] for what a page does while nobody uses it: the session ends as if it had not been asked for.
+    pub fn peek(&self, secret: &Secret, now_us: u64) -> Option<Option<KeyHash>> {
+        self.with(secret, now_us, |session| session.key)
+    }
+
+    fn with<T>(&self, secret: &Secret, now_us: u64, ask: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let (name, mut sessions) = (secret.derived(b"name"), self.0.lock());
         if sessions.get(&name)?.has_ended(now_us) {
             sessions.remove(&name);
             return None;
         }
-        let session = sessions.get_mut(&name)?;
-        session.used_us = session.used_us.max(now_us);
-        Some(session.key)
+        sessions.get_mut(&name).map(ask)
     }
 
     /// Ends a session.
@@ -216,6 +226,11 @@ mod tests {
         assert!(sessions.find(&idle, 7200 * S).is_some());
         assert!(sessions.find(&idle, 7200 * S + 7200 * S).is_none());
         assert!(sessions.find(&idle, 7200 * S).is_none(), "it does not come back");
+        let open = sessions.begin(None, 0).unwrap();
+        for minute in 0..120 {
+            assert!(sessions.peek(&open, minute * 60 * S).is_some(), "{minute}");
+        }
+        assert!(sessions.peek(&open, 7200 * S).is_none(), "a page that is only open does not use it");
         let used = sessions.begin(None, 0).unwrap();
         for hour in 1..24 {
             assert!(sessions.find(&used, hour * 3600 * S).is_some(), "{hour}");

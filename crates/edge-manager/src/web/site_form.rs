@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::domains::endpoint;
 use crate::api::ApiError;
-use crate::site::{BackendInput, HealthCheckInput, HstsInput, ServerInput, SiteInput, Text};
+use crate::site::{BackendInput, DomainInput, HealthCheckInput, HstsInput, ServerInput, SiteInput, Text};
 use crate::sites::NewDomain;
 
 /// A domain with the servers of its backend, or a backend with its options. Everything is as it was typed.
@@ -13,6 +13,8 @@ use crate::sites::NewDomain;
 pub(super) struct SiteForm {
     /// `domain` or `backend`.
     pub(super) what: String,
+    /// Not empty where it must not be there yet.
+    pub(super) is_new: String,
     pub(super) domain: String,
     pub(super) backend_name: String,
     pub(super) template_override: String,
@@ -31,6 +33,9 @@ pub(super) struct SiteForm {
     pub(super) wait_for_body: String,
     pub(super) cookie: String,
     pub(super) hsts_max_age_s: String,
+    pub(super) hsts_include_subdomains: String,
+    pub(super) hsts_preload: String,
+    pub(super) rdp_cookie: String,
     pub(super) redirect_https: String,
     pub(super) resolve: String,
     pub(super) learn: String,
@@ -59,6 +64,7 @@ impl SiteForm {
         }
         let mut form = Self { what: "domain".to_owned(), ..Self::default() };
         if domain.is_empty() {
+            form.is_new = check(true);
             return Some(form);
         }
         let found = input.domains.iter().find(|known| known.domain.as_str() == domain)?;
@@ -69,8 +75,14 @@ impl SiteForm {
         Some(form)
     }
 
+    /// Empty, for a backend that needs no domain, such as one for TCP.
+    pub(super) fn of_new_backend() -> Self {
+        Self { what: "backend".to_owned(), is_new: check(true), ..Self::default() }
+    }
+
     fn of_backend(backend: &BackendInput) -> Self {
         let health = backend.health_check.clone().unwrap_or_default();
+        let hsts = backend.hsts.clone().unwrap_or_default();
         let learn = match backend.learn {
             None => "",
             Some(true) => "yes",
@@ -100,6 +112,9 @@ impl SiteForm {
                 Some(hsts) => hsts.max_age_s.unwrap_or(31_536_000).to_string(),
                 None => String::new(),
             },
+            hsts_include_subdomains: check(hsts.include_subdomains),
+            hsts_preload: check(hsts.preload),
+            rdp_cookie: check(backend.rdp_cookie),
             redirect_https: check(backend.redirect_https),
             resolve: check(backend.resolve),
             learn: learn.to_owned(),
@@ -113,9 +128,10 @@ impl SiteForm {
     }
 
     /// Every field, for a form that sends them once more.
-    pub(super) fn fields(&self) -> [(&'static str, &str); 21] {
+    pub(super) fn fields(&self) -> [(&'static str, &str); 25] {
         [
             ("what", &self.what),
+            ("is_new", &self.is_new),
             ("domain", &self.domain),
             ("backend_name", &self.backend_name),
             ("template_override", &self.template_override),
@@ -133,26 +149,45 @@ impl SiteForm {
             ("wait_for_body", &self.wait_for_body),
             ("cookie", &self.cookie),
             ("hsts_max_age_s", &self.hsts_max_age_s),
+            ("hsts_include_subdomains", &self.hsts_include_subdomains),
+            ("hsts_preload", &self.hsts_preload),
+            ("rdp_cookie", &self.rdp_cookie),
             ("redirect_https", &self.redirect_https),
             ("resolve", &self.resolve),
             ("learn", &self.learn),
         ]
     }
 
-    /// The domain. Without servers the backend keeps those that it has.
-    pub(super) fn domain(&self) -> Result<NewDomain, ApiError> {
+    /// The domain. Without servers the backend keeps those that it has; so does another one that is there, where the servers
+    /// are left as they are: they are those of the backend of before.
+    pub(super) fn domain(&self, input: &SiteInput) -> Result<NewDomain, ApiError> {
         for (field, value) in [("domain", &self.domain), ("backend", &self.backend_name)] {
             if value.trim().is_empty() {
                 return Err(ApiError::bad_request(format_args!("{field}: it is needed")));
             }
         }
+        let new = DomainInput { domain: self.domain.trim().into(), ..DomainInput::default() };
+        // Whoever publishes it says why a name is none.
+        let name = new.name().map(|name| name.to_string()).unwrap_or_default();
+        let known = input.domains.iter().find(|domain| domain.domain.as_str() == name);
+        if known.is_some() && !self.is_new.is_empty() {
+            return Err(ApiError::conflict(format_args!(
+                "domain: {name:?}: it is served already: edit it in the list"
+            )));
+        }
         let servers = self.read_servers()?;
+        let backend_name = self.backend_name.trim();
+        let find = |name: &str| input.backends.iter().find(|backend| backend.name.as_str() == name);
+        let before =
+            known.map(|domain| domain.backend_name.as_str()).filter(|before| *before != backend_name);
+        let before = before.filter(|_| find(backend_name).is_some()).and_then(find);
+        let is_of_before = before.is_some_and(|before| lines(&before.servers) == lines(&servers));
         Ok(NewDomain {
-            domain: self.domain.trim().into(),
+            domain: new.domain,
             is_wildcard: false,
-            backend_name: self.backend_name.trim().into(),
+            backend_name: backend_name.into(),
             template_override: given(&self.template_override),
-            servers: (!servers.is_empty()).then_some(servers),
+            servers: (!servers.is_empty() && !is_of_before).then_some(servers),
         })
     }
 
@@ -160,12 +195,12 @@ impl SiteForm {
     pub(super) fn backend(&self, input: &SiteInput) -> Result<BackendInput, ApiError> {
         let name = self.backend_name.trim();
         let known = input.backends.iter().find(|backend| backend.name.as_str() == name).cloned();
+        if known.is_some() && !self.is_new.is_empty() {
+            return Err(ApiError::conflict(format_args!(
+                "backend: {name:?}: it is there already: edit it in the list"
+            )));
+        }
         let known = known.unwrap_or_else(|| BackendInput { name: name.into(), ..BackendInput::default() });
-        let hsts = given(&self.hsts_max_age_s).map(|age| {
-            let why = || ApiError::bad_request(format_args!("hsts_max_age_s: {age:?}: write whole seconds"));
-            let max_age_s = Some(age.as_str().parse().map_err(|_| why())?);
-            Ok::<_, ApiError>(HstsInput { max_age_s, ..known.hsts.clone().unwrap_or_default() })
-        });
         let health_check = given(&self.check_path).map(|path| HealthCheckInput {
             method: given(&self.check_method),
             path: Some(path),
@@ -182,7 +217,8 @@ impl SiteForm {
             sse_timeout: given(&self.sse_timeout),
             wait_for_body: given(&self.wait_for_body),
             cookie: given(&self.cookie),
-            hsts: hsts.transpose()?,
+            hsts: self.hsts()?,
+            rdp_cookie: !self.rdp_cookie.is_empty(),
             redirect_https: !self.redirect_https.is_empty(),
             resolve: !self.resolve.is_empty(),
             learn: match self.learn.as_str() {
@@ -193,6 +229,22 @@ impl SiteForm {
             servers: self.read_servers()?,
             ..known
         })
+    }
+
+    fn hsts(&self) -> Result<Option<HstsInput>, ApiError> {
+        let wrong = |why: &str| {
+            ApiError::bad_request(format_args!("hsts_max_age_s: {:?}: {why}", self.hsts_max_age_s.trim()))
+        };
+        let (include_subdomains, preload) =
+            (!self.hsts_include_subdomains.is_empty(), !self.hsts_preload.is_empty());
+        match given(&self.hsts_max_age_s) {
+            Some(age) => {
+                let max_age_s = age.as_str().parse().map_err(|_| wrong("write whole seconds"))?;
+                Ok(Some(HstsInput { max_age_s: Some(max_age_s), include_subdomains, preload }))
+            }
+            None if include_subdomains || preload => Err(wrong("how long does it hold, in seconds?")),
+            None => Ok(None),
+        }
     }
 
     fn read_servers(&self) -> Result<Vec<ServerInput>, ApiError> {
@@ -238,10 +290,11 @@ mod tests {
     fn input() -> SiteInput {
         let site = r#"{
             "domains": [{"domain": "shop.example", "backend_name": "shop"}],
-            "backends": [{"name": "shop", "balance": "leastconn", "rdp_cookie": false, "hsts": {"max_age_s": 60, "preload": true},
+            "backends": [{"name": "shop", "balance": "leastconn", "rdp_cookie": true, "hsts": {"max_age_s": 60, "preload": true},
                 "learn": false, "health_check": {"host": "shop.example"}, "redirect_https": true,
                 "servers": [{"name": "a", "address": "192.0.2.1", "port": 80, "options": "check inter 5s"},
-                            {"name": "b", "address": "2001:db8::1", "port": "81"}]}]
+                            {"name": "b", "address": "2001:db8::1", "port": "81"}]},
+                {"name": "api", "servers": [{"name": "c", "address": "192.0.2.3", "port": 82}]}]
         }"#;
         serde_json::from_str(site).unwrap()
     }
@@ -256,16 +309,52 @@ mod tests {
         expected.health_check.as_mut().unwrap().path = Some("/".into());
         assert_eq!(form.backend(&input).unwrap(), expected);
         let form = SiteForm::of(&input, "shop.example", "").unwrap();
-        assert_eq!(form.domain().unwrap().servers, Some(expected.servers));
-        assert_eq!(form.fields().len(), 21);
+        assert_eq!(form.domain(&input).unwrap().servers, Some(expected.servers));
         assert!(SiteForm::of(&input, "no.example", "").is_none() && SiteForm::of(&input, "", "no").is_none());
+    }
+
+    #[test]
+    fn another_backend_keeps_its_servers_unless_they_are_typed() {
+        let input = input();
+        let form = SiteForm::of(&input, "shop.example", "").unwrap();
+        let servers = |backend: &str, servers: &str| {
+            let form = SiteForm { backend_name: backend.into(), servers: servers.into(), ..form.clone() };
+            form.domain(&input).unwrap().servers.map(|servers| lines(&servers))
+        };
+        let as_prefilled = form.servers.replace('\n', "\r\n") + "\r\n";
+        assert_eq!(servers("api", &as_prefilled), None);
+        assert_eq!(servers("api", "d 192.0.2.4:80"), Some("d 192.0.2.4:80".to_owned()));
+        assert_eq!(servers("fresh", &as_prefilled), Some(form.servers.clone()), "a new one begins with them");
+        assert_eq!(servers("shop", &as_prefilled), Some(form.servers.clone()));
+    }
+
+    #[test]
+    fn what_is_new_replaces_nothing() {
+        let input = input();
+        let backend = SiteForm { backend_name: "shop".into(), ..SiteForm::of_new_backend() };
+        let error = backend.backend(&input).unwrap_err();
+        assert!(error.status() == 409 && error.to_string().contains("there already"), "{error}");
+        assert!(SiteForm { backend_name: "new".into(), ..backend }.backend(&input).is_ok());
+        let form = SiteForm { backend_name: "shop".into(), ..SiteForm::of(&input, "", "").unwrap() };
+        let domain = |domain: &str| SiteForm { domain: domain.into(), ..form.clone() }.domain(&input);
+        assert_eq!(domain("SHOP.example").unwrap_err().status(), 409);
+        assert!(domain("other.example").is_ok());
+    }
+
+    #[test]
+    fn what_holds_for_names_below_needs_to_be_said_how_long() {
+        let form = SiteForm { hsts_preload: "yes".into(), ..SiteForm::of_new_backend() };
+        assert!(form.hsts().unwrap_err().to_string().starts_with("hsts_max_age_s: "));
+        let form = SiteForm { hsts_max_age_s: "60".into(), ..form };
+        let expected = HstsInput { max_age_s: Some(60), preload: true, include_subdomains: false };
+        assert_eq!(form.hsts().unwrap(), Some(expected));
     }
 
     #[test]
     fn what_is_left_empty_is_left_out() {
         let form = SiteForm { domain: "a.example".into(), backend_name: "a".into(), ..SiteForm::default() };
-        assert_eq!(form.domain().unwrap().servers, None);
-        assert!(SiteForm::default().domain().is_err());
+        assert_eq!(form.domain(&input()).unwrap().servers, None);
+        assert!(SiteForm::default().domain(&input()).is_err());
         let form = SiteForm { what: "backend".into(), backend_name: "shop".into(), ..SiteForm::default() };
         let backend = form.backend(&input()).unwrap();
         assert_eq!((backend.hsts, backend.health_check, backend.balance), (None, None, None));

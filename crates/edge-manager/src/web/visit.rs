@@ -20,6 +20,8 @@ pub(super) struct Visit {
     pub(super) secret: Secret,
     /// Whether they have logged in; else no key is needed.
     pub(super) has_key: bool,
+    /// Whether the page asks by itself: nobody sees all of the answer.
+    pub(super) is_refresh: bool,
     pub(super) sessions: Arc<Sessions>,
 }
 
@@ -27,6 +29,11 @@ impl Visit {
     /// Whether they may do what needs this role.
     pub(super) fn may(&self, role: Role) -> bool {
         self.caller.role >= role
+    }
+
+    /// The notice that was left last, for somebody who sees it.
+    pub(super) fn take_notice(&self) -> Option<Notice> {
+        if self.is_refresh { None } else { self.sessions.take_notice(&self.secret) }
     }
 
     /// Leads to another page, which says what became of a form.

@@ -1,17 +1,36 @@
 // Comfort only: everything works without it.
 "use strict";
 
-// A form that takes a while says so, and is sent once.
+// A form that takes a while says so, and for how long already; it is sent once.
+const say = (form, words) => {
+  const line = document.createElement("p");
+  line.className = "progress";
+  line.setAttribute("role", "status");
+  form.append(line);
+  const began = Date.now();
+  // Screen readers say what comes into a line that is there already: the words once, and not each second.
+  const told = document.createElement("span");
+  const seconds = document.createElement("span");
+  seconds.setAttribute("aria-hidden", "true");
+  line.append(told, seconds);
+  const tick = () => {
+    if (!told.textContent) told.textContent = words;
+    seconds.textContent = ` ${Math.floor((Date.now() - began) / 1000)} s`;
+  };
+  setTimeout(tick, 100);
+  setInterval(tick, 1000);
+};
 document.addEventListener("submit", (event) => {
-  const button = event.submitter || event.target.querySelector("button");
-  if (!button || event.target.method !== "post") return;
-  if (button.getAttribute("aria-busy") === "true") {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.getAttribute("aria-busy") === "true") {
     event.preventDefault();
     return;
   }
-  button.setAttribute("aria-busy", "true");
-  const words = event.target.dataset.busy;
-  if (words) button.textContent = words;
+  form.setAttribute("aria-busy", "true");
+  const button = event.submitter || form.querySelector("button");
+  if (button) button.setAttribute("aria-busy", "true");
+  if (form.dataset.busy) say(form, form.dataset.busy);
 });
 // One that comes back from the browser's memory can be sent again.
 window.addEventListener("pageshow", (event) => {
@@ -35,13 +54,16 @@ if (live.length > 0 && window.EventSource) {
   const EVERY_MS = 10000;
   let isDue = false;
   let isUnderWay = false;
+  let events = null;
 
   const renew = async () => {
     isDue = false;
     if (isUnderWay || document.hidden) return;
     isUnderWay = true;
     try {
-      const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+      // The manager is told that nobody asks but the page itself.
+      const headers = { Accept: "text/html", "X-Edge-Refresh": "1" };
+      const answer = await fetch(window.location.href, { headers });
       if (answer.redirected) {
         window.location.reload();
         return;
@@ -65,7 +87,22 @@ if (live.length > 0 && window.EventSource) {
       setTimeout(renew, PAUSE_MS);
     }
   };
-  const events = new EventSource("/events");
-  for (const name of ["rules", "learned", "configuration", "haproxy", "lagged"]) events.addEventListener(name, soon);
+  // Browsers have few connections to a site: only the page that is looked at keeps one.
+  const listen = () => {
+    if (events || document.hidden) return;
+    events = new EventSource("/events");
+    const names = ["rules", "learned", "configuration", "certificates", "haproxy", "lagged"];
+    for (const name of names) events.addEventListener(name, soon);
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden && events) {
+      events.close();
+      events = null;
+    } else if (!document.hidden) {
+      listen();
+      renew();
+    }
+  });
+  listen();
   setInterval(renew, EVERY_MS);
 }

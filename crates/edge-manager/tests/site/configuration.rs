@@ -1,8 +1,10 @@
 //! What is in force, what was, and reloads.
 
+use edge_manager::access::Caller;
+use edge_manager::sites::NewDomain;
 use serde_json::json;
 
-use crate::manager::Manager;
+use crate::manager::{Manager, NOW_US};
 
 #[test]
 fn the_configuration_is_shown_compared_and_brought_back() {
@@ -47,6 +49,31 @@ fn a_change_of_a_template_is_taken_by_regenerating() {
     let told = manager.refused(500, "GET", "/api/regenerate", "");
     assert!(told.contains("refused.cfg.j2, line 1"), "{told}");
     assert!(manager.haproxy_cfg().contains("deny_status 429"));
+}
+
+#[test]
+fn a_template_that_is_put_undoes_no_change_that_is_made_meanwhile() {
+    let manager = Manager::new();
+    let caller = Caller::command_line();
+    for n in 0..3 {
+        let domain = NewDomain {
+            domain: format!("d{n}.example").as_str().into(),
+            backend_name: format!("meanwhile{n}").as_str().into(),
+            ..NewDomain::default()
+        };
+        let template = format!("backend edge_refused\n  http-request deny deny_status 41{n}\n");
+        std::thread::scope(|scope| {
+            let put = || {
+                manager.app.sites.put_template(&caller, "refused.cfg.j2", Some(&template), NOW_US).unwrap()
+            };
+            scope.spawn(put);
+            scope.spawn(|| manager.app.sites.put_domain(&caller, domain, NOW_US).unwrap());
+        });
+        let cfg = manager.haproxy_cfg();
+        assert!(
+            cfg.contains(&format!("backend meanwhile{n}")) && cfg.contains(&format!("deny_status 41{n}"))
+        );
+    }
 }
 
 #[test]

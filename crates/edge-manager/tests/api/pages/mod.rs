@@ -1,6 +1,8 @@
 //! The page, as a browser without JavaScript would use it.
 
+mod certificates;
 mod clients;
+mod domains;
 mod escaping;
 mod explained;
 mod overview;
