@@ -12,6 +12,7 @@ use tracing::Span;
 use super::ApiError;
 use crate::access::{KeyHash, Keys};
 use crate::certificates::{self, CertificateError, Certificates};
+use crate::clock::seconds;
 use crate::configuration::{self, Configuration, PublishError};
 use crate::events::Events;
 use crate::haproxy::{Enforcement, enforce};
@@ -114,6 +115,8 @@ pub struct App {
     pub metrics: Metrics,
     /// What comes of requests.
     pub traffic: Traffic,
+    /// When it was opened, seconds since the Unix epoch.
+    pub began_at_s: u32,
     /// Bodies with thousands of changes that are read at the same time.
     pub(crate) bulks: Arc<Semaphore>,
     at_work: Arc<Semaphore>,
@@ -160,6 +163,7 @@ impl App {
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             traffic: Traffic::new(sockets.clone()),
+            began_at_s: seconds(now_us),
             sockets,
             replacing: Mutex::default(),
             wait,

@@ -184,7 +184,9 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     let looking = {
         let app = app.clone();
         Background::start("traffic", move || {
-            app.traffic.look(now_us());
+            // A record that cannot be read expects nothing of the workers; whoever asks it something is told.
+            let recorded = app.store.read(|view| view.revision()).ok().flatten();
+            app.traffic.look(recorded.unwrap_or_default(), now_us());
             LOOK_EVERY
         })
         .map_err(ServeError::Runtime)?
