@@ -54,7 +54,7 @@ pub use domains::DomainPublished;
 pub use error::ApiError;
 pub(crate) use error::Reason;
 pub(crate) use events::hear;
-pub(crate) use extract::read;
+pub(crate) use extract::{object, read};
 pub use import::{ImportCheckJson, ImportCheckedJson, ImportJson, ImportedJson};
 pub use requests::ANSWER_TIMEOUT;
 pub use routes::Route;

@@ -54,6 +54,8 @@ pub enum Preview {
     Domain(NewDomain),
     /// A backend, as [`Sites::put_backend`] takes it.
     Backend(Box<BackendInput>),
+    /// What holds for all backends, as [`Sites::put_global`] takes it.
+    Global(Box<GlobalInput>),
 }
 
 /// Who wants what, for the audit.
@@ -339,6 +341,7 @@ impl Sites {
         match change {
             Preview::Domain(domain) => record.put_domain(domain).map(drop)?,
             Preview::Backend(backend) => drop(record.put_backend(*backend)),
+            Preview::Global(global) => record.input.global = *global,
         }
         Ok(self.configuration.check(&self.parse(&record.input)?)?.diff)
     }

@@ -15,6 +15,7 @@ mod error;
 mod explain;
 mod extract;
 mod frame;
+mod global;
 mod guard;
 mod headers;
 mod link;
@@ -53,6 +54,7 @@ fn pages() -> Pages {
         .merge(resources::pages())
         .merge(domains::pages())
         .merge(configuration::pages())
+        .merge(global::pages())
         .merge(audit::pages())
         .merge(login::pages())
         .merge(assets::pages())
