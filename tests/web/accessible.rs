@@ -1,4 +1,4 @@
-//! axe-core (Deque, MPL-2.0) finds no serious fault on any page, light and dark. `scripts/axe.sh` fetches it.
+//! axe-core (Deque, MPL-2.0) finds no serious fault on any page, light and dark. `scripts/web-test.sh` fetches it.
 
 use edge_e2e::Look;
 use serde_json::Value;
