@@ -23,9 +23,12 @@ pub(super) fn routes() -> Routes {
 
 /// What of a certificate is wanted.
 #[derive(Clone, Copy)]
-enum Part {
+pub(crate) enum CertificatePart {
+    /// The chain and the key, as HAProxy reads them.
     Whole,
+    /// The private key.
     Key,
+    /// The certificate with those who signed it.
     Chain,
 }
 
@@ -39,7 +42,7 @@ async fn whole(
     caller: Caller,
     Segments(name): Segments<String>,
 ) -> Result<Response, ApiError> {
-    answer(app, Some(caller), name, Part::Whole).await
+    answer(app, Some(caller), name, CertificatePart::Whole).await
 }
 
 /// Get the private key of a domain's certificate
@@ -52,7 +55,7 @@ async fn key(
     caller: Caller,
     Segments(name): Segments<String>,
 ) -> Result<Response, ApiError> {
-    answer(app, Some(caller), name, Part::Key).await
+    answer(app, Some(caller), name, CertificatePart::Key).await
 }
 
 /// Get the certificate of a domain with its chain
@@ -61,15 +64,15 @@ async fn key(
     (status = 404, description = "There is no such domain, or it has no certificate", body = ErrorBody)
 ))]
 async fn chain(State(app): State<Arc<App>>, Segments(name): Segments<String>) -> Result<Response, ApiError> {
-    answer(app, None, name, Part::Chain).await
+    answer(app, None, name, CertificatePart::Chain).await
 }
 
-/// `caller`: who gets a key, for the audit.
-async fn answer(
+/// The files of a domain's certificate. `caller`: who gets a key, for the audit.
+pub(crate) async fn answer(
     app: Arc<App>,
     caller: Option<Caller>,
     name: String,
-    part: Part,
+    part: CertificatePart,
 ) -> Result<Response, ApiError> {
     let (name, text) = app
         .blocking(move |app| {
@@ -94,17 +97,17 @@ async fn answer(
                 app.store.write::<_, StoreError>(|record| record.note(&deed))?;
             }
             let text = bundles.iter().map(|bundle| match part {
-                Part::Whole => bundle.pem(),
-                Part::Key => bundle.key().to_owned(),
-                Part::Chain => bundle.chain().to_owned(),
+                CertificatePart::Whole => bundle.pem(),
+                CertificatePart::Key => bundle.key().to_owned(),
+                CertificatePart::Chain => bundle.chain().to_owned(),
             });
             Ok((name, text.collect::<String>()))
         })
         .await?;
     let ending = match part {
-        Part::Whole => "pem",
-        Part::Key => "key",
-        Part::Chain => "crt",
+        CertificatePart::Whole => "pem",
+        CertificatePart::Key => "key",
+        CertificatePart::Chain => "crt",
     };
     // Names are of letters, digits, dots, `-` and `_`, but for the asterisk.
     let disposition = format!("attachment; filename=\"{}.{ending}\"", name.replace('*', "_"));

@@ -10,7 +10,7 @@ use crate::access::Caller;
 use crate::certificates::{CertificateError, Installed, Names, Wish};
 use crate::clock::{now_s, now_us};
 use crate::events::Topic;
-use crate::haproxy::{Enforcement, Replacement, replace_certificates};
+use crate::haproxy::{Control, Enforcement, Replacement, replace_certificates};
 use crate::store::{DONE, Deed, StoreError};
 
 /// A certificate that is in its place.
@@ -89,7 +89,8 @@ impl App {
         self.get(deal, || self.certificates.go_on_with(names.primary()))
     }
 
-    /// Renews what is due, one after the other; `is_patient`: but for what failed just now. What became of each.
+    /// Goes on with what is ordered and renews what is due, one after the other; `is_patient`: but for what failed just now. What
+    /// became of each.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -98,28 +99,22 @@ impl App {
         caller: &Caller,
         is_patient: bool,
     ) -> Result<Vec<Result<Issued, CertificateError>>, CertificateError> {
-        let due = self.certificates.due(is_patient, now_s().into())?;
-        let renew = |wish: Wish| {
+        self.certificates.end_old_orders(now_s().into())?;
+        let open = self.certificates.open_orders(is_patient, now_s().into())?;
+        let mut done: Vec<_> = open.iter().map(|names| self.go_on_with_certificate(caller, names)).collect();
+        for wish in self.certificates.due(is_patient, now_s().into())? {
             let deal = Deal { caller, operation: "certificate.renew", names: &wish.names };
-            let renewed = self.get(deal, || self.certificates.obtain(&wish));
-            if let Err(error) = &renewed
-                && !matches!(error, CertificateError::Busy(_))
-            {
-                self.certificates.note_failure(wish.names.primary(), error, now_s().into())?;
-            }
-            Ok(renewed)
-        };
-        due.into_iter().map(renew).collect()
+            done.push(self.get(deal, || self.certificates.obtain(&wish)));
+        }
+        // What somebody else is at, or has ended meanwhile, is no matter of this call.
+        done.retain(|done| !matches!(done, Err(CertificateError::Busy(_) | CertificateError::None(_))));
+        Ok(done)
     }
 
-    /// All that the clock does for certificates: goes on with what was interrupted, renews what is due, warns of what ends.
+    /// All that the clock does for certificates: goes on with what is ordered, renews what is due, warns of what ends.
     pub fn look_after_certificates(&self) {
         let look = || {
             let caller = Caller::manager();
-            for names in self.certificates.interrupted()? {
-                // What went wrong has been told.
-                let _ = self.go_on_with_certificate(&caller, &names);
-            }
             self.certificates.stand_in(now_s().into())?;
             self.certificates.ask_when(now_s().into())?;
             self.renew_certificates(&caller, true)?;
@@ -156,12 +151,18 @@ impl App {
         };
         let done = work().and_then(|installed| {
             let enforcement = self.put_in_force(caller, &installed);
-            let enforcement = enforcement.inspect_err(|_| {
-                if let Err(error) = self.certificates.undo(&installed) {
+            let enforcement = enforcement.inspect_err(|error| {
+                if let Err(error) = self.certificates.undo(&installed, error) {
                     tracing::error!(%error, "the certificate before is not in its place");
                 }
             })?;
-            self.certificates.settle(&installed, &deed(DONE))?;
+            let lack = match &enforcement {
+                Enforcement::StoredNotEnforced { reason } if self.tells_haproxy() => {
+                    Some(CertificateError::NotInForce(reason.clone()))
+                }
+                _ => None,
+            };
+            self.certificates.settle(&installed, lack.as_ref(), &deed(DONE))?;
             let Installed { names, path, .. } = &installed;
             Ok(Issued { names: names.clone(), path: path.clone(), lasts_until_s: None, enforcement })
         });
@@ -183,6 +184,11 @@ impl App {
         let told = Told { certificate: names.primary(), by: &caller.name, outcome };
         self.events.tell(Topic::Certificates, &told, now_us());
         done
+    }
+
+    /// Otherwise it is for whoever runs HAProxy to have it read new files.
+    fn tells_haproxy(&self) -> bool {
+        !matches!(self.sites.configuration().control(), Control::Nobody)
     }
 
     /// Without a reload where each worker has the files already.

@@ -48,6 +48,7 @@ pub use app::{App, OpenError, Services};
 pub(crate) use audit::{lines as audit_lines, time_us as audit_time_us};
 pub use authentication::Peer;
 pub(crate) use authentication::admit;
+pub(crate) use certificate_files::{CertificatePart, answer as certificate_file};
 pub use change::Changed;
 pub use configuration::DiffJson;
 pub use domains::DomainPublished;
@@ -56,6 +57,7 @@ pub(crate) use error::Reason;
 pub(crate) use events::hear;
 pub(crate) use extract::{object, read};
 pub use import::{ImportCheckJson, ImportCheckedJson, ImportJson, ImportedJson};
+pub(crate) use issue::Issued;
 pub use requests::ANSWER_TIMEOUT;
 pub use routes::Route;
 

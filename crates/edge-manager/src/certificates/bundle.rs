@@ -6,6 +6,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 use x509_parser::pem::Pem;
+use x509_parser::x509::X509Name;
 
 use super::names::covers;
 use super::{KeyKind, PrivateKey};
@@ -70,6 +71,8 @@ pub struct Leaf {
     pub not_after_s: u64,
     /// Its number, upper-case hexadecimal digits without leading zeros: `show ssl cert` has it so.
     pub serial: String,
+    /// Who signed it: the name of the organisation, without one that of the signer, without both nothing.
+    pub issuer: String,
     /// Whether it signs itself: nobody trusts it.
     pub is_self_signed: bool,
     /// What ARI asks for it by: the key identifier of who signed it, and its number (RFC 9773, section 4.1).
@@ -127,6 +130,7 @@ impl Leaf {
             not_before_s: seconds(certificate.validity().not_before),
             not_after_s: seconds(certificate.validity().not_after),
             serial: digits.trim_start_matches('0').to_owned(),
+            issuer: name_of(certificate.issuer()),
             is_self_signed: certificate.issuer() == certificate.subject()
                 && certificate.verify_signature(None).is_ok(),
             ari: authority.map(|authority| (authority, serial.to_vec())),
@@ -236,6 +240,12 @@ impl Bundle {
     pub fn pem(&self) -> String {
         [&*self.chain, &*self.key].concat()
     }
+}
+
+/// Who is meant, for people.
+fn name_of(name: &X509Name<'_>) -> String {
+    let found = name.iter_organization().chain(name.iter_common_name());
+    found.filter_map(|part| part.as_str().ok()).next().unwrap_or_default().to_owned()
 }
 
 /// A PEM block (RFC 7468), its lines trimmed.

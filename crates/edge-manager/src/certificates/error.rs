@@ -64,6 +64,15 @@ impl CertificateError {
         Self::Authority { message: message.into(), retry_at_s: None, is_passing: false }
     }
 
+    /// Whether the same may go better later by itself.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Authority { is_passing, .. } => *is_passing,
+            Self::Busy(_) | Self::Proof(_) | Self::File(..) | Self::Record(_) | Self::NotInForce(_) => true,
+            Self::Invalid(_) | Self::UnknownDomain(_) | Self::None(_) | Self::Bundle(_) => false,
+        }
+    }
+
     /// When the server says to come back, seconds since the Unix epoch.
     pub fn retry_at_s(&self) -> Option<u64> {
         match self {

@@ -80,46 +80,55 @@ impl Files {
     }
 
     /// Puts a certificate in its place: one bundle, or one of each kind. What was there is kept as `.previous`, and nothing else
-    /// is. Whoever reads meanwhile finds the one before or the new one.
+    /// is. Whoever reads meanwhile finds the one before or the new one; whoever was killed goes on by the same once more. Gives the
+    /// place of each bundle.
     ///
     /// # Errors
     /// A file cannot be written; those that were are in place.
-    pub fn install(&self, name: &str, bundles: &[Bundle]) -> Result<(), CertificateError> {
+    pub fn install(&self, name: &str, bundles: &[Bundle]) -> Result<Vec<PathBuf>, CertificateError> {
         let mut obsolete = self.places(name).to_vec();
         let [whole, ..] = self.places(name);
-        for bundle in bundles {
-            let place =
-                if bundles.len() == 1 { whole.clone() } else { with_ending(&whole, bundle.kind().name()) };
-            obsolete.retain(|path| *path != place);
-            let pem = bundle.pem();
-            // Put in its place before a kill: what was there before that is the previous one.
-            if !Self::read(&place).is_ok_and(|there| there == pem) {
-                let kept = keep_previous(&place);
-                kept.and_then(|()| write(&place, &pem)).map_err(CertificateError::file(&place))?;
-            }
-        }
-        for path in obsolete {
-            let previous = previous(&path);
-            let is_there = rename_if_there(&path, &previous).map_err(CertificateError::file(&path))?;
-            if !is_there {
+        let place_of = |bundle: &Bundle| match bundles {
+            [_] => whole.clone(),
+            _ => with_ending(&whole, bundle.kind().name()),
+        };
+        let places: Vec<PathBuf> = bundles.iter().map(place_of).collect();
+        obsolete.retain(|path| !places.contains(path));
+        let is_there = |place: &Path, bundle: &Bundle| Self::read(place).is_ok_and(|pem| pem == bundle.pem());
+        let new = || places.iter().zip(bundles).filter(|(place, bundle)| !is_there(place, bundle));
+        // With nothing left to write, somebody was killed after it: what is kept by then is what was there before.
+        if new().next().is_some() {
+            for path in obsolete.iter().filter(|path| !path.exists()) {
+                let previous = previous(path);
                 remove_if_there(&previous).map_err(CertificateError::file(&previous))?;
             }
         }
-        sync(&self.dir).map_err(CertificateError::file(&self.dir))
+        for (place, bundle) in new() {
+            let kept = keep_previous(place);
+            kept.and_then(|()| write(place, &bundle.pem())).map_err(CertificateError::file(place))?;
+        }
+        for path in obsolete {
+            rename_if_there(&path, &previous(&path)).map_err(CertificateError::file(&path))?;
+        }
+        sync(&self.dir).map_err(CertificateError::file(&self.dir))?;
+        Ok(places)
     }
 
-    /// Puts back what was in the place of a certificate before, if anything.
+    /// Puts back what was in the place of a certificate before, if anything. Where there was nothing, what is there now is
+    /// removed, unless it `is_used`.
     ///
     /// # Errors
     /// A file cannot be renamed or removed.
-    pub fn put_back(&self, name: &str) -> Result<(), CertificateError> {
+    pub fn put_back(&self, name: &str, is_used: bool) -> Result<(), CertificateError> {
         let mut new = Vec::new();
         for path in self.places(name) {
             let is_back = rename_if_there(&previous(&path), &path).map_err(CertificateError::file(&path))?;
             new.extend((!is_back).then_some(path));
         }
-        for path in new {
-            remove_if_there(&path).map_err(CertificateError::file(&path))?;
+        // HAProxy does not start without any.
+        let keeps = is_used && new.len() == self.places(name).len();
+        for path in new.iter().filter(|_| !keeps) {
+            remove_if_there(path).map_err(CertificateError::file(path))?;
         }
         sync(&self.dir).map_err(CertificateError::file(&self.dir))
     }

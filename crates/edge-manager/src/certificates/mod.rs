@@ -11,6 +11,7 @@ mod files;
 mod key;
 mod names;
 mod order;
+mod ordering;
 mod renewal;
 mod service;
 mod settings;

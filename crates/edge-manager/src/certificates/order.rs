@@ -20,6 +20,9 @@ use crate::store::{OrderRow, Store};
 const MAX_ATTEMPTS: u32 = 8;
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 
+/// How the library begins to say that the answer to an order does not repeat what the order takes the place of.
+const NOT_REPEATED: &str = "replaces field mismatch";
+
 /// How the server is asked whether it has looked at the proofs, or signed: RFC 8555, section 7.5.1 wants no haste.
 const POLLING: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(200))
@@ -76,17 +79,25 @@ pub(super) struct Errand<'a> {
     pub(super) row: OrderRow,
     /// What it takes the place of.
     pub(super) replaced: Option<Leaf>,
-    /// Whether the server does not know the account that is kept.
-    pub(super) is_account_lost: bool,
+    /// Whether a new account was made since the server did not know ours; once is enough.
+    pub(super) is_account_new: bool,
 }
 
 impl Errand<'_> {
-    /// Gets the certificate. What passes is waited for; taking it up again is the same as after a kill.
+    /// Gets the certificate.
     pub(super) async fn run(&mut self) -> Result<Bundle, CertificateError> {
+        self.patiently(Self::attempt).await
+    }
+
+    /// What passes soon is waited for; taking it up again is the same as after a kill.
+    async fn patiently<T>(
+        &mut self,
+        attempt: impl AsyncFn(&mut Self) -> Result<T, CertificateError>,
+    ) -> Result<T, CertificateError> {
         let mut attempts = 0;
         loop {
-            let error = match self.attempt().await {
-                Ok(bundle) => return Ok(bundle),
+            let error = match attempt(self).await {
+                Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             attempts += 1;
@@ -97,7 +108,11 @@ impl Errand<'_> {
 
     /// What somebody has to put into DNS before [`Errand::run`] has any prospect.
     pub(super) async fn records(&mut self) -> Result<Vec<Record>, CertificateError> {
-        let account = self.authority.account(self.files, self.is_account_lost).await?;
+        self.patiently(Self::wanted).await
+    }
+
+    async fn wanted(&mut self) -> Result<Vec<Record>, CertificateError> {
+        let account = self.authority.account(self.files, false).await?;
         let mut order = self.order(&account).await?;
         let mut records = Vec::new();
         let mut authorizations = order.authorizations();
@@ -115,8 +130,12 @@ impl Errand<'_> {
     }
 
     async fn attempt(&mut self) -> Result<Bundle, CertificateError> {
-        let account = self.authority.account(self.files, self.is_account_lost).await?;
+        let account = self.authority.account(self.files, false).await?;
+        let is_resumed = self.row.url.is_some();
         let mut order = self.order(&account).await?;
+        if is_resumed && self.row.proof == Some(Proof::Dns) {
+            self.remove_obsolete(&mut order).await?;
+        }
         let key = self.files.order_key(self.row.names.primary(), self.row.key)?;
         let chain = loop {
             let done = match order.state().status {
@@ -175,7 +194,8 @@ impl Errand<'_> {
             Some(id) => match account.new_order(&NewOrder::new(&names).replaces(id)).await {
                 // Which order it takes the place of is a courtesy (RFC 9773, section 5): a server may not know of it, or not
                 // like it.
-                Err(Error::Unsupported(_) | Error::Other(_)) => {
+                Err(Error::Unsupported(_)) => account.new_order(&NewOrder::new(&names)).await,
+                Err(Error::Other(error)) if error.to_string().starts_with(NOT_REPEATED) => {
                     account.new_order(&NewOrder::new(&names)).await
                 }
                 Err(Error::Api(problem))
@@ -189,14 +209,14 @@ impl Errand<'_> {
         };
         match made {
             Ok(order) => {
-                self.is_account_lost = false;
                 self.note(Step::Ordered, Some(order.url().to_owned()))?;
                 Ok(order)
             }
             Err(Error::Api(problem))
-                if kind(&problem) == Some("accountDoesNotExist") && !self.is_account_lost =>
+                if kind(&problem) == Some("accountDoesNotExist") && !self.is_account_new =>
             {
-                self.is_account_lost = true;
+                self.authority.account(self.files, true).await?;
+                self.is_account_new = true;
                 Err(passing(text(&problem)))
             }
             Err(error) => Err(self.authority.trouble(error)),
@@ -215,18 +235,23 @@ impl Errand<'_> {
                 }
                 let name = authorization.identifier().to_string();
                 let challenge = authorization.challenge(self.challenge());
-                let none =
-                    || CertificateError::refused(format!("{name}: the server offers no {}", self.row.proof));
+                let none = || {
+                    let proof = self.row.proof.map_or("proof", Proof::name);
+                    CertificateError::refused(format!("{name}: the server offers no {proof}"))
+                };
                 let challenge = challenge.ok_or_else(none)?;
                 let answer = challenge.key_authorization();
                 match self.row.proof {
-                    Proof::Http => answering.push(self.answers.give(&challenge.token, answer.as_str())),
-                    Proof::Dns => {
-                        let record = Record::of(&name, answer.dns_value());
-                        self.dns.set(&record).await?;
-                        records.push(record);
+                    Some(Proof::Http) => {
+                        answering.push(self.answers.give(&challenge.token, answer.as_str()));
                     }
-                    Proof::Manual => {}
+                    Some(Proof::Dns) => {
+                        let record = Record::of(&name, answer.dns_value());
+                        // Who fails may have set it.
+                        records.push(record.clone());
+                        self.dns.set(&record).await?;
+                    }
+                    Some(Proof::Manual) | None => {}
                 }
             }
             if !records.is_empty() {
@@ -245,17 +270,38 @@ impl Errand<'_> {
             Ok::<_, CertificateError>(order.poll_ready(&POLLING).await)
         };
         let proven = proven.await;
-        for record in &records {
-            if let Err(error) = self.dns.remove(record).await {
-                tracing::warn!(%error, "a record that proves control stays in DNS");
-            }
-        }
+        self.remove(&records).await;
         drop(answering);
         match proven? {
             Ok(OrderStatus::Invalid) => Err(self.refusal(order).await),
             Err(Error::Api(problem)) if !is_passing(&problem) => Err(self.refusal(order).await),
             Err(error) => Err(self.authority.trouble(error)),
             Ok(_) => Ok(()),
+        }
+    }
+
+    /// Removes the records that the server has looked at for a process that was killed before it did.
+    async fn remove_obsolete(&self, order: &mut Order) -> Result<(), CertificateError> {
+        let mut records = Vec::new();
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(|error| self.authority.trouble(error))?;
+            let (name, status) = (authorization.identifier().to_string(), authorization.status);
+            if status != AuthorizationStatus::Pending
+                && let Some(challenge) = authorization.challenge(ChallengeType::Dns01)
+            {
+                records.push(Record::of(&name, challenge.key_authorization().dns_value()));
+            }
+        }
+        self.remove(&records).await;
+        Ok(())
+    }
+
+    async fn remove(&self, records: &[Record]) {
+        for record in records {
+            if let Err(error) = self.dns.remove(record).await {
+                tracing::warn!(%error, "a record that proves control stays in DNS");
+            }
         }
     }
 
@@ -280,8 +326,8 @@ impl Errand<'_> {
 
     fn challenge(&self) -> ChallengeType {
         match self.row.proof {
-            Proof::Http => ChallengeType::Http01,
-            Proof::Dns | Proof::Manual => ChallengeType::Dns01,
+            Some(Proof::Http) => ChallengeType::Http01,
+            Some(Proof::Dns | Proof::Manual) | None => ChallengeType::Dns01,
         }
     }
 

@@ -66,6 +66,7 @@ mod tests {
             not_before_s: 0,
             not_after_s: life_days * DAY_S,
             serial: String::new(),
+            issuer: String::new(),
             is_self_signed: false,
             ari: None,
         }

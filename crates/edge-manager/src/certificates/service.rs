@@ -7,13 +7,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::runtime;
 
-use super::challenge::{DnsSettings, Record};
-use super::order::Errand;
 use super::renewal::renew_at_s;
 use super::{
-    Answers, Authority, Bundle, CertificateError, Files, KeyKinds, Leaf, Names, Proof, Settings, Step, Wish,
+    Answers, Authority, Bundle, CertificateError, DnsSettings, Files, KeyKinds, Leaf, Names, Proof, Settings,
+    Step, Wish,
 };
-use crate::store::{CertificateRow, Deed, OrderRow, Store, StoreError};
+use crate::store::{CertificateRow, Deed, Store, StoreError};
 
 /// The certificates: their files, their record, and whom they are got from. Everything here may take as long as an ACME
 /// server takes, and HAProxy does not know of any of it yet.
@@ -22,8 +21,8 @@ pub struct Certificates {
     pub(super) store: Arc<Store>,
     pub(super) files: Files,
     pub(super) authority: Authority,
-    answers: Answers,
-    dns: DnsSettings,
+    pub(super) answers: Answers,
+    pub(super) dns: DnsSettings,
     pub(super) keys: KeyKinds,
     pub(super) proof: Proof,
     /// The names of certificates that somebody is at.
@@ -41,14 +40,15 @@ pub struct Installed {
     pub path: PathBuf,
     /// The files, and what is in them.
     pub files: Vec<(PathBuf, Bundle)>,
-    proof: Option<Proof>,
+    pub(super) proof: Option<Proof>,
     /// Nobody else is at it as long as this is there.
-    _turn: Turn,
+    pub(super) _turn: Turn,
 }
 
+/// The right to be at a certificate.
 #[derive(Debug)]
-struct Turn {
-    name: String,
+pub(super) struct Turn {
+    pub(super) name: String,
     taken: Arc<Mutex<BTreeSet<String>>>,
 }
 
@@ -119,7 +119,7 @@ impl Certificates {
         Ok(Wish { names, keys, proof })
     }
 
-    /// The end of the certificate in place, if it is one for all that is wanted and is not to be renewed yet.
+    /// The end of the certificate in place, if it is one for all that is wanted and is not to be renewed yet, and HAProxy has it.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -128,7 +128,8 @@ impl Certificates {
             return Ok(None);
         };
         let has_come = row.proof.is_some() && row.renew_at_s.is_some_and(|at_s| at_s <= now_s);
-        let is_fitting = row.keys == wish.keys && !has_come;
+        let has_arrived = self.orders(wish.names.primary())?.iter().all(|row| row.step < Step::Installed);
+        let is_fitting = row.keys == wish.keys && !has_come && has_arrived;
         let lasts = is_fitting
             && self.leaves(&self.path(&wish.names)).iter().all(|leaf| {
                 !leaf.is_self_signed
@@ -138,78 +139,17 @@ impl Certificates {
         Ok(lasts.then_some(row.expires_at_s))
     }
 
-    /// Gets a certificate and puts its files in their place.
-    ///
-    /// # Errors
-    /// There is none to be had; what was there before is there still.
-    pub fn obtain(&self, wish: &Wish) -> Result<Installed, CertificateError> {
-        let turn = self.turn(wish.names.primary())?;
-        self.begin(wish)?;
-        self.go_on(turn)
-    }
-
-    /// The names of the certificates whose orders somebody was at who has ended. Those that wait for an operator are not
-    /// among them.
-    ///
-    /// # Errors
-    /// The record cannot be read.
-    pub fn interrupted(&self) -> Result<Vec<Names>, CertificateError> {
-        let orders = self.store.read(|view| view.orders())?;
-        let taken = self.taken.lock();
-        let mut names: Vec<Names> = Vec::new();
-        for row in orders {
-            let waits = row.proof == Proof::Manual && row.step < Step::Issued;
-            if !waits && !taken.contains(row.names.primary()) && !names.contains(&row.names) {
-                names.push(row.names);
-            }
-        }
-        Ok(names)
-    }
-
-    /// Goes on with the orders for this name where they are.
-    ///
-    /// # Errors
-    /// There is none; otherwise as [`Certificates::obtain`].
-    pub fn go_on_with(&self, name: &str) -> Result<Installed, CertificateError> {
-        let turn = self.turn(name)?;
-        self.go_on(turn)
-    }
-
-    /// Orders a certificate for which somebody else puts the proofs into DNS; [`Certificates::go_on_with`] goes on when that is
-    /// done. What was proven lately needs no record.
-    ///
-    /// # Errors
-    /// The server does not take the order.
-    pub fn propose(&self, names: Names) -> Result<Vec<Record>, CertificateError> {
-        let turn = self.turn(names.primary())?;
-        // One order has one set of records to be put.
-        let keys = if self.keys == KeyKinds::Both { KeyKinds::Ecdsa } else { self.keys };
-        self.begin(&Wish { names, keys, proof: Proof::Manual })?;
-        let mut found = Vec::new();
-        for row in self.orders(&turn.name)? {
-            found.extend(self.wait(self.errand(row).records()).inspect_err(|_| self.give_up(&turn.name))?);
-        }
-        Ok(found)
-    }
-
-    /// Puts a certificate in its place that an operator has. It is never renewed here.
-    ///
-    /// # Errors
-    /// It is none, or not for this name, or over.
-    pub fn take(&self, names: Names, text: &str, now_s: u64) -> Result<Installed, CertificateError> {
-        let turn = self.turn(names.primary())?;
-        let bundle = Bundle::parse(text)?;
-        bundle.check(names.all(), now_s)?;
-        self.store.write(|record| record.remove_orders(&turn.name))?;
-        self.files.install(&turn.name, std::slice::from_ref(&bundle))?;
-        Ok(self.installed(turn, names, None, vec![bundle]))
-    }
-
-    /// Records that HAProxy has a certificate, and ends its orders.
+    /// Records the certificate that is in its place. Ends its orders if HAProxy has it; otherwise why it has not: it is told
+    /// again later.
     ///
     /// # Errors
     /// The record or a file cannot be written.
-    pub fn settle(&self, installed: &Installed, deed: &Deed<'_>) -> Result<(), CertificateError> {
+    pub fn settle(
+        &self,
+        installed: &Installed,
+        lack: Option<&CertificateError>,
+        deed: &Deed<'_>,
+    ) -> Result<(), CertificateError> {
         let Installed { names, files, proof, .. } = installed;
         let random = random();
         let leaves = || files.iter().map(|(_, bundle)| bundle.leaf());
@@ -227,20 +167,17 @@ impl Certificates {
         };
         self.store.write::<_, StoreError>(|record| {
             record.put_certificate(&row)?;
-            record.remove_orders(names.primary())?;
+            if lack.is_none() {
+                record.remove_orders(names.primary())?;
+            }
             record.note(deed)
         })?;
         self.ask_at_s.lock().remove(names.primary());
-        self.files.clear_pending(names.primary())
-    }
-
-    /// Puts back what was in place before a certificate that HAProxy does not take.
-    ///
-    /// # Errors
-    /// A file cannot be renamed.
-    pub fn undo(&self, installed: &Installed) -> Result<(), CertificateError> {
-        self.give_up(installed.names.primary());
-        self.files.put_back(installed.names.primary())
+        match lack {
+            None => self.files.clear_pending(names.primary())?,
+            Some(lack) => self.fail(names.primary(), lack),
+        }
+        Ok(())
     }
 
     /// What the files say that HAProxy reads for this path.
@@ -249,89 +186,7 @@ impl Certificates {
         files.filter_map(|file| Leaf::parse(&Files::read(&file).ok()?).ok()).collect()
     }
 
-    fn begin(&self, wish: &Wish) -> Result<(), CertificateError> {
-        let Wish { names, keys, proof } = wish;
-        self.files.clear_pending(names.primary())?;
-        self.store.write(|record| {
-            record.remove_orders(names.primary())?;
-            keys.kinds().iter().try_for_each(|key| {
-                let (names, step) = (names.clone(), Step::Begun);
-                record.put_order(&OrderRow { names, key: *key, proof: *proof, step, url: None })
-            })
-        })?;
-        Ok(())
-    }
-
-    fn go_on(&self, turn: Turn) -> Result<Installed, CertificateError> {
-        let orders = self.orders(&turn.name)?;
-        let Some(first) = orders.first() else { return Err(CertificateError::None(turn.name.clone())) };
-        let (names, proof) = (first.names.clone(), first.proof);
-        let bundles = self.bundles(orders).inspect_err(|_| self.give_up(&turn.name))?;
-        Ok(self.installed(turn, names, Some(proof), bundles))
-    }
-
-    fn bundles(&self, mut orders: Vec<OrderRow>) -> Result<Vec<Bundle>, CertificateError> {
-        for row in orders.iter_mut().filter(|row| row.step < Step::Issued) {
-            let bundle = self.wait(self.errand(row.clone()).run())?;
-            self.files.put_issued(row.names.primary(), &bundle)?;
-            row.step = Step::Issued;
-            self.store.write(|record| record.put_order(row))?;
-        }
-        let issued = orders.iter().map(|row| self.files.issued(row.names.primary(), row.key));
-        let bundles: Vec<Bundle> = issued.collect::<Result<_, _>>()?;
-        if let Some(row) = orders.iter().find(|row| row.step < Step::Installed) {
-            self.files.install(row.names.primary(), &bundles)?;
-            self.store.write(|record| {
-                orders
-                    .iter()
-                    .cloned()
-                    .try_for_each(|row| record.put_order(&OrderRow { step: Step::Installed, ..row }))
-            })?;
-        }
-        Ok(bundles)
-    }
-
-    fn installed(&self, turn: Turn, names: Names, proof: Option<Proof>, bundles: Vec<Bundle>) -> Installed {
-        let path = self.path(&names);
-        let files = Files::in_force(&path).into_iter();
-        let files = files.filter_map(|file| {
-            let text = Files::read(&file).ok()?;
-            Some((file, bundles.iter().find(|bundle| bundle.pem() == text)?.clone()))
-        });
-        Installed { files: files.collect(), names, path, proof, _turn: turn }
-    }
-
-    fn errand(&self, row: OrderRow) -> Errand<'_> {
-        let leaves = self.leaves(&self.path(&row.names));
-        Errand {
-            store: &self.store,
-            files: &self.files,
-            authority: &self.authority,
-            answers: &self.answers,
-            dns: &self.dns,
-            replaced: leaves.into_iter().find(|leaf| !leaf.is_self_signed),
-            row,
-            is_account_lost: false,
-        }
-    }
-
-    fn orders(&self, name: &str) -> Result<Vec<OrderRow>, CertificateError> {
-        let mut orders = self.store.read::<_, StoreError>(|view| view.orders())?;
-        orders.retain(|row| row.names.primary() == name);
-        Ok(orders)
-    }
-
-    /// Ends the orders for a name. What cannot be removed now is removed at the next start.
-    fn give_up(&self, name: &str) {
-        let ended = self.store.write::<_, StoreError>(|record| record.remove_orders(name));
-        if let Err(error) =
-            ended.map_err(CertificateError::from).and_then(|()| self.files.clear_pending(name))
-        {
-            tracing::warn!(name, %error, "something of an order stays");
-        }
-    }
-
-    fn turn(&self, name: &str) -> Result<Turn, CertificateError> {
+    pub(super) fn turn(&self, name: &str) -> Result<Turn, CertificateError> {
         if !self.taken.lock().insert(name.to_owned()) {
             return Err(CertificateError::Busy(name.to_owned()));
         }

@@ -36,15 +36,16 @@ impl Certificates {
         })
     }
 
-    /// The certificates that HAProxy uses and that are to be renewed; with `is_patient`, not those whose last try was
-    /// just now.
+    /// The certificates that HAProxy uses, that are to be renewed and that nobody has ordered; with `is_patient`, not those
+    /// whose last try was just now.
     ///
     /// # Errors
     /// The record cannot be read.
     pub fn due(&self, is_patient: bool, now_s: u64) -> Result<Vec<Wish>, CertificateError> {
+        let ordered = self.ordered()?;
         let rows = self.used()?.into_iter().filter(|row| {
             let retry_at_s = row.retry_at_s.filter(|_| is_patient);
-            is_due(row.renew_at_s, retry_at_s, now_s)
+            is_due(row.renew_at_s, retry_at_s, now_s) && !ordered.contains(row.names.primary())
         });
         let wish = |row: CertificateRow| {
             // Nobody is there to be told of a record.
@@ -167,7 +168,7 @@ impl Certificates {
     }
 
     /// Domains that are served by TLS, with the path of their certificate.
-    fn served(&self) -> Result<Vec<(PathBuf, DomainInput)>, CertificateError> {
+    pub(super) fn served(&self) -> Result<Vec<(PathBuf, DomainInput)>, CertificateError> {
         let domains = self.store.read::<_, StoreError>(|view| view.domains())?.into_iter();
         let served = domains.map(|recorded| recorded.domain).filter(|domain| domain.ssl_enabled);
         Ok(served

@@ -3,6 +3,7 @@
 use rusqlite::OptionalExtension;
 use serde::Deserialize;
 
+use super::selection::ANY_KIND;
 use super::{StoreError, View};
 use crate::caps::Caps;
 use crate::site::FilterInput;
@@ -49,8 +50,8 @@ impl View<'_> {
     /// # Errors
     /// It cannot be read.
     pub fn in_force(&self, now_s: u32) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM rules WHERE expires_at_s <= ?";
-        let ended = self.connection.query_row(sql, [now_s], |row| row.get::<_, i64>(0))?;
+        let sql = ["SELECT count(*) FROM rules WHERE expires_at_s <= ? AND ", ANY_KIND].concat();
+        let ended = self.connection.query_row(&sql, [now_s], |row| row.get::<_, i64>(0))?;
         Ok(self.rule_counts()?.all().saturating_sub(ended.cast_unsigned()))
     }
 

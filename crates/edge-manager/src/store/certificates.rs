@@ -30,19 +30,25 @@ pub struct CertificateRow {
     pub warned_days: Option<u32>,
 }
 
-/// An order of a certificate with one key.
+/// An order of a certificate with one key, until HAProxy has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderRow {
     /// The names; the certificate is called by the first.
     pub names: Names,
     /// The kind of its key.
     pub key: KeyKind,
-    /// How control of the names is proven.
-    pub proof: Proof,
+    /// How control of the names is proven; `None` of one that an operator brought.
+    pub proof: Option<Proof>,
+    /// When it was begun, seconds since the Unix epoch.
+    pub begun_at_s: u64,
     /// How far it has come.
     pub step: Step,
     /// Where the server keeps it.
     pub url: Option<String>,
+    /// Tries that failed one after the other.
+    pub failures: u32,
+    /// When the next one may be, seconds since the Unix epoch.
+    pub retry_at_s: Option<u64>,
 }
 
 impl View<'_> {
@@ -88,17 +94,22 @@ impl View<'_> {
     /// # Errors
     /// They cannot be read.
     pub fn orders(&self) -> Result<Vec<OrderRow>, StoreError> {
-        let sql = "SELECT names, key, proof, step, url FROM certificate_orders ORDER BY certificate, key";
+        let sql = "SELECT names, key, proof, begun_at_s, step, url, failures, retry_at_s \
+                   FROM certificate_orders ORDER BY certificate, key";
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
+            let proof: Option<String> = row.get(2)?;
             found.push(OrderRow {
                 names: names(row, 0)?,
                 key: word(&row.get::<_, String>(1)?)?,
-                proof: word(&row.get::<_, String>(2)?)?,
-                step: word(&row.get::<_, String>(3)?)?,
-                url: row.get(4)?,
+                proof: proof.as_deref().map(word).transpose()?,
+                begun_at_s: row.get::<_, i64>(3)?.cast_unsigned(),
+                step: word(&row.get::<_, String>(4)?)?,
+                url: row.get(5)?,
+                failures: row.get(6)?,
+                retry_at_s: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
             });
         }
         Ok(found)
@@ -136,10 +147,20 @@ impl Changes<'_> {
     /// # Errors
     /// It cannot be written.
     pub fn put_order(&mut self, row: &OrderRow) -> Result<(), StoreError> {
-        let OrderRow { names, key, proof, step, url } = row;
-        let sql = "INSERT OR REPLACE INTO certificate_orders (certificate, key, names, proof, step, url) \
-                   VALUES (?, ?, ?, ?, ?, ?)";
-        let values = (names.primary(), key.name(), names.to_string(), proof.name(), step.name(), url);
+        let OrderRow { names, key, proof, begun_at_s, step, url, failures, retry_at_s } = row;
+        let sql = "INSERT OR REPLACE INTO certificate_orders (certificate, key, names, proof, begun_at_s, step, url, \
+                   failures, retry_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let values = (
+            names.primary(),
+            key.name(),
+            names.to_string(),
+            proof.map(Proof::name),
+            begun_at_s.cast_signed(),
+            step.name(),
+            url,
+            failures,
+            retry_at_s.map(u64::cast_signed),
+        );
         self.view.connection.execute(sql, values)?;
         Ok(())
     }
@@ -197,15 +218,20 @@ mod tests {
         let order = |key| OrderRow {
             names: names.clone(),
             key,
-            proof: Proof::Manual,
+            proof: Some(Proof::Manual),
+            begun_at_s: 5,
             step: Step::Ordered,
             url: Some("https://acme.example/1".to_owned()),
+            failures: 3,
+            retry_at_s: Some(9),
         };
         let orders = [KeyKind::Ecdsa, KeyKind::Rsa].map(order);
         store
             .write::<_, StoreError>(|record| {
                 record.put_certificate(&bought)?;
-                record.put_order(&OrderRow { step: Step::Begun, url: None, ..orders[0].clone() })?;
+                let brought = OrderRow { proof: None, url: None, retry_at_s: None, ..orders[0].clone() };
+                record.put_order(&brought)?;
+                assert_eq!(record.orders()?, [brought]);
                 orders.iter().try_for_each(|order| record.put_order(order))
             })
             .unwrap();

@@ -7,6 +7,7 @@ use edge_filter::{Resource, Rule, Target};
 use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::columns::{Decoder, ENTRY, end, list_of, verdict};
+use super::selection::ANY_KIND;
 use super::view::ON;
 use super::{StoreError, View};
 use crate::rules::{Entry, TargetText};
@@ -128,8 +129,9 @@ impl<'c> Changes<'c> {
     /// # Errors
     /// They cannot be written.
     pub fn remove_ended(&mut self, now_s: u32, most: u32) -> Result<usize, StoreError> {
-        let sql = "DELETE FROM rules WHERE id IN (SELECT id FROM rules WHERE expires_at_s <= ? LIMIT ?)";
-        Ok(self.view.connection.execute(sql, [now_s, most])?)
+        let ended = ["SELECT id FROM rules WHERE expires_at_s <= ? AND ", ANY_KIND, " LIMIT ?"].concat();
+        let sql = format!("DELETE FROM rules WHERE id IN ({ended})");
+        Ok(self.view.connection.execute(&sql, [now_s, most])?)
     }
 
     /// Notes the revision of the state directory that is to have all these rules.

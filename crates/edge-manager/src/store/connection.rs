@@ -22,6 +22,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/5_rules.sql")),
     M::up(include_str!("migrations/6_caps.sql")),
     M::up(include_str!("migrations/7_certificates.sql")),
+    M::up(include_str!("migrations/8_pages.sql")),
 ];
 
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);

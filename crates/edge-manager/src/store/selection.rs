@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 use super::columns::verdict;
 use crate::rules::covering;
 
+/// All kinds as a condition, for indexes that begin with the kind.
+pub(super) const ANY_KIND: &str = "kind IN ('allow', 'block', 'exact', 'prefix')";
+
 /// What a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -66,8 +69,8 @@ impl About {
                 // Beside the range of ids, SQLite would rather read all rules on clients than look up a few targets.
                 let _ = write!(
                     sql,
-                    " AND rules.id IN (SELECT id FROM rules INDEXED BY rules_by_target WHERE target IN ({places}) \
-                     AND kind IN ('allow', 'block'))"
+                    " AND rules.id IN (SELECT id FROM rules INDEXED BY rules_by_target WHERE kind IN ('allow', 'block') \
+                     AND target IN ({places}))"
                 );
                 values.extend(nets);
             }
@@ -88,7 +91,7 @@ pub enum Order {
     Oldest,
     /// From the greatest number on: before [`Selection::after`].
     Newest,
-    /// By the text of the target, behind this one. An index serves it, whatever else is asked for.
+    /// By the text of the target, behind this one.
     Target(Option<String>),
     /// What ends first, behind what ends then and has this number. What has no end is left out.
     End(Option<(u32, i64)>),
@@ -118,24 +121,34 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// What follows the columns of a query, and its parameters. An index serves each condition but the two of time; each but that of the target ends with the id.
+    /// What follows the columns of a query, and its parameters.
+    ///
+    /// Of one kind of clients an index serves each order, with a list and without one, and a text that targets begin with in
+    /// the order of targets. Else one serves each condition but the two of time, in the order of numbers.
     pub(super) fn to_sql(&self) -> (String, Vec<Value>) {
         let (mut sql, mut values) = (String::from(" WHERE "), Vec::new());
-        let end = self.order.push(self.after, &mut sql, &mut values);
-        // A plus keeps SQLite from the index of a column: it would find all rules of a kind there and put them in order.
-        let plus = if self.order.has_index() || self.list.is_some() { "+" } else { "" };
+        // A plus keeps SQLite from the index of a column. A few rules that are known by their numbers need no other one.
+        let is_few = matches!(self.about, Some(About::Covers(_)));
+        let end = self.order.push(self.after, self.in_force_at_s, is_few, &mut sql, &mut values);
+        let plus = if is_few { "+" } else { "" };
         match self.kind {
+            // The index of targets has them by kind.
+            None if matches!(self.about, Some(About::Begins(_))) => sql.extend([" AND ", ANY_KIND]),
             None => {}
             Some(Kind::Allow) => sql.extend([" AND ", plus, "kind = 'allow'"]),
             Some(Kind::Block) => sql.extend([" AND ", plus, "kind = 'block'"]),
-            Some(Kind::Resource) => sql.extend([" AND ", plus, "kind IN ('exact', 'prefix')"]),
+            Some(Kind::Resource) => {
+                // Along an index of two kinds, all rules would be put in order.
+                let plus = if self.order.has_index() || self.list.is_some() { "+" } else { plus };
+                sql.extend([" AND ", plus, "kind IN ('exact', 'prefix')"]);
+            }
         }
-        let plus = if self.order.has_index() { "+" } else { "" };
         if let Some(list) = &self.list {
             sql.extend([" AND ", plus, "rules.list = (SELECT id FROM lists WHERE name = ?)"]);
             values.push(Value::Text(list.to_string()));
         }
         if let Some(action) = self.action {
+            let plus = if self.order.has_index() { "+" } else { plus };
             sql.extend([" AND ", plus, "verdict = ?"]);
             values.push(i64::from(verdict(action)).into());
         }
@@ -165,8 +178,15 @@ impl Order {
         matches!(self, Self::Target(_) | Self::End(_))
     }
 
-    /// What the page before had is left out; the order itself, for the end of the query.
-    fn push(&self, after: Option<i64>, sql: &mut String, values: &mut Vec<Value>) -> &'static str {
+    /// What the page before had is left out; the order itself, for the end of the query. A few rules are put in order.
+    fn push(
+        &self,
+        after: Option<i64>,
+        in_force_at_s: Option<u32>,
+        is_few: bool,
+        sql: &mut String,
+        values: &mut Vec<Value>,
+    ) -> &'static str {
         match self {
             Self::Oldest => {
                 sql.push_str("rules.id > ?");
@@ -179,15 +199,18 @@ impl Order {
                 " ORDER BY rules.id DESC"
             }
             Self::Target(after) => {
-                sql.push_str("target > ?");
+                sql.push_str(if is_few { "+target > ?" } else { "target > ?" });
                 values.push(Value::Text(after.clone().unwrap_or_default()));
-                " ORDER BY target"
+                if is_few { " ORDER BY +target" } else { " ORDER BY target" }
             }
             Self::End(after) => {
-                let (end_s, id) = after.unwrap_or_default();
-                sql.push_str("expires_at_s IS NOT NULL AND (expires_at_s, rules.id) > (?, ?)");
+                // Those that have ended are passed over, not read.
+                let ended = in_force_at_s.map(|now_s| (now_s, i64::MAX));
+                let (end_s, id) = (*after).max(ended).unwrap_or_default();
+                sql.extend(["expires_at_s IS NOT NULL AND (", if is_few { "+" } else { "" }]);
+                sql.push_str("expires_at_s, rules.id) > (?, ?)");
                 values.extend([i64::from(end_s).into(), id.into()]);
-                " ORDER BY expires_at_s, rules.id"
+                if is_few { " ORDER BY +expires_at_s, rules.id" } else { " ORDER BY expires_at_s, rules.id" }
             }
         }
     }

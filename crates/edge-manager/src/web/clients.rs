@@ -26,7 +26,7 @@ use crate::api::{ApiError, App};
 use crate::clock::{now_s, now_us};
 use crate::json::RuleJson;
 use crate::rules::{Change, IfPresent, Input, Question};
-use crate::store::{About, Kind, Order, Selection, StoreError};
+use crate::store::{About, Kind, Order, RuleCounts, Selection, StoreError};
 
 /// Rules of a page.
 const PAGE: usize = 50;
@@ -216,7 +216,7 @@ struct Row {
 /// What is read of the record.
 struct Recorded {
     rules: Vec<RuleJson>,
-    counts: [u64; 2],
+    counts: RuleCounts,
     lists: Vec<Arc<str>>,
     explained: Option<Explained>,
 }
@@ -246,7 +246,7 @@ async fn shown(
     // HAProxy is asked too, and may take its time.
     let recorded =
         if wanted.address().is_some() { app.blocking(read).await } else { app.reading(read).await }?;
-    let Recorded { mut rules, counts: [block, allow], lists, explained } = recorded;
+    let Recorded { mut rules, counts, lists, explained } = recorded;
     let has_more = rules.len() > PAGE;
     rules.truncate(PAGE);
     let next = rules.last().filter(|_| has_more).map(|last| wanted.behind(last));
@@ -259,8 +259,8 @@ async fn shown(
     let page = Clients {
         frame: Frame::new(visit, "/clients", "Clients"),
         kinds: [
-            (ClientKind::Block, "Blocked", grouped(block)),
-            (ClientKind::Allow, "Allowed", grouped(allow)),
+            (ClientKind::Block, "Blocked", grouped(counts.block)),
+            (ClientKind::Allow, "Allowed", grouped(counts.allow)),
         ],
         lists,
         explained,
@@ -282,12 +282,11 @@ fn read(
 ) -> Result<Recorded, ApiError> {
     let explained = question.map(|question| explained(app, question, now_s)).transpose()?;
     let recorded = app.store.read(|view| {
-        let count = |kind| view.count(&Selection { kind: Some(kind), ..Selection::default() });
         Ok::<_, StoreError>(Recorded {
             rules: view.with_entries(selection, |entries| {
                 entries.map(|entry| Ok::<_, StoreError>(RuleJson::from(&entry?))).collect::<Result<_, _>>()
             })??,
-            counts: [count(Kind::Block)?, count(Kind::Allow)?],
+            counts: view.rule_counts()?,
             lists: view.lists()?,
             explained,
         })

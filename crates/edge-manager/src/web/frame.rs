@@ -10,11 +10,12 @@ use crate::access::Role;
 use crate::api::ApiError;
 
 /// The pages that there are: where, how they are called, and who sees them.
-pub(super) const MENU: [MenuEntry; 6] = [
+pub(super) const MENU: [MenuEntry; 7] = [
     MenuEntry { path: "/", name: "Overview", role: Role::Reader },
     MenuEntry { path: "/clients", name: "Clients", role: Role::Reader },
     MenuEntry { path: "/resources", name: "Resources", role: Role::Reader },
     MenuEntry { path: "/domains", name: "Domains", role: Role::Reader },
+    MenuEntry { path: "/certificates", name: "Certificates", role: Role::Reader },
     MenuEntry { path: "/configuration", name: "Configuration", role: Role::Reader },
     MenuEntry { path: "/audit", name: "Audit", role: Role::Reader },
 ];

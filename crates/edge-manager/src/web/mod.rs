@@ -6,6 +6,8 @@
 
 mod assets;
 mod audit;
+mod certificate_forms;
+mod certificates;
 mod clients;
 mod configuration;
 mod diff;
@@ -53,6 +55,8 @@ fn pages() -> Pages {
         .merge(paste::pages())
         .merge(resources::pages())
         .merge(domains::pages())
+        .merge(certificates::pages())
+        .merge(certificate_forms::pages())
         .merge(configuration::pages())
         .merge(global::pages())
         .merge(audit::pages())

@@ -16,13 +16,14 @@ pub(super) struct Moment {
 
 impl Moment {
     /// Of a time, both in seconds since the Unix epoch.
-    pub(super) fn new(at_s: u32, now_s: u32) -> Self {
-        let exact =
-            humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(at_s.into())).to_string();
+    pub(super) fn new(at_s: impl Into<u64>, now_s: u32) -> Self {
+        // No later time has four digits of the year.
+        let (at_s, now_s) = (at_s.into().min(253_402_300_799), u64::from(now_s));
+        let exact = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(at_s)).to_string();
         let words = match at_s.checked_sub(now_s) {
             Some(0) => "now".to_owned(),
-            Some(left_s) => format!("in {}", span(left_s.into())),
-            None => format!("{} ago", span((now_s - at_s).into())),
+            Some(left_s) => format!("in {}", span(left_s)),
+            None => format!("{} ago", span(now_s - at_s)),
         };
         Self { exact, words }
     }
@@ -66,6 +67,7 @@ mod tests {
         ] {
             assert_eq!(Moment::new(at_s, now_s).words, words);
         }
+        assert_eq!(Moment::new(u64::MAX, now_s).exact, "9999-12-31T23:59:59Z");
         let time = "<time datetime=\"2023-11-14T22:13:20Z\" title=\"2023-11-14T22:13:20Z\">now</time>";
         assert_eq!(Moment::new(now_s, now_s).to_string(), time);
     }

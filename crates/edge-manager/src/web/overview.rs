@@ -17,7 +17,7 @@ use super::visit::Visit;
 use crate::api::App;
 use crate::clock::now_s;
 use crate::haproxy;
-use crate::store::{AuditEntry, AuditSelection, Kind, Selection, StoreError};
+use crate::store::{AuditEntry, AuditSelection, RuleCounts, StoreError};
 use crate::traffic::{Sample, Series, Top, WINDOW_S, Worker};
 
 /// Changes that are shown.
@@ -77,7 +77,7 @@ struct ChangeRow {
 /// What is read of the record.
 struct Recorded {
     revision: u64,
-    counts: [u64; 3],
+    counts: RuleCounts,
     changes: Vec<AuditEntry>,
 }
 
@@ -86,11 +86,10 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
     let recorded = app
         .reading(|app| {
             let recorded = app.store.read(|view| {
-                // As in the metrics: those that have ended and are kept for an hour count too. An index has the number.
-                let count = |kind| view.count(&Selection { kind: Some(kind), ..Selection::default() });
                 Ok::<_, StoreError>(Recorded {
                     revision: view.revision()?.unwrap_or_default(),
-                    counts: [count(Kind::Block)?, count(Kind::Allow)?, count(Kind::Resource)?],
+                    // As in the metrics: those that have ended and are kept for an hour count too.
+                    counts: view.rule_counts()?,
                     changes: view.audit(&AuditSelection::default(), CHANGES)?,
                 })
             })?;
@@ -98,7 +97,7 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
         })
         .await?;
     let workers = app.traffic.workers();
-    let [block, allow, resource] = recorded.counts.map(grouped);
+    let RuleCounts { allow, block, resource } = recorded.counts;
     let page = Overview {
         frame: Frame::new(&visit, "/", "Overview"),
         plots: plots(&app.traffic.series(), now_s),
@@ -106,12 +105,12 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
         workers: workers.into_iter().map(|worker| row(worker, recorded.revision, now_s)).collect(),
         revision: grouped(recorded.revision),
         counts: [
-            ("Blocked clients", "/clients", block),
-            ("Allowed clients", "/clients?kind=allow", allow),
-            ("Rules on resources", "/resources?origin=manual", resource),
+            ("Blocked clients", "/clients", grouped(block)),
+            ("Allowed clients", "/clients?kind=allow", grouped(allow)),
+            ("Rules on resources", "/resources?origin=manual", grouped(resource)),
         ],
         top: app.traffic.top(),
-        is_new: recorded.counts == [0; 3],
+        is_new: recorded.counts.all() == 0,
         changes: recorded.changes.into_iter().map(|entry| change(entry, now_s)).collect(),
     };
     Ok(html(StatusCode::OK, &page))

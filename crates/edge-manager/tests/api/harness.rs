@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use edge_manager::access::{Caller, KeyHash, Role, add_key};
 use edge_manager::api::{App, Services};
+use edge_manager::certificates;
 use edge_manager::clock::now_us;
 use edge_manager::configuration::{Patience, Settings};
 use edge_manager::haproxy::{Control, Program};
@@ -20,6 +21,9 @@ use tokio::sync::oneshot;
 
 /// Nothing here takes that long.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where nobody listens: no certificate can be had.
+pub(crate) const NO_AUTHORITY: &str = "https://127.0.0.1:1/directory";
 
 /// The API, as `edge-manager serve` has it, on a thread.
 pub(crate) struct Manager {
@@ -63,7 +67,10 @@ impl Manager {
                 patience: Patience::default(),
             },
             defaults: Defaults::default(),
-            certificates: edge_manager::certificates::Settings::of(dir.path().join("certificates")),
+            certificates: certificates::Settings {
+                directory_url: NO_AUTHORITY.to_owned(),
+                ..certificates::Settings::of(dir.path().join("certificates"))
+            },
         };
         let app = Arc::new(App::open(services, now_us()).unwrap());
         let server =

@@ -52,6 +52,12 @@ pub(crate) fn program(path: &Path, script: &str) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
 }
 
+/// Sends a signal, by its name.
+pub(crate) fn signal(name: &str, pids: &[u32]) {
+    let pids = pids.iter().map(ToString::to_string);
+    assert!(Command::new("kill").args(["-s", name]).args(pids).status().unwrap().success());
+}
+
 /// Everything of one manager. HAProxy ends with it.
 pub(crate) struct Home {
     directory: tempfile::TempDir,
@@ -114,13 +120,43 @@ impl Home {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
-    /// Starts the manager with this environment, and waits until it answers.
+    /// Has the manager use a HAProxy whose `-c` does as [`Home::haproxy_check`] says.
+    pub(crate) fn haproxy(&self) -> (String, String) {
+        let (path, manner) = (self.path("haproxy-program"), self.path("check").display().to_string());
+        let script = format!(
+            "#!/bin/sh\ncase \" $* \" in *\" -c \"*)\n\
+             while [ \"$(cat {manner} 2>&1)\" = wait ]; do sleep 0.05; done\n\
+             if [ \"$(cat {manner} 2>&1)\" = refuse ]; then exit 1; fi;;\nesac\n\
+             exec haproxy \"$@\"\n"
+        );
+        program(&path, &script);
+        ("EDGE_HAPROXY".to_owned(), path.display().to_string())
+    }
+
+    /// From now on `haproxy -c` does not end (`wait`), or says no (`refuse`), or does what it does.
+    pub(crate) fn haproxy_check(&self, manner: &str) {
+        fs::write(self.path("check.new"), manner).unwrap();
+        fs::rename(self.path("check.new"), self.path("check")).unwrap();
+    }
+
+    /// Starts the manager with this environment and a HAProxy that it supervises, and waits until it answers.
     pub(crate) fn serve(&self, environment: &[(String, String)]) -> Serving<'_> {
+        self.serve_with(&["--supervise"], environment)
+    }
+
+    /// The same for the HAProxy that a manager has left behind.
+    pub(crate) fn attach(&self, environment: &[(String, String)]) -> Serving<'_> {
+        let socket = self.path("haproxy/master.sock").display().to_string();
+        self.serve_with(&["--master-socket", &socket], environment)
+    }
+
+    fn serve_with(&self, arguments: &[&str], environment: &[(String, String)]) -> Serving<'_> {
         let ready = self.path("ready");
         let _ = fs::remove_file(&ready);
         let log = fs::File::options().append(true).create(true).open(self.path("log")).unwrap();
-        let mut command = self.command(&["serve", "--supervise"]);
+        let mut command = self.command(&["serve"]);
         command
+            .args(arguments)
             .arg("--global")
             .arg(self.path("global.json"))
             .arg("--ready-file")

@@ -160,10 +160,22 @@ impl Pebble {
         self.gate_answers("show table gate").contains("key=stalled")
     }
 
-    /// Has the HAProxy before pebble read its files again.
-    pub(crate) fn restart_gate(&mut self) {
+    /// From now on connections to the server are refused.
+    pub(crate) fn stop_gate(&mut self) {
         self.before.kill().unwrap();
         self.before.wait().unwrap();
+    }
+
+    /// How many requests have got this fault.
+    pub(crate) fn faults(&self, fault: &str) -> u64 {
+        let table = self.gate_answers("show table gate");
+        let row = table.lines().find(|line| line.contains(&format!("key={fault} ")));
+        row.and_then(|row| row.rsplit_once("http_req_cnt=")?.1.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Has the HAProxy before pebble read its files again.
+    pub(crate) fn restart_gate(&mut self) {
+        self.stop_gate();
         self.before = gate(self.dir.path());
         eventually("gate", || TcpStream::connect(("127.0.0.1", self.gate)).ok());
     }

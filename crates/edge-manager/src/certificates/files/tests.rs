@@ -36,7 +36,7 @@ fn what_was_there_is_kept_and_can_be_put_back() {
     install(100);
     install(200);
     assert_eq!(found(&files), expected(&[("", 200), (".previous", 100)]));
-    files.put_back("shop.example").unwrap();
+    files.put_back("shop.example", true).unwrap();
     assert_eq!(found(&files), expected(&[("", 100)]));
 }
 
@@ -64,8 +64,49 @@ fn keys_of_both_kinds_take_the_place_of_one_and_give_it_back() {
     files.install("shop.example", &[bundle(KeyKind::Rsa, 400)]).unwrap();
     let all = [("", 400), (".ecdsa.previous", 200), (".rsa.previous", 300)];
     assert_eq!(found(&files), expected(&all));
-    files.put_back("shop.example").unwrap();
+    files.put_back("shop.example", true).unwrap();
     assert_eq!(found(&files), expected(&[(".ecdsa", 200), (".rsa", 300)]));
+}
+
+#[test]
+fn a_kill_within_a_change_of_kinds_keeps_what_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Files::open(dir.path()).unwrap();
+    files.install("shop.example", &[bundle(KeyKind::Ecdsa, 100)]).unwrap();
+    let both = [bundle(KeyKind::Ecdsa, 200), bundle(KeyKind::Rsa, 300)];
+    let path = files.path("shop.example");
+    // Killed after the first file, then after the last one.
+    Files::put_secret(&with_ending(&path, "ecdsa"), &both[0].pem()).unwrap();
+    for _ in 0..3 {
+        let places = files.install("shop.example", &both).unwrap();
+        assert_eq!(places, ["ecdsa", "rsa"].map(|ending| with_ending(&path, ending)));
+        assert_eq!(found(&files), expected(&[(".ecdsa", 200), (".previous", 100), (".rsa", 300)]));
+    }
+    files.put_back("shop.example", false).unwrap();
+    assert_eq!(found(&files), expected(&[("", 100)]));
+}
+
+#[test]
+fn only_what_was_there_just_before_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Files::open(dir.path()).unwrap();
+    let ecdsa = |to_s| bundle(KeyKind::Ecdsa, to_s);
+    files.install("shop.example", &[ecdsa(100)]).unwrap();
+    files.install("shop.example", &[ecdsa(200), bundle(KeyKind::Rsa, 201)]).unwrap();
+    files.install("shop.example", &[ecdsa(300)]).unwrap();
+    files.install("shop.example", &[ecdsa(400)]).unwrap();
+    assert_eq!(found(&files), expected(&[("", 400), (".previous", 300)]));
+}
+
+#[test]
+fn the_last_file_is_not_removed_while_it_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Files::open(dir.path()).unwrap();
+    files.install("shop.example", &[bundle(KeyKind::Ecdsa, 100)]).unwrap();
+    files.put_back("shop.example", true).unwrap();
+    assert_eq!(found(&files), expected(&[("", 100)]));
+    files.put_back("shop.example", false).unwrap();
+    assert_eq!(found(&files), []);
 }
 
 #[test]

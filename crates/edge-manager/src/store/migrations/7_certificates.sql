@@ -19,14 +19,19 @@ CREATE TABLE certificates (
     warned_days INTEGER
 ) STRICT;
 
--- What is written here is done: a process that is killed leaves it to the next one to go on.
+-- What is written here is done: who goes on, after an error that passes or after a kill, goes on from there.
 CREATE TABLE certificate_orders (
     certificate TEXT NOT NULL,
     key TEXT NOT NULL CHECK (key IN ('ecdsa', 'rsa')),
     names TEXT NOT NULL,
-    proof TEXT NOT NULL CHECK (proof IN ('http-01', 'dns-01', 'manual')),
+    -- How control of the names is proven; NULL of one that an operator brought, which begins as issued.
+    proof TEXT CHECK (proof IN ('http-01', 'dns-01', 'manual')),
+    begun_at_s INTEGER NOT NULL,
     step TEXT NOT NULL CHECK (step IN ('begun', 'ordered', 'issued', 'installed')),
     -- Where the server keeps it; NULL before it does.
     url TEXT,
+    -- Tries that failed one after the other, and when the next one may be.
+    failures INTEGER NOT NULL,
+    retry_at_s INTEGER,
     PRIMARY KEY (certificate, key)
 ) STRICT;

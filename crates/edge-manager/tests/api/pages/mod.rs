@@ -1,5 +1,6 @@
 //! The page, as a browser without JavaScript would use it.
 
+mod certificates;
 mod clients;
 mod domains;
 mod escaping;
