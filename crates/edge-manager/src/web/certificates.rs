@@ -109,6 +109,10 @@ struct Order {
     name: String,
     names: String,
     step: &'static str,
+    begun: Moment,
+    /// Tries that failed, and when the next one is.
+    failures: u32,
+    retries: Option<Moment>,
     /// Whether it goes on when somebody says so.
     waits: bool,
 }
@@ -180,7 +184,7 @@ pub(super) async fn shown(
         frame: Frame::new(visit, "/certificates", "Certificates"),
         next: has_more.then(|| link("/certificates", &[("q", &*wanted.q), ("after", &*behind)])),
         rows,
-        orders: orders_of(orders),
+        orders: orders_of(orders, now_s),
         more_bare: all_bare().count().saturating_sub(MAX_BARE),
         bare: all_bare().take(MAX_BARE).map(|domain| domain.domain.to_string()).collect(),
         has_domains: !domains.is_empty(),
@@ -241,14 +245,14 @@ fn row(app: &App, path: &std::path::Path, known: Known, domains: &[DomainInput],
 }
 
 /// One for each certificate: keys of both kinds are ordered beside each other.
-fn orders_of(rows: Vec<OrderRow>) -> Vec<Order> {
+fn orders_of(rows: Vec<OrderRow>, now_s: u32) -> Vec<Order> {
     let mut orders: Vec<Order> = Vec::new();
     for row in rows {
         let name = row.names.primary();
         if orders.last().is_some_and(|order| order.name == name) {
             continue;
         }
-        let waits = row.proof == Proof::Manual && row.step == Step::Ordered;
+        let waits = row.proof == Some(Proof::Manual) && row.step == Step::Ordered;
         let step = match row.step {
             _ if waits => "It waits for records in DNS.",
             Step::Begun => "It is to be made.",
@@ -256,7 +260,15 @@ fn orders_of(rows: Vec<OrderRow>) -> Vec<Order> {
             Step::Issued => "The certificate has come, and is put in its place.",
             Step::Installed => "The certificate is in its place; HAProxy is told of it.",
         };
-        orders.push(Order { name: name.to_owned(), names: row.names.all().join(", "), step, waits });
+        orders.push(Order {
+            name: name.to_owned(),
+            names: row.names.all().join(", "),
+            step,
+            begun: Moment::new(row.begun_at_s, now_s),
+            failures: row.failures,
+            retries: row.retry_at_s.map(|at_s| Moment::new(at_s, now_s)),
+            waits,
+        });
     }
     orders
 }
@@ -355,16 +367,22 @@ mod tests {
         let order = |name: &str, key, proof, step| OrderRow {
             names: Names::parse(&[name]).unwrap(),
             key,
-            proof,
+            proof: Some(proof),
+            begun_at_s: 0,
             step,
             url: None,
+            failures: 0,
+            retry_at_s: None,
         };
-        let orders = orders_of(vec![
-            order("a.example", KeyKind::Ecdsa, Proof::Http, Step::Ordered),
-            order("a.example", KeyKind::Rsa, Proof::Http, Step::Begun),
-            order("b.example", KeyKind::Ecdsa, Proof::Manual, Step::Ordered),
-            order("c.example", KeyKind::Ecdsa, Proof::Manual, Step::Issued),
-        ]);
+        let orders = orders_of(
+            vec![
+                order("a.example", KeyKind::Ecdsa, Proof::Http, Step::Ordered),
+                order("a.example", KeyKind::Rsa, Proof::Http, Step::Begun),
+                order("b.example", KeyKind::Ecdsa, Proof::Manual, Step::Ordered),
+                order("c.example", KeyKind::Ecdsa, Proof::Manual, Step::Issued),
+            ],
+            0,
+        );
         let seen: Vec<_> = orders.iter().map(|order| (&*order.name, order.waits)).collect();
         assert_eq!(seen, [("a.example", false), ("b.example", true), ("c.example", false)]);
     }
