@@ -55,7 +55,7 @@ pub use domains::DomainPublished;
 pub use error::ApiError;
 pub(crate) use error::Reason;
 pub(crate) use events::hear;
-pub(crate) use extract::read;
+pub(crate) use extract::{object, read};
 pub use import::{ImportCheckJson, ImportCheckedJson, ImportJson, ImportedJson};
 pub(crate) use issue::Issued;
 pub use requests::ANSWER_TIMEOUT;

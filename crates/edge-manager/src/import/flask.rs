@@ -1,9 +1,8 @@
 //! The database of the Flask manager.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use edge_filter::List;
 use rusqlite::limits::Limit;
@@ -11,15 +10,12 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use tempfile::TempDir;
 
-use super::lines::regular;
+use super::copy::copy_all;
 use super::settings::understand;
 use super::{Foreign, ImportError, Place, Problem, Terms};
 use crate::rules::{self, Input, fit_by, fit_reason};
 use crate::site::words::TemplateName;
 use crate::site::{BackendInput, DomainInput, MAX_BACKENDS, MAX_DOMAINS, ServerInput, Site, SiteInput, Text};
-
-/// Largest file, bytes.
-const MAX_FILE_BYTES: u64 = 4 << 30;
 
 /// Longest value, or row, that SQLite may hold, bytes.
 const MAX_VALUE_BYTES: i32 = 1 << 20;
@@ -376,34 +372,4 @@ fn texts<const N: usize>(row: &Row<'_>, columns: &[&str; N]) -> Result<[Option<S
         };
     }
     Ok(texts)
-}
-
-/// A file with this behind its name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Copies a file with what SQLite keeps beside it, none of which may change meanwhile.
-fn copy_all(from: &Path, to: &Path) -> Result<(), ImportError> {
-    let stamps = || ["", "-wal", "-journal"].map(|suffix| (suffix, stamp(&beside(from, suffix))));
-    let before = stamps();
-    for (suffix, stamp) in &before {
-        let (from, to) = (beside(from, suffix), beside(to, suffix));
-        if stamp.is_some() || suffix.is_empty() {
-            regular(&from, MAX_FILE_BYTES)?;
-            fs::copy(&from, &to).map_err(|error| ImportError::Io(from.clone(), error))?;
-        }
-    }
-    if stamps() != before {
-        return Err(ImportError::Changed(from.to_owned()));
-    }
-    Ok(())
-}
-
-/// Length and time of change of a file, if it is there.
-fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.len(), metadata.modified().ok()?))
 }

@@ -4,6 +4,7 @@
 //! read as it goes, so that a million lines need no more memory than one change of [`MAX_CHANGES`](crate::rules::MAX_CHANGES).
 
 mod acl_lines;
+mod copy;
 mod error;
 mod flask;
 mod foreign;

@@ -1,11 +1,11 @@
-//! Templates of the operator, and looks at what a change would do.
+//! What is looked at before it is changed, and the operator's templates.
 
 use super::wish::Wish;
 use super::{NewDomain, Sites, SitesError};
 use crate::access::Caller;
 use crate::configuration::Published;
 use crate::site::words::TemplateName;
-use crate::site::{BackendInput, FieldError};
+use crate::site::{BackendInput, FieldError, GlobalInput};
 
 /// A change that is only looked at.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub enum Preview {
     Domain(NewDomain),
     /// A backend, as [`Sites::put_backend`] takes it.
     Backend(Box<BackendInput>),
+    /// What holds for all backends, as [`Sites::put_global`] takes it.
+    Global(Box<GlobalInput>),
 }
 
 impl Sites {
@@ -26,6 +28,7 @@ impl Sites {
         match change {
             Preview::Domain(domain) => record.put_domain(domain).map(drop)?,
             Preview::Backend(backend) => drop(record.put_backend(*backend)),
+            Preview::Global(global) => record.input.global = *global,
         }
         Ok(self.configuration.check(&self.parse(&record.input)?)?.diff)
     }

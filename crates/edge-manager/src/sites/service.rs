@@ -12,7 +12,7 @@ use crate::access::Caller;
 use crate::caps::Caps;
 use crate::certificates::Files;
 use crate::clock::seconds;
-use crate::configuration::{Configuration, Lack, PublishError, Published};
+use crate::configuration::{Configuration, Lack, Published};
 use crate::site::{BackendInput, DomainInput, GlobalInput, Site, SiteInput, Text};
 use crate::store::{Changes, DONE, Store, StoreError};
 
@@ -23,7 +23,7 @@ use crate::store::{Changes, DONE, Store, StoreError};
 /// the record says. So nothing that was acknowledged is lost, and nothing that was refused stays.
 #[derive(Debug)]
 pub struct Sites {
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
     pub(super) configuration: Configuration,
     defaults: Defaults,
     /// Where the manager keeps certificates, if it does.
@@ -381,16 +381,6 @@ impl Sites {
         match self.store.read(|view| view.in_force(seconds(now_us)))? {
             rules if rules > u64::from(max) => Err(SitesError::NoRoom { max, rules }),
             _ => Ok(()),
-        }
-    }
-
-    /// Notes what became of a wish that changes nothing of the record. What HAProxy did is done: that it cannot be noted is
-    /// logged, and is no reason to tell anything else.
-    pub(super) fn note(&self, wish: Wish<'_>, published: &Result<Published, PublishError>) {
-        let result = published.as_ref().map_or_else(ToString::to_string, |_| DONE.to_owned());
-        if let Err(error) = self.store.write(|record| record.note(&wish.deed(&result))) {
-            let Wish { caller, operation, target, .. } = wish;
-            tracing::error!(caller = %caller.name, operation, what = target, result, %error, "not in the audit");
         }
     }
 }

@@ -289,6 +289,9 @@ async fn apply(
             Preview::Backend(backend) => {
                 app.change_site(&caller, |sites| sites.put_backend(&caller, *backend, now_us))?.published
             }
+            Preview::Global(global) => {
+                app.change_site(&caller, |sites| sites.put_global(&caller, *global, now_us))?.published
+            }
         };
         Ok(published.enforcement)
     });

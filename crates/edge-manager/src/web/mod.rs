@@ -17,6 +17,7 @@ mod error;
 mod explain;
 mod extract;
 mod frame;
+mod global;
 mod guard;
 mod headers;
 mod link;
@@ -57,6 +58,7 @@ fn pages() -> Pages {
         .merge(certificates::pages())
         .merge(certificate_forms::pages())
         .merge(configuration::pages())
+        .merge(global::pages())
         .merge(audit::pages())
         .merge(login::pages())
         .merge(assets::pages())

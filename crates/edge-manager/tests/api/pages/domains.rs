@@ -31,7 +31,7 @@ fn filled(page: &str, name: &str) -> String {
     let (_, rest) = rest.split_once('>').unwrap();
     let (text, _) = rest.split_once("</textarea>").unwrap();
     // HTML, "the textarea element": the first line end is none of the text.
-    text.strip_prefix('\n').unwrap_or(text).to_owned()
+    text.strip_prefix('\n').unwrap_or(text).replace("&#34;", "\"")
 }
 
 #[test]
@@ -104,4 +104,26 @@ fn an_empty_first_line_is_kept() {
     assert_eq!(filled(&page.body, "servers"), "\nbad");
     let page = visitor.send("/clients/paste", "/clients/paste/look", &[("lines", "\nbad")]);
     assert_eq!(filled(&page.body, "lines"), "\nbad");
+}
+
+#[test]
+fn what_holds_for_all_backends_is_looked_at_before_it_is_changed() {
+    let manager = serving(SITE);
+    let mut visitor = Visitor::with_key(&manager, "secret");
+    let page = "/configuration/global";
+    let typed = filled(&visitor.get(page).body, "global");
+    let changed = typed.replace("\"maxconn\": null", "\"maxconn\": 1234");
+    assert_ne!(changed, typed);
+    let looked = visitor.send(page, "/configuration/global/look", &[("global", &changed)]);
+    assert!(looked.status == 200 && looked.body.contains("maxconn 1234"), "{looked:?}");
+    let maxconn = || manager.app.sites.input().unwrap().global.maxconn;
+    assert_eq!(maxconn(), None, "looking changes nothing");
+    for (bad, told) in [("{\"nothing\": 1}", "nothing"), ("[]", "an object"), ("", "the body")] {
+        let answer = visitor.send(page, "/configuration/global/apply", &[("global", bad)]);
+        assert!(answer.status == 400 && answer.body.contains(told), "{answer:?}");
+    }
+    let applied = visitor.send(page, "/configuration/global/apply", &[("global", &changed)]);
+    assert_eq!((applied.status, applied.location()), (303, Some("/configuration")));
+    assert_eq!(maxconn(), Some(1234));
+    assert_eq!(servers(&manager, "shop"), ["192.0.2.1"], "the rest stays");
 }

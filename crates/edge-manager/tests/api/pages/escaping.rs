@@ -71,6 +71,7 @@ fn hostile_parameters_and_fields_are_shown_as_texts() {
         ("/resources", "/resources/remove", &["id"]),
         ("/domains/edit", "/domains/look", &["domain", "backend_name", "servers", "template_override"]),
         ("/configuration/template", "/configuration/template/look", &["name", "source"]),
+        ("/configuration/global", "/configuration/global/look", &["global"]),
     ] {
         let fields: Vec<_> = fields.iter().map(|field| (*field, HOSTILE)).collect();
         let answer = visitor.send(on, path, &fields);
