@@ -216,8 +216,14 @@ impl Browser {
     /// # Panics
     /// There is none.
     pub fn text_of(&self, css: &str) -> String {
-        let element = self.find(css);
-        self.done(element.text(), css)
+        loop {
+            let element = self.find(css);
+            match self.runtime.block_on(element.text()) {
+                // That of the page before, which goes away just now.
+                Err(error) if error.is_stale_element_reference() => {}
+                told => break self.done(async { told }, css),
+            }
+        }
     }
 
     /// Types into a field, in place of what it has.

@@ -33,7 +33,7 @@ fn pictures_are_taken() {
     shoot("login");
     site.browser.look(Look::DESK);
     site.log_in(&site.key("admin"));
-    let (certificate, key) = tls::bought("Example CA");
+    let (certificate, key) = tls::signed_by("Example CA");
     site.have_certificate(&certificate, &key);
     let mut api = site.manager.api();
     for rule in [

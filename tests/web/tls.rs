@@ -49,8 +49,24 @@ pub(crate) fn make(dir: &Path, name: &str, alternative: &str) {
 pub(crate) fn bought(name: &str) -> (String, String) {
     let dir = tempfile::tempdir().expect("a directory");
     make(dir.path(), name, "DNS:www.example,DNS:shop.example");
+    read(dir.path(), name)
+}
+
+/// A certificate for `www.example` that this authority has signed, and its key.
+pub(crate) fn signed_by(authority: &str) -> (String, String) {
+    let dir = tempfile::tempdir().expect("a directory");
+    make(dir.path(), authority, "DNS:ca.example");
+    for ending in ["key", "pem"] {
+        let made = dir.path().join(format!("{authority}.{ending}"));
+        fs::rename(made, dir.path().join(format!("ca.{ending}"))).expect("what openssl has written");
+    }
+    make(dir.path(), "www", "DNS:www.example");
+    read(dir.path(), "www")
+}
+
+fn read(dir: &Path, name: &str) -> (String, String) {
     let read = |ending: &str| {
-        let text = fs::read_to_string(dir.path().join(format!("{name}.{ending}")));
+        let text = fs::read_to_string(dir.join(format!("{name}.{ending}")));
         text.expect("what openssl has written")
     };
     (read("pem"), read("key"))
