@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
 
-scripts/install.sh chromium chromedriver
+scripts/install.sh chromium chromedriver openssl pebble
 if reason=$(scripts/python-packages.sh web-test 2>&1); then
     EDGE_AXE=$(find "$PWD/target/web-test/venv" -name axe.min.js -print -quit)
     export EDGE_AXE

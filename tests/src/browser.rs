@@ -16,8 +16,8 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::Request;
 use crate::watcher::Watcher;
+use crate::{KeepAlive, Request};
 
 /// How long anything may take to appear.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,8 +131,10 @@ impl Browser {
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500});
         self.protocol("Emulation.setDeviceMetricsOverride", &size);
         let scheme = if is_dark { "dark" } else { "light" };
-        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.protocol("Emulation.setEmulatedMedia", &media);
+        // What moves may be elsewhere when it is clicked on.
+        let features = [("prefers-color-scheme", scheme), ("prefers-reduced-motion", "reduce")];
+        let features = features.map(|(name, value)| json!({"name": name, "value": value}));
+        self.protocol("Emulation.setEmulatedMedia", &json!({"features": features}));
         self.protocol("Emulation.setScriptExecutionDisabled", &json!({"value": !has_script}));
     }
 
@@ -142,7 +144,8 @@ impl Browser {
         let target = format!("/session/{}/goog/cdp/execute", self.session);
         let request =
             Request::new("POST", &target).host("localhost").header("Content-Type", "application/json");
-        let answer = request.header("Connection", "close").body(&body).send(self.driver.addr);
+        // It does not close connections that it is told to close.
+        let answer = KeepAlive::new(self.driver.addr).send(&request.body(&body));
         let answer = answer.unwrap_or_else(|error| panic!("{command}: {error}"));
         assert_eq!(answer.status, 200, "{command}: {answer:?}");
         answer.json()["value"].clone()
@@ -151,6 +154,14 @@ impl Browser {
     fn done<T>(&self, work: impl Future<Output = Result<T, CmdError>>, what: &str) -> T {
         let done = self.runtime.block_on(work);
         done.unwrap_or_else(|error| panic!("{what}: {error}\n{}", self.text()))
+    }
+
+    /// Runs a script in each page from now on, before those of the page.
+    ///
+    /// # Panics
+    /// The browser does not answer.
+    pub fn run_first(&self, script: &str) {
+        self.protocol("Page.addScriptToEvaluateOnNewDocument", &json!({"source": script}));
     }
 
     /// Goes to a page, and waits until it is there.
@@ -182,6 +193,14 @@ impl Browser {
     fn find(&self, css: &str) -> Element {
         let found = async { self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await };
         self.done(found, css)
+    }
+
+    /// Waits until there is something that a CSS selector means, seen or not.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn has(&self, css: &str) {
+        self.find(css);
     }
 
     /// How many there are of what a CSS selector means.
@@ -239,7 +258,16 @@ impl Browser {
     /// There is none.
     pub fn click(&self, css: &str) {
         let element = self.find(css);
-        self.done(async { element.click().await }, css);
+        let middle = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})";
+        let arguments = vec![serde_json::to_value(&element).expect("its name")];
+        self.done(
+            async {
+                // At the edge of the window something else may lie over it.
+                self.client.execute(middle, arguments).await?;
+                element.click().await
+            },
+            css,
+        );
     }
 
     /// Runs a script in the page, and gives what it returns.

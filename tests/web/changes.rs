@@ -6,7 +6,10 @@ use crate::Site;
 
 #[test]
 fn the_overview_follows_what_happens_without_a_reload() {
-    let site = Site::with_admin(Look::DESK);
+    let site = Site::start(Look::DESK);
+    // Nothing is asked again after a while: what is seen is told by events.
+    site.browser.run_first("window.setInterval = () => 0");
+    site.log_in(crate::KEY);
     eventually("the worker was asked", || {
         site.open("/");
         (!site.browser.text().contains("No worker has been asked")).then_some(())

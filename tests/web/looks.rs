@@ -2,74 +2,85 @@
 
 use edge_e2e::Look;
 
-use crate::{KEY, Site};
-
-/// Every page that an admin can open.
-const PAGES: [&str; 12] = [
-    "/",
-    "/clients",
-    "/clients?q=203.0.113.5",
-    "/clients/paste",
-    "/resources",
-    "/resources?url=www.example/a",
-    "/domains",
-    "/domains/edit",
-    "/domains/edit?backend=site",
-    "/configuration",
-    "/configuration/file?path=haproxy.cfg",
-    "/audit",
-];
-
-/// Rules with texts as long as they come.
-fn fill(site: &Site) {
-    let long = "a-very-long-segment-without-a-place-to-break".repeat(4);
-    let mut api = site.manager.api();
-    for body in [
-        format!(r#"{{"ip": "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff", "reason": "{long}"}}"#),
-        r#"{"ip": "203.0.113.5", "ttl": 600}"#.to_owned(),
-        format!(r#"{{"target": "www.example/{long}", "reason": "{long}"}}"#),
-    ] {
-        assert_eq!(api.post("/api/rules", &body).status, 200, "{body}");
-    }
-}
+use crate::{KEY, Site, states, tls};
 
 #[test]
 fn everything_can_be_changed_without_scripts() {
     let site = Site::start(Look { has_script: false, ..Look::DESK });
     site.log_in(KEY);
+    let is_done = || site.browser.text_of(".notice.done");
     site.open("/clients");
     site.browser.fill("#target", "203.0.113.5");
     site.browser.click("form[action='/clients/add'] button");
-    site.browser.text_of(".notice.done");
+    is_done();
     assert!(site.refuses("203.0.113.5"));
     site.browser.click("td details.ask summary");
     site.browser.click("td details.ask button");
-    site.browser.text_of(".notice.done");
+    is_done();
     assert!(!site.refuses("203.0.113.5"));
+
+    site.open("/clients/paste");
+    site.browser.fill("#lines", "203.0.113.6\n203.0.113.7");
+    site.browser.click("form[action='/clients/paste/look'] button");
+    site.browser.click("form[action='/clients/paste/make'] button");
+    is_done();
+    assert!(site.refuses("203.0.113.6") && site.refuses("203.0.113.7"));
+
+    site.open("/resources");
+    site.browser.fill("#target", "www.example/a");
+    site.browser.click("form[action='/resources/add'] button");
+    is_done();
+    assert!(!site.serves("www.example", "/a"));
+    site.browser.click("td details.ask summary");
+    site.browser.click("td details.ask button");
+    is_done();
+    assert!(site.serves("www.example", "/a"));
+
     site.open("/domains/edit");
     site.browser.fill("#domain", "plain.example");
     site.browser.fill("#backend_name", "site");
     site.browser.click("form[action='/domains/look'] button");
     site.browser.click("form[action='/domains/apply'] button");
-    site.browser.text_of(".notice.done");
+    is_done();
     assert!(site.serves("plain.example", "/"));
+    site.open("/configuration");
+    site.browser.click("tbody tr:nth-child(2) details.ask summary");
+    site.browser.click("tbody tr:nth-child(2) details.ask button");
+    is_done();
+    assert!(!site.serves("plain.example", "/"));
+
+    let (certificate, key) = tls::bought("first");
+    site.open("/certificates");
+    site.browser.fill("#domain", "www.example");
+    site.browser.fill("#certificate", &certificate);
+    site.browser.fill("#key", &key);
+    site.browser.click("form[action='/certificates/upload'] button");
+    is_done();
+    assert!(tls::shown(site.manager.https_addr(), "www.example").contains("CN = first"));
+
     site.browser.click("form[action='/logout'] button");
     site.browser.text_of("#key");
 }
 
 #[test]
 fn no_page_is_wider_than_a_phone() {
-    let site = Site::with_admin(Look::PHONE);
-    fill(&site);
-    for page in PAGES {
-        site.open(page);
+    let site = Site::start(Look::PHONE);
+    let look = |name: &str| {
+        site.browser.run(
+            "document.querySelectorAll('details').forEach((details) => { details.open = true }); return 1",
+        );
         let width = site.browser.run("return document.documentElement.scrollWidth").as_u64();
         let widest = site.browser.run(
             "return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > 361 && \
              !e.closest('pre, .scroll')).map((e) => e.outerHTML.slice(0, 200)).slice(0, 3).join('\\n')",
         );
-        assert_eq!(width, Some(360), "{page}: {widest}");
-    }
+        assert_eq!(width, Some(360), "{name}: {widest}");
+    };
+    site.open("/login");
+    look("/login");
+    site.log_in(KEY);
+    states::fill(&site);
+    states::each(&site, look);
 }
 
 #[test]

@@ -1,17 +1,23 @@
 //! The page in a real browser, before the real manager and the real HAProxy.
 
 mod accessible;
+mod certificates;
 mod changes;
+mod explained;
 mod forms;
 mod looks;
+mod pebble;
 mod safety;
 mod served;
 mod shots;
+mod states;
+mod tls;
 
 use std::path::Path;
 
 use edge_e2e::{Backend, Browser, Look, ManagerServer, ManagerServerBuilder, Request};
 use serde_json::json;
+use tempfile::TempDir;
 
 /// What is used as `HAPROXY_API_KEY`.
 const KEY: &str = "correct-horse-battery-staple";
@@ -21,6 +27,8 @@ struct Site {
     manager: ManagerServer,
     backend: Backend,
     browser: Browser,
+    /// Where its templates are, of which there are none at first.
+    templates: TempDir,
 }
 
 impl Site {
@@ -32,7 +40,8 @@ impl Site {
     fn start_with(look: Look, change: impl FnOnce(ManagerServerBuilder) -> ManagerServerBuilder) -> Self {
         let backend = Backend::start();
         let builder = ManagerServer::beside(Path::new(env!("CARGO_BIN_EXE_edge-rules-writer"))).supervising();
-        let manager = change(builder.key(KEY)).start();
+        let templates = tempfile::tempdir().expect("a directory");
+        let manager = change(builder.key(KEY).env("EDGE_TEMPLATE_DIR", templates.path())).start();
         let (ip, port) = (backend.addr().ip(), backend.addr().port());
         let domain = json!({
             "domain": "www.example",
@@ -41,7 +50,7 @@ impl Site {
         });
         let answer = manager.api().post("/api/domain", &domain.to_string());
         assert_eq!(answer.status, 200, "{answer:?}");
-        Self { manager, backend, browser: Browser::start(look) }
+        Self { manager, backend, browser: Browser::start(look), templates }
     }
 
     /// With an admin logged in.
@@ -63,6 +72,13 @@ impl Site {
         let output = self.manager.command(&["key", "add", role, "--role", role]);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+
+    /// Has `www.example` served by TLS.
+    fn have_certificate(&self, certificate: &str, key: &str) {
+        let body = json!({"domain": "www.example", "certificate": certificate, "key": key});
+        let answer = self.manager.api().post("/api/certificates/upload", &body.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     fn open(&self, path: &str) {

@@ -1,13 +1,16 @@
 //! Roles, hostile texts, forged forms.
 
-use edge_e2e::{Look, Request};
+use edge_e2e::{Answer, Look, Request, eventually};
 
-use crate::Site;
+use crate::{Site, tls};
 
-const HOSTILE: &str = "\"'><img src=x onerror=\"window.wasRun=1\"><script>window.wasRun=1</script>";
+/// What breaks out of an attribute, a text field or a title.
+const HOSTILE: &str =
+    "\"'></textarea></title><img src=x onerror=window.wasRun=1><script>window.wasRun=1</script>";
 
 /// The pages of the menu.
-const PAGES: [&str; 6] = ["/", "/clients", "/resources", "/domains", "/configuration", "/audit"];
+const PAGES: [&str; 7] =
+    ["/", "/clients", "/resources", "/domains", "/certificates", "/configuration", "/audit"];
 
 #[test]
 fn a_reader_sees_everything_and_nothing_to_press() {
@@ -30,32 +33,93 @@ fn an_operator_changes_rules_and_nothing_else() {
     site.log_in(&site.key("operator"));
     site.open("/clients");
     assert_eq!(site.browser.count("form[action='/clients/add']"), 1);
-    for page in ["/domains", "/configuration"] {
+    for page in ["/domains", "/certificates", "/configuration"] {
         site.open(page);
         assert_eq!(site.browser.count("main form[method=post]"), 0, "{page}");
     }
 }
 
+/// Opens a page, where nothing of what is hostile may be more than text.
+fn shows_text_only(site: &Site, page: &str) {
+    site.open(page);
+    assert_eq!(site.browser.run("return window.wasRun === undefined"), true, "{page}");
+    assert_eq!(site.browser.count("img"), 0, "{page}");
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
 #[test]
 fn hostile_texts_are_seen_and_never_run() {
     let site = Site::with_admin(Look::DESK);
+    let template = site.templates.path().join("mine.cfg.j2");
+    std::fs::write(template, format!("{{# {HOSTILE} #}}")).expect("a file of ours");
+    // What people type.
     site.open("/clients");
     site.browser.fill("#target", "203.0.113.5");
     site.browser.fill("#reason", HOSTILE);
     site.browser.click("form[action='/clients/add'] button");
     site.browser.text_of(".notice.done");
-    assert!(site.browser.text().contains("<script>window.wasRun=1</script>"), "{}", site.browser.text());
-    let hostile: String = HOSTILE.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    site.open("/clients/paste");
+    site.browser.fill("#lines", &format!("203.0.113.6 # {HOSTILE}"));
+    site.browser.fill("#reason", HOSTILE);
+    site.browser.click("form[action='/clients/paste/look'] button");
+    site.browser.click("form[action='/clients/paste/make'] button");
+    site.browser.text_of(".notice.done");
+    site.open("/resources");
+    site.browser.fill("#target", "www.example/<script>window.wasRun=1</script>");
+    site.browser.fill("#reason", HOSTILE);
+    site.browser.click("form[action='/resources/add'] button");
+    site.browser.text_of(".notice.done");
+    // What a backend says, of a request of somebody else.
+    let reason = HOSTILE.replace('"', "\\\"");
+    let path = "/<script>window.wasRun=1</script>'";
+    site.backend.answer(path, Answer::teaching(&format!("false;ttl=600;reason=\"{reason}\"")));
+    site.manager.send(&Request::get(path).host("www.example"));
+    // Who signed a certificate.
+    let dir = tempfile::tempdir().expect("a directory");
+    tls::make(dir.path(), "<img src=x onerror=window.wasRun=1>", "DNS:www.example");
+    let read = |ending: &str| {
+        let file = dir.path().join(format!("<img src=x onerror=window.wasRun=1>.{ending}"));
+        std::fs::read_to_string(file).expect("what openssl has written")
+    };
+    site.have_certificate(&read("pem"), &read("key"));
+
+    for (page, seen) in [
+        ("/clients", "</textarea></title><img src=x"),
+        ("/clients?q=203.0.113.5", HOSTILE),
+        ("/clients?q=203.0.113.6", HOSTILE),
+        ("/resources?origin=manual", HOSTILE),
+        ("/certificates", "<img src=x onerror=window.wasRun=1>"),
+        ("/audit", "<script>window.wasRun=1</script>"),
+    ] {
+        shows_text_only(&site, page);
+        assert!(site.browser.text().contains(seen), "{page}: {}", site.browser.text());
+    }
+    for seen in [HOSTILE, "GET www.example/<script>window.wasRun=1</script>'"] {
+        eventually("the lesson is seen", || {
+            shows_text_only(&site, "/resources?origin=learned");
+            site.browser.text().contains(seen).then_some(())
+        });
+    }
+    shows_text_only(&site, "/configuration/template?name=mine.cfg.j2");
+    let source = site.browser.run("return document.getElementById('source').value");
+    assert!(source.as_str().expect("a text").contains(HOSTILE), "{source}");
+    let hostile = escaped(HOSTILE);
     for page in PAGES.map(str::to_owned).into_iter().chain([
         format!("/clients?q={hostile}"),
+        format!("/clients?list={hostile}"),
         format!("/resources?url={hostile}"),
+        format!("/resources?backend={hostile}"),
         format!("/audit?who={hostile}"),
         format!("/domains?q={hostile}"),
         format!("/domains/edit?domain={hostile}"),
+        format!("/certificates?q={hostile}"),
+        format!("/certificates?names={hostile}"),
+        format!("/configuration/template?name={hostile}"),
     ]) {
-        site.open(&page);
-        assert_eq!(site.browser.run("return window.wasRun === undefined"), true, "{page}");
-        assert_eq!(site.browser.count("img"), 0, "{page}");
+        shows_text_only(&site, &page);
     }
     // Were it in a page, the policy would keep it from running.
     let script = "const script = document.createElement('script'); script.textContent = 'window.wasRun = 1'; \
@@ -77,6 +141,7 @@ fn a_form_of_another_site_changes_nothing() {
     assert!(!site.refuses("203.0.113.66"));
     // And with its cookie, but without its token.
     site.open("/clients");
+    site.browser.has("form[action='/clients/add']");
     site.browser.run(
         "document.querySelector('form[action=\"/clients/add\"] input[name=token]').value = '0'; return 1",
     );

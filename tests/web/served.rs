@@ -1,6 +1,7 @@
 //! What is done on the page is what HAProxy does.
 
-use edge_e2e::{Answer, Look, Request, eventually};
+use edge_e2e::{Answer, Look, Port, Request, eventually};
+use serde_json::json;
 
 use crate::Site;
 
@@ -43,6 +44,10 @@ fn an_allowed_client_passes_a_blocked_network() {
         site.browser.text_of(".notice.done");
     }
     assert!(site.refuses("203.0.113.6") && !site.refuses("203.0.113.7"));
+    site.open("/clients?kind=allow");
+    confirm(&site, "td details.ask");
+    assert!(site.browser.text_of(".notice.done").contains("is removed"));
+    assert!(site.refuses("203.0.113.7"));
 }
 
 #[test]
@@ -59,6 +64,13 @@ fn a_list_that_is_pasted_is_refused_as_a_whole() {
     site.browser.click("form[action='/clients/paste/make'] button");
     site.browser.text_of(".notice.done");
     assert!(site.refuses("203.0.113.1") && site.refuses("203.0.113.2"));
+    site.open("/clients/paste");
+    site.browser.fill("#lines", "203.0.113.2");
+    site.browser.choose("#kind", "allow");
+    site.browser.click("form[action='/clients/paste/look'] button");
+    site.browser.click("form[action='/clients/paste/make'] button");
+    site.browser.text_of(".notice.done");
+    assert!(site.refuses("203.0.113.1") && !site.refuses("203.0.113.2"));
 }
 
 #[test]
@@ -81,6 +93,19 @@ fn what_a_backend_taught_is_seen_pinned_and_removed() {
     assert!(site.browser.text_of(".notice.done").contains("is removed"));
     site.backend.answer("/probe", Answer::status(200));
     assert!(site.serves("www.example", "/probe"));
+
+    // One that nobody has pinned.
+    site.backend.answer("/other", Answer::teaching("false;ttl=600"));
+    site.manager.send(&Request::get("/other").host("www.example"));
+    site.backend.answer("/other", Answer::status(200));
+    assert!(!site.serves("www.example", "/other"));
+    eventually("the lesson is in the record", || {
+        site.open("/resources?origin=learned");
+        site.browser.text().contains("www.example/other").then_some(())
+    });
+    confirm(&site, "details:has(form[action='/resources/remove'])");
+    assert!(site.browser.text_of(".notice.done").contains("www.example/other is taken back"));
+    assert!(site.serves("www.example", "/other"));
 }
 
 #[test]
@@ -132,9 +157,56 @@ fn a_domain_is_looked_at_before_haproxy_serves_it() {
 }
 
 #[test]
+fn the_options_of_a_backend_are_those_of_its_answers() {
+    let site = Site::with_admin(Look::DESK);
+    let cookie =
+        || site.manager.send(&Request::get("/").host("www.example")).header("set-cookie").map(str::to_owned);
+    assert_eq!(cookie(), None);
+    site.open("/domains/edit?backend=site");
+    site.browser.fill("#cookie", "SERVER");
+    site.browser.click("form[action='/domains/look'] button");
+    assert!(site.browser.text_of("pre .added").contains("cookie SERVER"), "{}", site.browser.text());
+    assert_eq!(cookie(), None, "looking changes nothing");
+    site.browser.click("form[action='/domains/apply'] button");
+    assert!(site.browser.text_of(".notice.done").contains("site is published"));
+    assert!(cookie().is_some_and(|cookie| cookie.starts_with("SERVER=s1")), "{:?}", cookie());
+}
+
+#[test]
+fn a_backend_without_a_domain_is_removed_with_where_it_listens() {
+    let site = Site::with_admin(Look::DESK);
+    let listen = Port::reserve().expect("a free port");
+    let to = site.backend.addr();
+    let body = json!({"name": "plain", "mode": "tcp", "listen": listen.addr().to_string(),
+        "servers": [{"name": "s1", "address": to.ip(), "port": to.port()}]});
+    let answer = site.manager.api().call("PUT", "/api/backends/plain", &body.to_string());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(Request::get("/").send(listen.addr()).expect("an answer").is_from_backend());
+    site.open("/domains");
+    confirm(&site, "details:has(form[action='/backends/remove'])");
+    assert!(site.browser.text_of(".notice.done").contains("The backend plain is removed"));
+    // The worker before may take its time to go.
+    eventually("nobody listens", || Request::get("/").send(listen.addr()).is_err().then_some(()));
+    assert!(site.serves("www.example", "/"));
+}
+
+#[test]
+fn a_template_that_was_changed_in_its_file_is_rendered_when_that_is_asked_for() {
+    let site = Site::with_admin(Look::DESK);
+    let source = "<!doctype html><title>{{ page.title }}</title>From a file.";
+    std::fs::write(site.templates.path().join("default.html.j2"), source).expect("a file of ours");
+    let unknown = || site.manager.send(&Request::get("/").host("nobody.example")).body;
+    assert!(!unknown().contains("From a file."));
+    site.open("/configuration");
+    confirm(&site, "details:has(form[action='/configuration/regenerate'])");
+    assert!(site.browser.text_of(".notice.done").contains("Rendered anew"));
+    assert!(unknown().contains("From a file."), "{}", unknown());
+}
+
+#[test]
 fn a_configuration_is_compared_and_gone_back_to() {
     let site = Site::with_admin(Look::DESK);
-    let domain = serde_json::json!({"domain": "other.example", "backend_name": "site"});
+    let domain = json!({"domain": "other.example", "backend_name": "site"});
     assert_eq!(site.manager.api().post("/api/domain", &domain.to_string()).status, 200);
     assert!(site.serves("other.example", "/"));
     site.open("/configuration");
@@ -150,9 +222,7 @@ fn a_configuration_is_compared_and_gone_back_to() {
 
 #[test]
 fn a_template_is_checked_before_it_is_saved() {
-    let templates = tempfile::tempdir().expect("a directory");
-    let site = Site::start_with(Look::DESK, |builder| builder.env("EDGE_TEMPLATE_DIR", templates.path()));
-    site.log_in(crate::KEY);
+    let site = Site::with_admin(Look::DESK);
     site.open("/configuration/template?name=default.html.j2");
     site.browser.fill("#source", "{{ nonsense");
     site.browser.click("form[action='/configuration/template/look'] button");
@@ -160,7 +230,7 @@ fn a_template_is_checked_before_it_is_saved() {
     site.browser.fill("#source", "<!doctype html><title>{{ page.title }}</title>Nobody lives here.");
     site.browser.click("form[action='/configuration/template/look'] button");
     assert!(site.browser.text_of("pre .added").contains("Nobody lives here."));
-    assert!(!templates.path().join("default.html.j2").exists(), "looking changes nothing");
+    assert!(!site.templates.path().join("default.html.j2").exists(), "looking changes nothing");
     site.browser.click("form[action='/configuration/template/save'] button");
     assert!(site.browser.text_of(".notice.done").contains("is in its place"));
     let unknown = site.manager.send(&Request::get("/").host("nobody.example"));
@@ -168,5 +238,5 @@ fn a_template_is_checked_before_it_is_saved() {
     site.open("/configuration/template?name=default.html.j2");
     confirm(&site, "details.ask");
     site.browser.text_of(".notice.done");
-    assert!(!templates.path().join("default.html.j2").exists());
+    assert!(!site.templates.path().join("default.html.j2").exists());
 }

@@ -5,23 +5,36 @@ use std::path::PathBuf;
 use edge_e2e::{Look, Request, eventually};
 use serde_json::json;
 
-use crate::Site;
+use crate::{Site, tls};
 
-const SHOTS: [(&str, &str); 6] = [
+const SHOTS: [(&str, &str); 10] = [
     ("overview", "/"),
     ("clients", "/clients?q=203.0.113.9"),
-    ("resources", "/resources"),
+    ("resources", "/resources?url=www.example/wp-login.php"),
     ("domains", "/domains"),
+    ("domain", "/domains/edit?domain=shop.example"),
+    ("backend", "/domains/edit?backend=shop"),
+    ("certificates", "/certificates"),
     ("configuration", "/configuration"),
+    ("template", "/configuration/template?name=default.html.j2"),
     ("audit", "/audit"),
 ];
+
+/// As somebody would paste it.
+const LIST: &str = "198.51.100.0/24 # scanners\n192.0.2.77, mail relay\n2001:db8:77::/48\n";
 
 #[test]
 #[ignore = "it writes into the sources: `make screenshots`"]
 fn pictures_are_taken() {
     let dir = PathBuf::from(std::env::var_os("EDGE_SCREENSHOTS").expect("EDGE_SCREENSHOTS"));
     let site = Site::start(Look::DESK);
+    let shoot = |name: &str| site.browser.shoot(&dir.join(format!("{name}.png")));
+    site.open("/login");
+    shoot("login");
+    site.browser.look(Look::DESK);
     site.log_in(&site.key("admin"));
+    let (certificate, key) = tls::bought("Example CA");
+    site.have_certificate(&certificate, &key);
     let mut api = site.manager.api();
     for rule in [
         json!({"ip": "203.0.113.0/24", "reason": "scans for logins", "ttl": 86_400}),
@@ -49,9 +62,22 @@ fn pictures_are_taken() {
     for (name, path) in SHOTS {
         site.browser.look(Look::DESK);
         site.open(path);
-        site.browser.shoot(&dir.join(format!("{name}.png")));
+        shoot(name);
     }
+    site.browser.look(Look::DESK);
+    site.open("/clients/paste");
+    site.browser.fill("#lines", LIST);
+    site.browser.fill("#reason", "from the abuse desk");
+    site.browser.click("form[action='/clients/paste/look'] button");
+    site.browser.has("form[action='/clients/paste/make']");
+    shoot("paste");
+    site.browser.look(Look::DESK);
+    site.open("/domains/edit?backend=shop");
+    site.browser.fill("#cookie", "SERVER");
+    site.browser.click("form[action='/domains/look'] button");
+    site.browser.has("form[action='/domains/apply']");
+    shoot("domain-preview");
     site.browser.look(Look { is_dark: true, ..Look::DESK });
     site.open("/");
-    site.browser.shoot(&dir.join("overview-dark.png"));
+    shoot("overview-dark");
 }

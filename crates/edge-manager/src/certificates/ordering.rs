@@ -23,14 +23,17 @@ use crate::store::{OrderRow, StoreError};
 const MAX_ORDER_S: u64 = 7 * 86_400;
 
 impl Certificates {
-    /// Gets a certificate and puts its files in their place. Goes on with the same order, if there is one.
+    /// Gets a certificate and puts its files in their place. Domains that are served with what it takes the place of are among
+    /// its names, wished for or not. Goes on with the same order, if there is one.
     ///
     /// # Errors
     /// There is none to be had now; what was there before is there still. What may pass is tried again from where it was:
     /// [`Certificates::open_orders`].
     pub fn obtain(&self, wish: &Wish) -> Result<Installed, CertificateError> {
         let turn = self.turn(wish.names.primary())?;
-        self.begin(wish)?;
+        let names = self.with_served(&wish.names)?;
+        let proof = Some(wish.proof).filter(|proof| *proof != Proof::Http || !names.has_wildcard());
+        self.begin(&self.wish(names, Some(wish.keys), proof)?)?;
         self.go_on(turn)
     }
 
@@ -42,10 +45,12 @@ impl Certificates {
     pub fn open_orders(&self, is_patient: bool, now_s: u64) -> Result<Vec<Names>, CertificateError> {
         let orders = self.store.read::<_, StoreError>(|view| view.orders())?;
         let taken = self.taken.lock();
+        let is_paused = self.is_paused(now_s);
         let mut names: Vec<Names> = Vec::new();
         for row in orders {
             let waits = row.proof == Some(Proof::Manual) && row.step < Step::Issued;
-            let is_early = is_patient && row.retry_at_s.is_some_and(|at_s| at_s > now_s);
+            let is_told = is_paused && row.step < Step::Issued;
+            let is_early = is_patient && (is_told || row.retry_at_s.is_some_and(|at_s| at_s > now_s));
             if !waits && !is_early && !taken.contains(row.names.primary()) && !names.contains(&row.names) {
                 names.push(row.names);
             }
@@ -92,6 +97,7 @@ impl Certificates {
     /// The server does not take the order.
     pub fn propose(&self, names: Names) -> Result<Vec<Record>, CertificateError> {
         let turn = self.turn(names.primary())?;
+        let names = self.with_served(&names)?;
         // One order has one set of records to be put.
         let keys = if self.keys == KeyKinds::Both { KeyKinds::Ecdsa } else { self.keys };
         self.begin(&Wish { names, keys, proof: Proof::Manual })?;
@@ -106,10 +112,12 @@ impl Certificates {
     /// Puts a certificate in its place that an operator has. It is never renewed here.
     ///
     /// # Errors
-    /// It is none, or not for this name, or over. Once it is recorded, as [`Certificates::obtain`].
-    pub fn take(&self, names: Names, text: &str, now_s: u64) -> Result<Installed, CertificateError> {
+    /// It is none, or over, or not for this name or another that is served with what it takes the place of. Once it is recorded, as
+    /// [`Certificates::obtain`].
+    pub fn take(&self, names: &Names, text: &str, now_s: u64) -> Result<Installed, CertificateError> {
         let turn = self.turn(names.primary())?;
         let bundle = Bundle::parse(text)?;
+        let names = self.with_served(names)?;
         bundle.check(names.all(), now_s)?;
         self.clear(&turn.name)?;
         self.files.put_issued(&turn.name, &bundle)?;
@@ -235,7 +243,7 @@ impl Certificates {
         Errand {
             store: &self.store,
             files: &self.files,
-            authority: &self.authority,
+            authority: self.authority.apart(),
             answers: &self.answers,
             dns: &self.dns,
             replaced: leaves.into_iter().find(|leaf| !leaf.is_self_signed),

@@ -3,11 +3,14 @@
 mod change;
 mod error;
 mod merge;
+mod preview;
 mod record;
 mod service;
+mod wish;
 
 pub use change::NewDomain;
 pub use error::SitesError;
 pub use merge::{Merged, MergedSite, try_merge};
+pub use preview::Preview;
 pub use record::{Defaults, SiteRecord};
-pub use service::{Changed, Preview, Sites};
+pub use service::{Changed, Sites};

@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use super::wish::{Wish, shown};
 use super::{Defaults, MergedSite, NewDomain, SiteRecord, SitesError, try_merge};
 use crate::access::Caller;
 use crate::caps::Caps;
+use crate::certificates::Files;
 use crate::clock::seconds;
 use crate::configuration::{Configuration, Lack, PublishError, Published};
-use crate::site::words::TemplateName;
-use crate::site::{BackendInput, DomainInput, FieldError, GlobalInput, Site, SiteInput, Text};
-use crate::store::{Changes, DONE, Deed, Store, StoreError};
+use crate::site::{BackendInput, DomainInput, GlobalInput, Site, SiteInput, Text};
+use crate::store::{Changes, DONE, Store, StoreError};
 
 /// What haproxy.cfg is made of, and how it is changed.
 ///
@@ -24,12 +24,14 @@ use crate::store::{Changes, DONE, Deed, Store, StoreError};
 #[derive(Debug)]
 pub struct Sites {
     store: Arc<Store>,
-    configuration: Configuration,
+    pub(super) configuration: Configuration,
     defaults: Defaults,
+    /// Where the manager keeps certificates, if it does.
+    certificates: Option<Files>,
     /// Where this program answers.
     address: OnceLock<SocketAddr>,
     /// Held from reading the record to writing it.
-    changing: Mutex<()>,
+    pub(super) changing: Mutex<()>,
 }
 
 /// A change that was made.
@@ -47,41 +49,17 @@ impl<T> AsRef<Published> for Changed<T> {
     }
 }
 
-/// A change that is only looked at.
-#[derive(Debug)]
-pub enum Preview {
-    /// A domain, as [`Sites::put_domain`] takes it.
-    Domain(NewDomain),
-    /// A backend, as [`Sites::put_backend`] takes it.
-    Backend(Box<BackendInput>),
-}
-
-/// Who wants what, for the audit.
-#[derive(Clone, Copy, Debug)]
-struct Wish<'a> {
-    caller: &'a Caller,
-    operation: &'static str,
-    target: &'a str,
-    now_us: u64,
-    began: Instant,
-}
-
-impl<'a> Wish<'a> {
-    fn new(caller: &'a Caller, operation: &'static str, target: &'a str, now_us: u64) -> Self {
-        Self { caller, operation, target, now_us, began: Instant::now() }
-    }
-
-    /// What became of it, for the audit.
-    fn deed(&self, result: &'a str) -> Deed<'a> {
-        let Self { caller, operation, target, now_us, began } = *self;
-        Deed { caller, operation, target, result, at_us: now_us, took: began.elapsed() }
-    }
-}
-
 impl Sites {
     /// Of this record, published by this configuration.
     pub fn new(store: Arc<Store>, configuration: Configuration, defaults: Defaults) -> Self {
-        Self { store, configuration, defaults, address: OnceLock::new(), changing: Mutex::default() }
+        let (address, changing) = (OnceLock::new(), Mutex::default());
+        Self { store, configuration, defaults, certificates: None, address, changing }
+    }
+
+    /// With stand-ins for certificates that a change names and that are not among these files.
+    #[must_use]
+    pub fn standing_in(self, certificates: Files) -> Self {
+        Self { certificates: Some(certificates), ..self }
     }
 
     /// From now on HAProxy brings proofs of control for certificates here, where the record names nobody else.
@@ -330,55 +308,7 @@ impl Sites {
         Ok(self.defaults.parse(input, self.address.get())?)
     }
 
-    /// What a change would publish. Nothing changes.
-    ///
-    /// # Errors
-    /// Those of the change, but for what only a reload shows.
-    pub fn preview(&self, change: Preview) -> Result<String, SitesError> {
-        let mut record = self.recorded()?;
-        match change {
-            Preview::Domain(domain) => record.put_domain(domain).map(drop)?,
-            Preview::Backend(backend) => drop(record.put_backend(*backend)),
-        }
-        Ok(self.configuration.check(&self.parse(&record.input)?)?.diff)
-    }
-
-    /// What a template of the operator in the place of the one of its name, or none there, would change. Nothing changes.
-    ///
-    /// # Errors
-    /// It is none, or the site with it is refused.
-    pub fn preview_template(&self, name: &str, source: Option<&str>) -> Result<String, SitesError> {
-        Ok(self.configuration.check_template(&self.site()?, &template_name(name)?, source)?.diff)
-    }
-
-    /// Puts a template of the operator in the place of the one of its name, or takes it away, and publishes the site with it.
-    ///
-    /// # Errors
-    /// It is none, or the site with it is refused; then the template is as it was.
-    pub fn put_template(
-        &self,
-        caller: &Caller,
-        name: &str,
-        source: Option<&str>,
-        now_us: u64,
-    ) -> Result<Published, SitesError> {
-        let template = template_name(name)?;
-        let _changing = self.changing.lock();
-        let site = self.site()?;
-        // First, so that a bad one is never in the directory, from where a start reads it.
-        self.configuration.check_template(&site, &template, source)?;
-        let operation = if source.is_some() { "template.put" } else { "template.remove" };
-        let wish = Wish::new(caller, operation, template.as_str(), now_us);
-        let before = self.configuration.write_template(&template, source)?;
-        let published = self.configuration.publish(&site, &caller.name);
-        if published.is_err() {
-            self.configuration.write_template(&template, before.as_deref())?;
-        }
-        self.note(wish, &published);
-        Ok(published?)
-    }
-
-    fn recorded(&self) -> Result<SiteRecord, StoreError> {
+    pub(super) fn recorded(&self) -> Result<SiteRecord, StoreError> {
         self.store.read(|view| Ok(view.site()?.unwrap_or_default()))
     }
 
@@ -405,6 +335,10 @@ impl Sites {
         let site = self.parse(&after.input)?;
         self.check_room(&before, &after, wish.now_us)?;
         after.canonicalize();
+        let certificates = self.certificates.as_ref();
+        let stand_ins = certificates
+            .map(|files| files.stand_in_for(&after.input.domains, seconds(wish.now_us).into()))
+            .unwrap_or_default();
         let published = self.configuration.publish(&site, &wish.caller.name);
         if published.is_err() {
             // That it was refused is in the log too.
@@ -417,7 +351,10 @@ impl Sites {
             then(value, record)
         });
         match recorded {
-            Ok(value) => Ok(Changed { value, published }),
+            Ok(value) => {
+                stand_ins.keep();
+                Ok(Changed { value, published })
+            }
             Err(error) => {
                 // What is not recorded must not stay in force. If this fails too, the next start does it.
                 let by = &wish.caller.name;
@@ -449,20 +386,11 @@ impl Sites {
 
     /// Notes what became of a wish that changes nothing of the record. What HAProxy did is done: that it cannot be noted is
     /// logged, and is no reason to tell anything else.
-    fn note(&self, wish: Wish<'_>, published: &Result<Published, PublishError>) {
+    pub(super) fn note(&self, wish: Wish<'_>, published: &Result<Published, PublishError>) {
         let result = published.as_ref().map_or_else(ToString::to_string, |_| DONE.to_owned());
         if let Err(error) = self.store.write(|record| record.note(&wish.deed(&result))) {
             let Wish { caller, operation, target, .. } = wish;
             tracing::error!(caller = %caller.name, operation, what = target, result, %error, "not in the audit");
         }
     }
-}
-
-fn template_name(name: &str) -> Result<TemplateName, SitesError> {
-    name.parse().map_err(|reason| FieldError::new("template".into(), name, reason).into())
-}
-
-/// A value for the audit, on one line.
-fn shown(text: &Text) -> String {
-    text.as_str().chars().take(300).flat_map(char::escape_debug).collect()
 }

@@ -109,10 +109,12 @@ struct Order {
     name: String,
     names: String,
     step: &'static str,
+    begun: Moment,
+    /// Tries that failed, and when the next one is.
+    failures: u32,
+    retries: Option<Moment>,
     /// Whether it goes on when somebody says so.
     waits: bool,
-    /// When it goes on after something went wrong.
-    retries: Option<Moment>,
 }
 
 /// A certificate of the record, or a file that a domain names.
@@ -262,8 +264,10 @@ fn orders_of(rows: Vec<OrderRow>, now_s: u32) -> Vec<Order> {
             name: name.to_owned(),
             names: row.names.all().join(", "),
             step,
+            begun: Moment::new(row.begun_at_s, now_s),
+            failures: row.failures,
+            retries: row.retry_at_s.map(|at_s| Moment::new(at_s, now_s)),
             waits,
-            retries: row.retry_at_s.filter(|_| !waits).map(|at_s| Moment::new(at_s, now_s)),
         });
     }
     orders
@@ -367,21 +371,19 @@ mod tests {
             begun_at_s: 0,
             step,
             url: None,
-            failures: 1,
-            retry_at_s: Some(9),
+            failures: 0,
+            retry_at_s: None,
         };
-        let rows = vec![
-            order("a.example", KeyKind::Ecdsa, Proof::Http, Step::Ordered),
-            order("a.example", KeyKind::Rsa, Proof::Http, Step::Begun),
-            order("b.example", KeyKind::Ecdsa, Proof::Manual, Step::Ordered),
-            order("c.example", KeyKind::Ecdsa, Proof::Manual, Step::Issued),
-        ];
-        let orders = orders_of(rows, 0);
-        let seen: Vec<_> =
-            orders.iter().map(|order| (&*order.name, order.waits, order.retries.is_some())).collect();
-        assert_eq!(
-            seen,
-            [("a.example", false, true), ("b.example", true, false), ("c.example", false, true)]
+        let orders = orders_of(
+            vec![
+                order("a.example", KeyKind::Ecdsa, Proof::Http, Step::Ordered),
+                order("a.example", KeyKind::Rsa, Proof::Http, Step::Begun),
+                order("b.example", KeyKind::Ecdsa, Proof::Manual, Step::Ordered),
+                order("c.example", KeyKind::Ecdsa, Proof::Manual, Step::Issued),
+            ],
+            0,
         );
+        let seen: Vec<_> = orders.iter().map(|order| (&*order.name, order.waits)).collect();
+        assert_eq!(seen, [("a.example", false), ("b.example", true), ("c.example", false)]);
     }
 }

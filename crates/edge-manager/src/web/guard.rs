@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::PageError;
-use super::headers::{cookie, is_refresh, set_cookie, to};
+use super::headers::{Cookie, cookie, is_refresh, set_cookie, to};
 use super::login::address;
 use super::session::{Secret, Sessions};
 use super::visit::Visit;
@@ -58,7 +58,7 @@ pub(super) async fn admit(Needs { role, is_bulk }: Needs, request: Request, next
         Err(error) => return error.into_response(),
     };
     let caller = visit.caller.clone();
-    let cookie = is_new.then(|| set_cookie(&visit.secret, &parts.headers));
+    let cookie = is_new.then(|| set_cookie(Cookie::Session, &visit.secret, &parts.headers));
     let entered = match allow(role, &visit) {
         Ok(()) if is_bulk => take_turn(&mut parts).await,
         allowed => allowed,
@@ -83,7 +83,7 @@ pub(super) async fn admit(Needs { role, is_bulk }: Needs, request: Request, next
 async fn visit(parts: &Parts) -> Result<Option<(Visit, bool)>, PageError> {
     let sessions = sessions(parts)?;
     let is_refresh = is_refresh(&parts.headers);
-    let known = cookie(&parts.headers).and_then(|secret| {
+    let known = cookie(&parts.headers, Cookie::Session).and_then(|secret| {
         let key = if is_refresh { Sessions::peek } else { Sessions::find }(sessions, &secret, now_us())?;
         Some((secret, key))
     });

@@ -1,4 +1,4 @@
-//! What goes with every page, and the cookie.
+//! What goes with every page, and the cookies.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -8,8 +8,24 @@ use axum::response::{IntoResponse, Response};
 use super::link::is_own;
 use super::session::Secret;
 
-/// The name of the cookie.
-const COOKIE: &str = "edge_session";
+/// What a browser keeps for us.
+#[derive(Clone, Copy)]
+pub(super) enum Cookie {
+    /// Its session.
+    Session,
+    /// What the form of the login belongs to. A link of another site leads to that form without the session, which is not sent
+    /// along: it must not be replaced then.
+    Login,
+}
+
+impl Cookie {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "edge_session",
+            Self::Login => "edge_login",
+        }
+    }
+}
 
 /// Nothing from elsewhere, no script or style within a page, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -46,24 +62,26 @@ pub(super) fn is_refresh(headers: &HeaderMap) -> bool {
     headers.contains_key("x-edge-refresh") || headers.get(header::ACCEPT).is_some_and(is_stream)
 }
 
-/// The session that a browser says it has.
-pub(super) fn cookie(headers: &HeaderMap) -> Option<Secret> {
+/// What a browser says it has.
+pub(super) fn cookie(headers: &HeaderMap, cookie: Cookie) -> Option<Secret> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut ours = all.flat_map(|value| value.split(';')).filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        (name.trim() == COOKIE).then(|| value.trim())
+        (name.trim() == cookie.name()).then(|| value.trim())
     });
     ours.next()?.parse().ok()
 }
 
-/// Makes a browser have this session, until it is closed.
-pub(super) fn set_cookie(secret: &Secret, headers: &HeaderMap) -> HeaderValue {
-    value(&format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict{}", secret.reveal(), secure(headers)))
+/// Makes a browser have this, until it is closed.
+pub(super) fn set_cookie(cookie: Cookie, secret: &Secret, headers: &HeaderMap) -> HeaderValue {
+    let (name, secret, secure) = (cookie.name(), secret.reveal(), secure(headers));
+    value(&format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}"))
 }
 
 /// Makes a browser have no session.
 pub(super) fn drop_cookie(headers: &HeaderMap) -> HeaderValue {
-    value(&format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{}", secure(headers)))
+    let (name, secure) = (Cookie::Session.name(), secure(headers));
+    value(&format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{secure}"))
 }
 
 /// Where TLS is in front, the cookie is never sent without it. Whoever says so wrongly does so of a cookie of their own.

@@ -16,7 +16,7 @@ use super::error::PageError;
 use super::extract::{Asked, Filled};
 use super::frame::html;
 use super::guard::{OfSessions, checked, is_of_this_site};
-use super::headers::{cookie, drop_cookie, set_cookie, to};
+use super::headers::{Cookie, cookie, drop_cookie, set_cookie, to};
 use super::link::{is_own, link};
 use super::nearest::nearest;
 use super::pages::Pages;
@@ -89,13 +89,13 @@ async fn form(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let next = own(next.as_deref());
-    let known = cookie(&headers);
-    let session = known.and_then(|secret| sessions.find(&secret, now_us()));
+    let session = cookie(&headers, Cookie::Session).and_then(|secret| sessions.find(&secret, now_us()));
     let key = session.flatten();
     let admission = app.admitting(move |app| Ok(app.keys.admit_hash(key, None)?)).await?;
     if admission != Admission::Refused {
         return Ok(to(next));
     }
+    let known = cookie(&headers, Cookie::Login);
     shown(known, next, Said { is_lost: lost.is_some(), error: None }, &headers)
 }
 
@@ -117,7 +117,7 @@ fn shown(
     let page = Login { token: secret.form_token(), next, is_lost, error };
     let status = if error.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
     let mut response = html(status, &page);
-    response.headers_mut().append(header::SET_COOKIE, set_cookie(&secret, headers));
+    response.headers_mut().append(header::SET_COOKIE, set_cookie(Cookie::Login, &secret, headers));
     Ok(response)
 }
 
@@ -135,7 +135,7 @@ async fn enter(
 ) -> Result<Response, PageError> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
-    let Some(secret) = cookie(&headers) else {
+    let Some(secret) = cookie(&headers, Cookie::Login) else {
         let why = "The browser sent no cookie: allow cookies of this site, and load the page again.";
         return Err(PageError::new(StatusCode::FORBIDDEN, why));
     };
@@ -150,11 +150,15 @@ async fn enter(
     match app.admitting(move |app| Ok(app.keys.admit_hash(Some(hash), from)?)).await? {
         Admission::As(caller) => {
             // A new one: whoever knew the one before does not know this.
-            sessions.end(&secret);
+            if let Some(before) = cookie(&headers, Cookie::Session) {
+                sessions.end(&before);
+            }
             let session = sessions.begin(Some(hash), now_us()).map_err(ApiError::internal)?;
             tracing::info!(caller = %caller.name, role = %caller.role, "logged in at the page");
             let mut response = to(next);
-            response.headers_mut().append(header::SET_COOKIE, set_cookie(&session, &headers));
+            response
+                .headers_mut()
+                .append(header::SET_COOKIE, set_cookie(Cookie::Session, &session, &headers));
             Ok(response)
         }
         Admission::Open => Ok(to(next)),

@@ -144,8 +144,16 @@ fn problems_orders_and_failed_renewals_are_seen() {
     // As it is where one of the server's was got before, and fails now.
     let (key, step) = ("ecdsa".parse().unwrap(), "ordered".parse().unwrap());
     let names = Names::parse(&["new.example"]).unwrap();
-    let (proof, begun_at_s) = (Some(Proof::Manual), edge_manager::clock::now_s().into());
-    let order = OrderRow { names, key, proof, begun_at_s, step, url: None, failures: 0, retry_at_s: None };
+    let order = OrderRow {
+        names,
+        key,
+        proof: Some(Proof::Manual),
+        begun_at_s: 7,
+        step,
+        url: None,
+        failures: 3,
+        retry_at_s: None,
+    };
     let troubled =
         CertificateRow { problem: Some("<b>refused".to_owned()), failures: 1, ..row("shop.example") };
     let written = manager.app.store.write::<_, StoreError>(|record| {
@@ -155,7 +163,10 @@ fn problems_orders_and_failed_renewals_are_seen() {
     written.unwrap();
     let page = visitor.get("/certificates").body;
     assert!(page.contains("refused") && !page.contains("<b>refused"), "{page}");
-    assert!(page.contains("new.example") && page.contains("It waits for records in DNS."), "{page}");
+    assert!(
+        page.contains("new.example") && page.contains("It waits for records in DNS. It failed 3 times."),
+        "{page}"
+    );
     assert!(page.contains("class=\"bad\"><time"), "its end is near: {page}");
     let renewed = visitor.send("/certificates", "/certificates/renew", &[("name", "shop.example")]);
     assert_eq!(renewed.location(), Some("/certificates"));

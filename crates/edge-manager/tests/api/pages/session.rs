@@ -50,6 +50,15 @@ fn a_key_logs_in_and_its_cookie_is_for_this_site_alone() {
 }
 
 #[test]
+fn who_follows_a_link_of_another_site_stays_logged_in() {
+    let manager = Manager::with_key(Some("secret"));
+    // A browser sends the session along with nothing that another site begins.
+    let answer = Visitor::new(&manager).get("/login");
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(!cookie.starts_with("edge_session="), "it would take the place of the session: {cookie}");
+}
+
+#[test]
 fn a_login_never_leads_to_another_site() {
     let manager = Manager::with_key(Some("secret"));
     let mut visitor = Visitor::with_key(&manager, "secret");
