@@ -50,6 +50,9 @@ impl App {
     pub fn issue(&self, caller: &Caller, wish: &Wish, is_forced: bool) -> Result<Issued, CertificateError> {
         self.known_domain(wish.names.primary())?;
         if !is_forced && let Some(until_s) = self.certificates.lasting(wish, now_s().into())? {
+            if self.certificates.is_unread(wish.names.primary())? {
+                return self.go_on_with_certificate(caller, &wish.names);
+            }
             let (names, path) = (wish.names.clone(), self.certificates.path(&wish.names));
             // It may have been got for a domain that is new.
             let enforcement = match self.sites.lacks_certificate(names.all(), &path)? {

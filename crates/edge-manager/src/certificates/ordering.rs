@@ -73,6 +73,14 @@ impl Certificates {
         Ok(())
     }
 
+    /// Whether HAProxy may not have read yet what is in the place of the certificate of this name.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn is_unread(&self, name: &str) -> Result<bool, CertificateError> {
+        Ok(self.orders(name)?.iter().any(|row| row.step == Step::Installed))
+    }
+
     /// Goes on with the orders for this name where they are.
     ///
     /// # Errors

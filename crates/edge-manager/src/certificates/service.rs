@@ -10,7 +10,7 @@ use tokio::runtime;
 use super::renewal::renew_at_s;
 use super::{
     Answers, Authority, Bundle, CertificateError, DnsSettings, Files, KeyKinds, Leaf, Names, Proof, Settings,
-    Step, Wish,
+    Wish,
 };
 use crate::store::{CertificateRow, Deed, Store, StoreError};
 
@@ -130,7 +130,7 @@ impl Certificates {
         Ok(Wish { names, keys, proof })
     }
 
-    /// The end of the certificate in place, if it is one for all that is wanted and is not to be renewed yet, and HAProxy has it.
+    /// The end of the certificate in place, if it is one for all that is wanted and is not to be renewed yet.
     ///
     /// # Errors
     /// The record cannot be read.
@@ -139,8 +139,7 @@ impl Certificates {
             return Ok(None);
         };
         let has_come = row.proof.is_some() && row.renew_at_s.is_some_and(|at_s| at_s <= now_s);
-        let has_arrived = self.orders(wish.names.primary())?.iter().all(|row| row.step < Step::Installed);
-        let is_fitting = row.keys == wish.keys && !has_come && has_arrived;
+        let is_fitting = row.keys == wish.keys && !has_come;
         let leaves = self.leaves(&self.path(&wish.names));
         let lasts = is_fitting
             // A file that is gone or damaged has none.
