@@ -61,7 +61,7 @@ impl From<&str> for About {
 }
 
 impl About {
-    fn push(&self, sql: &mut String, values: &mut Vec<Value>) {
+    fn push(&self, order: &Order, sql: &mut String, values: &mut Vec<Value>) {
         match self {
             Self::Covers(net) => {
                 let nets = covering(*net).map(Value::Text).collect::<Vec<_>>();
@@ -75,9 +75,14 @@ impl About {
                 values.extend(nets);
             }
             Self::Begins(text) => {
-                sql.push_str(" AND target >= ? AND target < ?");
+                // The order of targets begins with it.
+                if !matches!(order, Order::Target(_)) {
+                    sql.push_str(" AND target >= ?");
+                    values.push(Value::Text(text.clone()));
+                }
+                sql.push_str(" AND target < ?");
                 // No text that is valid goes on with the greatest character there is.
-                values.extend([Value::Text(text.clone()), Value::Text(format!("{text}\u{10ffff}"))]);
+                values.push(Value::Text(format!("{text}\u{10ffff}")));
             }
         }
     }
@@ -129,7 +134,7 @@ impl Selection {
         let (mut sql, mut values) = (String::from(" WHERE "), Vec::new());
         // A plus keeps SQLite from the index of a column. A few rules that are known by their numbers need no other one.
         let is_few = matches!(self.about, Some(About::Covers(_)));
-        let end = self.order.push(self.after, self.in_force_at_s, is_few, &mut sql, &mut values);
+        let end = self.push_order(is_few, &mut sql, &mut values);
         let plus = if is_few { "+" } else { "" };
         match self.kind {
             // The index of targets has them by kind.
@@ -153,7 +158,7 @@ impl Selection {
             values.push(i64::from(verdict(action)).into());
         }
         if let Some(about) = &self.about {
-            about.push(&mut sql, &mut values);
+            about.push(&self.order, &mut sql, &mut values);
         }
         if let Some(now_s) = self.in_force_at_s {
             sql.push_str(" AND (expires_at_s IS NULL OR expires_at_s > ?)");
@@ -170,42 +175,34 @@ impl Selection {
         }
         (sql, values)
     }
-}
-
-impl Order {
-    /// Whether rules are read along an index of this order.
-    fn has_index(&self) -> bool {
-        matches!(self, Self::Target(_) | Self::End(_))
-    }
 
     /// What the page before had is left out; the order itself, for the end of the query. A few rules are put in order.
-    fn push(
-        &self,
-        after: Option<i64>,
-        in_force_at_s: Option<u32>,
-        is_few: bool,
-        sql: &mut String,
-        values: &mut Vec<Value>,
-    ) -> &'static str {
-        match self {
-            Self::Oldest => {
+    fn push_order(&self, is_few: bool, sql: &mut String, values: &mut Vec<Value>) -> &'static str {
+        match &self.order {
+            Order::Oldest => {
                 sql.push_str("rules.id > ?");
-                values.push(after.unwrap_or(0).into());
+                values.push(self.after.unwrap_or(0).into());
                 " ORDER BY rules.id"
             }
-            Self::Newest => {
+            Order::Newest => {
                 sql.push_str("rules.id < ?");
-                values.push(after.unwrap_or(i64::MAX).into());
+                values.push(self.after.unwrap_or(i64::MAX).into());
                 " ORDER BY rules.id DESC"
             }
-            Self::Target(after) => {
-                sql.push_str(if is_few { "+target > ?" } else { "target > ?" });
-                values.push(Value::Text(after.clone().unwrap_or_default()));
+            Order::Target(after) => {
+                let after = after.as_deref().unwrap_or_default();
+                // One bound and no other: of two, SQLite may begin to read at the lesser one.
+                let (begin, condition) = match &self.about {
+                    Some(About::Begins(text)) if after < text.as_str() => (text.as_str(), "target >= ?"),
+                    _ => (after, "target > ?"),
+                };
+                sql.extend([if is_few { "+" } else { "" }, condition]);
+                values.push(Value::Text(begin.to_owned()));
                 if is_few { " ORDER BY +target" } else { " ORDER BY target" }
             }
-            Self::End(after) => {
+            Order::End(after) => {
                 // Those that have ended are passed over, not read.
-                let ended = in_force_at_s.map(|now_s| (now_s, i64::MAX));
+                let ended = self.in_force_at_s.map(|now_s| (now_s, i64::MAX));
                 let (end_s, id) = (*after).max(ended).unwrap_or_default();
                 sql.extend(["expires_at_s IS NOT NULL AND (", if is_few { "+" } else { "" }]);
                 sql.push_str("expires_at_s, rules.id) > (?, ?)");
@@ -213,5 +210,12 @@ impl Order {
                 if is_few { " ORDER BY +expires_at_s, rules.id" } else { " ORDER BY expires_at_s, rules.id" }
             }
         }
+    }
+}
+
+impl Order {
+    /// Whether rules are read along an index of this order.
+    fn has_index(&self) -> bool {
+        matches!(self, Self::Target(_) | Self::End(_))
     }
 }
