@@ -11,7 +11,11 @@ need haproxy haproxy
 need cc gcc
 need setpriv util-linux
 for command in "$@"; do
-    case "$command" in chromedriver) need chromedriver chromium-driver ;; *) need "$command" "$command" ;; esac
+    case "$command" in
+    chromedriver) need chromedriver chromium-driver ;;
+    named) need named bind9 ;;
+    *) need "$command" "$command" ;;
+    esac
 done
 # gcc without the C library's start files links nothing.
 [ -n "$(find /usr/lib -name crt1.o -print -quit 2>/dev/null)" ] || missing="$missing libc6-dev"
@@ -34,14 +38,20 @@ if [ -n "$missing" ]; then
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
     # shellcheck disable=SC2086 # a list of names
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
-    case "$missing" in
-    *haproxy*)
-        if [ -d /run/systemd/system ]; then
+    if [ -d /run/systemd/system ]; then
+        case "$missing" in
+        *haproxy*)
             echo "Debian has started its own haproxy.service. It listens on no port; to be rid of it:"
             echo "    systemctl disable --now haproxy"
-        fi
-        ;;
-    esac
+            ;;
+        esac
+        case "$missing" in
+        *bind9*)
+            echo "Debian has started its own named.service, on port 53; to be rid of it:"
+            echo "    systemctl disable --now named"
+            ;;
+        esac
+    fi
 fi
 
 if ! command -v cargo >/dev/null 2>&1; then

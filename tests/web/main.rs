@@ -3,6 +3,7 @@
 mod accessible;
 mod certificates;
 mod changes;
+mod explained;
 mod forms;
 mod looks;
 mod pebble;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_journal::WriteError;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tracing::Span;
 
 use super::ApiError;
 use crate::access::{KeyHash, Keys};
 use crate::certificates::{self, CertificateError, Certificates};
+use crate::clock::seconds;
 use crate::configuration::{self, Configuration, PublishError};
 use crate::events::Events;
 use crate::haproxy::{Enforcement, enforce};
@@ -41,7 +43,10 @@ const MAX_CHECKING: usize = 4;
 const MAX_PUBLISHING: usize = 1;
 
 /// Certificates that are being got at the same time: each waits for the server, and for its own limits.
-const MAX_ORDERING: usize = 4;
+const MAX_ORDERING: usize = 8;
+
+/// Looks of the clock after certificates at the same time: no request takes its place.
+const MAX_UPKEEP: usize = 1;
 
 /// How long the start waits for another process to end that has the state directory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,6 +105,8 @@ pub struct App {
     pub keys: Keys,
     /// The stats sockets of the workers.
     pub sockets: Vec<PathBuf>,
+    /// Held while workers are given other certificates: each takes one at a time.
+    pub(super) replacing: Mutex<()>,
     /// How long they are asked whether a change is in force.
     pub wait: Duration,
     /// Who wants to hear what happens.
@@ -108,6 +115,8 @@ pub struct App {
     pub metrics: Metrics,
     /// What comes of requests.
     pub traffic: Traffic,
+    /// When it was opened, seconds since the Unix epoch.
+    pub began_at_s: u32,
     /// Bodies with thousands of changes that are read at the same time.
     pub(crate) bulks: Arc<Semaphore>,
     at_work: Arc<Semaphore>,
@@ -116,6 +125,7 @@ pub struct App {
     admitting: Arc<Semaphore>,
     checking: Arc<Semaphore>,
     ordering: Arc<Semaphore>,
+    upkeep: Arc<Semaphore>,
 }
 
 impl App {
@@ -143,15 +153,19 @@ impl App {
             .map_err(RulesError::from)?;
         let files = sockets.iter().cloned().chain([database]);
         let configuration = Configuration::open(configuration)?.keeping_out_of([state_dir], files);
+        let certificates = Certificates::open(store.clone(), &certificates)?;
         Ok(Self {
             rules,
             learned,
-            sites: Sites::new(store.clone(), configuration, defaults),
-            certificates: Certificates::open(store.clone(), &certificates)?,
+            sites: Sites::new(store.clone(), configuration, defaults)
+                .standing_in(certificates.files().clone()),
+            certificates,
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             traffic: Traffic::new(sockets.clone()),
+            began_at_s: seconds(now_us),
             sockets,
+            replacing: Mutex::default(),
             wait,
             events: Events::new(now_us),
             metrics: Metrics::new(now_us),
@@ -162,6 +176,7 @@ impl App {
             admitting: Arc::new(Semaphore::new(MAX_ADMITTING)),
             checking: Arc::new(Semaphore::new(MAX_CHECKING)),
             ordering: Arc::new(Semaphore::new(MAX_ORDERING)),
+            upkeep: Arc::new(Semaphore::new(MAX_UPKEEP)),
         })
     }
 
@@ -232,6 +247,17 @@ impl App {
         work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         self.on_a_thread(&self.ordering, work).await
+    }
+
+    /// [`App::ordering`] for the clock.
+    ///
+    /// # Errors
+    /// That of `work`, or it panicked.
+    pub async fn upkeep<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.on_a_thread(&self.upkeep, work).await
     }
 
     async fn on_a_thread<T: Send + 'static>(

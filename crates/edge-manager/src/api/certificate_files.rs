@@ -1,16 +1,20 @@
-//! The files of certificates. Whoever gets a private key is in the audit.
+//! The files of certificates: brought, taken away, removed. Whoever gets a private key is in the audit.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
+use super::certificates::{DomainRequest, Success};
 use super::error::ErrorBody;
-use super::extract::Segments;
+use super::extract::{JsonBody, Segments};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::certificates::{Bundle, Files, Names};
@@ -18,7 +22,12 @@ use crate::clock::now_us;
 use crate::store::{DONE, Deed, StoreError};
 
 pub(super) fn routes() -> Routes {
-    Routes::new().admin(routes!(whole)).admin(routes!(key)).reader(routes!(chain))
+    Routes::new()
+        .admin(routes!(whole))
+        .admin(routes!(key))
+        .reader(routes!(chain))
+        .admin(routes!(upload))
+        .admin(routes!(remove))
 }
 
 /// What of a certificate is wanted.
@@ -127,4 +136,60 @@ fn bundles(path: &Path) -> Result<Vec<Bundle>, ApiError> {
         Bundle::parse(&text).map_err(|error| ApiError::internal(format_args!("{}: {error}", file.display())))
     };
     Files::in_force(path).into_iter().map(read).collect()
+}
+
+/// A certificate that somebody bought.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CertificateUpload)]
+struct Upload {
+    /// The domain that it is for.
+    #[schema(required = true, nullable = false)]
+    domain: Option<String>,
+    /// PEM: the domain's own, then who signed it.
+    #[schema(required = true, nullable = false)]
+    certificate: Option<String>,
+    /// PEM of its private key.
+    #[schema(required = true, nullable = false)]
+    key: Option<String>,
+}
+
+/// Bring a certificate with its key
+///
+/// It takes the place of what the domain has, and is not renewed by the manager.
+#[utoipa::path(post, path = "/api/certificates/upload", tag = "certificates", request_body = Upload, responses(
+    (status = 200, description = "The domain has it", body = Success),
+    (status = 400, description = "It is no certificate for the domain: what is wrong", body = ErrorBody),
+    (status = 404, description = "There is no such domain", body = ErrorBody),
+    (status = 409, description = "One is being got for it", body = ErrorBody)
+))]
+async fn upload(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    JsonBody(upload): JsonBody<Upload>,
+) -> Result<Json<Success>, ApiError> {
+    let Upload { domain, certificate, key } = upload;
+    let names = DomainRequest { domain }.names()?;
+    let missing = |field| move || ApiError::bad_request(format_args!("{field}: it is missing"));
+    let chain = certificate.ok_or_else(missing("certificate"))?;
+    let text = [chain, key.ok_or_else(missing("key"))?].join("\n");
+    let taken = app.ordering(move |app| Ok(app.take_certificate(&caller, names, &text)?)).await?;
+    Ok(Json(taken.into()))
+}
+
+/// Remove a certificate with its keys
+///
+/// For one that no domain names any more; `name` is its first name.
+#[utoipa::path(delete, path = "/api/certificates/{name}", tag = "certificates", params(("name" = String, Path)), responses(
+    (status = 200, description = "It is gone", body = Success),
+    (status = 404, description = "There is no such certificate", body = ErrorBody),
+    (status = 409, description = "A domain names it, or one is being got for it", body = ErrorBody)
+))]
+async fn remove(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Segments(name): Segments<String>,
+) -> Result<Json<Success>, ApiError> {
+    let names = Names::parse(&[&name])?;
+    app.blocking(move |app| Ok(app.remove_certificate(&caller, &names)?)).await?;
+    Ok(Json(Success { status: "success", message: None }))
 }

@@ -1,12 +1,13 @@
 //! Certificates: getting, renewing and bringing them.
 
-use std::str::FromStr;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -16,7 +17,7 @@ use super::extract::JsonBody;
 use super::issue::{Issued, time};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
-use crate::certificates::{CertificateError, Names, Wish};
+use crate::certificates::{CertificateError, Names, Proof, Wish};
 
 /// Most certificates that are asked for at once.
 const MAX_DOMAINS: usize = 100;
@@ -27,7 +28,6 @@ pub(super) fn routes() -> Routes {
         .admin(routes!(bundle))
         .admin(routes!(request))
         .admin(routes!(renew))
-        .admin(routes!(upload))
         .admin(routes!(propose))
         .admin(routes!(verify))
 }
@@ -39,7 +39,7 @@ impl From<CertificateError> for ApiError {
             // As older clients know it.
             CertificateError::UnknownDomain(_) => Self::not_found("Domain not found"),
             CertificateError::None(_) => Self::not_found(error),
-            CertificateError::Busy(_) => Self::conflict(error),
+            CertificateError::Busy(_) | CertificateError::Used(..) => Self::conflict(error),
             _ => Self::internal(error),
         }
     }
@@ -47,14 +47,14 @@ impl From<CertificateError> for ApiError {
 
 /// A domain.
 #[derive(Deserialize, ToSchema)]
-struct DomainRequest {
+pub(super) struct DomainRequest {
     /// Its name, `*.` before it for every name below.
     #[schema(required = true, nullable = false)]
-    domain: Option<String>,
+    pub(super) domain: Option<String>,
 }
 
 impl DomainRequest {
-    fn names(self) -> Result<Names, CertificateError> {
+    pub(super) fn names(self) -> Result<Names, CertificateError> {
         Names::parse(&self.domain.into_iter().collect::<Vec<_>>())
     }
 }
@@ -62,12 +62,12 @@ impl DomainRequest {
 /// It was done.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CertificateDone)]
-struct Success {
+pub(super) struct Success {
     /// Always `success`.
-    status: &'static str,
+    pub(super) status: &'static str,
     /// Only where HAProxy does not use it yet: why.
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
+    pub(super) message: Option<String>,
 }
 
 impl From<Issued> for Success {
@@ -162,7 +162,7 @@ struct Summary {
 }
 
 /// What became of one.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 struct DomainResult {
     /// As it was sent.
     domain: String,
@@ -195,23 +195,42 @@ async fn request(
     if domains.is_empty() || domains.len() > MAX_DOMAINS {
         return Err(ApiError::bad_request(format_args!("domains: {}: 1 to {MAX_DOMAINS}", domains.len())));
     }
-    let (keys, proof) = (word("key_type", key_type)?, word("challenge", challenge)?);
+    let keys = word("key_type", key_type, |text| text.parse())?;
+    let proof = word("challenge", challenge, Proof::unattended)?;
     let (is_forced, has_www) = (force_renewal.unwrap_or(false), include_www.unwrap_or(false));
-    let done = app.ordering(move |app| {
-        let one = |domain: String| {
-            let wish = Names::parse(&[&domain]).and_then(|names| {
-                let names = if has_www { names.with_www() } else { names };
-                app.certificates.wish(names, keys, proof)
-            });
-            let issued = wish
-                .as_ref()
-                .map_err(ToString::to_string)
-                .and_then(|wish| app.issue(&caller, wish, is_forced).map_err(|error| error.to_string()));
-            result(app, domain, wish.ok().as_ref(), issued)
-        };
-        Ok(domains.into_iter().map(one).collect::<Vec<_>>())
-    });
-    let results = done.await?;
+    let one = move |app: &App, caller: &Caller, domain: String| {
+        let wish = Names::parse(&[&domain]).and_then(|names| {
+            let names = if has_www { names.with_www() } else { names };
+            app.certificates.wish(names, keys, proof)
+        });
+        let issued = wish
+            .as_ref()
+            .map_err(ToString::to_string)
+            .and_then(|wish| app.issue(caller, wish, is_forced).map_err(|error| error.to_string()));
+        result(app, domain, wish.ok().as_ref(), issued)
+    };
+    // Side by side, since each waits for the server; each to its end, even where the client goes away. One that is named twice
+    // is got once.
+    let key =
+        |domain: &String| Names::parse(&[domain]).map_or_else(|_| domain.clone(), |names| names.to_string());
+    let mut tasks = HashMap::new();
+    for domain in &domains {
+        tasks.entry(key(domain)).or_insert_with(|| {
+            let (app, caller, domain) = (app.clone(), caller.clone(), domain.clone());
+            let work = async move { app.ordering(move |app| Ok(one(app, &caller, domain))).await };
+            tokio::spawn(work.in_current_span())
+        });
+    }
+    let mut done = HashMap::new();
+    for (domain, task) in tasks {
+        // A panic has been logged.
+        done.insert(domain, task.await.map_err(ApiError::internal)??);
+    }
+    let result = |domain: String| {
+        let result = done.get(&key(&domain))?.clone();
+        Some(DomainResult { domain, ..result })
+    };
+    let results: Vec<DomainResult> = domains.into_iter().filter_map(result).collect();
     let successful = results.iter().filter(|result| result.status == "success").count();
     let total = results.len();
     let code = match successful {
@@ -223,10 +242,14 @@ async fn request(
     Ok((code, Json(CertificatesAnswer { status: "completed", summary, results })))
 }
 
-fn word<T: FromStr<Err = &'static str>>(field: &str, text: Option<String>) -> Result<Option<T>, ApiError> {
+fn word<T>(
+    field: &str,
+    text: Option<String>,
+    parse: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<Option<T>, ApiError> {
     let parse = |text: String| {
         let shown: String = text.chars().take(64).collect();
-        text.parse().map_err(|why| ApiError::bad_request(format_args!("{field}: {shown:?}: {why}")))
+        parse(&text).map_err(|why| ApiError::bad_request(format_args!("{field}: {shown:?}: {why}")))
     };
     text.map(parse).transpose()
 }
@@ -279,44 +302,6 @@ async fn renew(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Done>
     Ok(Json(Done::new(message)))
 }
 
-/// A certificate that somebody bought.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = CertificateUpload)]
-struct Upload {
-    /// The domain that it is for.
-    #[schema(required = true, nullable = false)]
-    domain: Option<String>,
-    /// PEM: the domain's own, then who signed it.
-    #[schema(required = true, nullable = false)]
-    certificate: Option<String>,
-    /// PEM of its private key.
-    #[schema(required = true, nullable = false)]
-    key: Option<String>,
-}
-
-/// Bring a certificate with its key
-///
-/// It takes the place of what the domain has, and is not renewed by the manager.
-#[utoipa::path(post, path = "/api/certificates/upload", tag = "certificates", request_body = Upload, responses(
-    (status = 200, description = "The domain has it", body = Success),
-    (status = 400, description = "It is no certificate for the domain: what is wrong", body = ErrorBody),
-    (status = 404, description = "There is no such domain", body = ErrorBody),
-    (status = 409, description = "One is being got for it", body = ErrorBody)
-))]
-async fn upload(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    JsonBody(upload): JsonBody<Upload>,
-) -> Result<Json<Success>, ApiError> {
-    let Upload { domain, certificate, key } = upload;
-    let names = DomainRequest { domain }.names()?;
-    let missing = |field| move || ApiError::bad_request(format_args!("{field}: it is missing"));
-    let chain = certificate.ok_or_else(missing("certificate"))?;
-    let text = [chain, key.ok_or_else(missing("key"))?].join("\n");
-    let taken = app.ordering(move |app| Ok(app.take_certificate(&caller, names, &text)?)).await?;
-    Ok(Json(taken.into()))
-}
-
 /// What is to be put into DNS.
 #[derive(Serialize, ToSchema)]
 struct Proposal {
@@ -351,11 +336,12 @@ struct TextRecord {
 ))]
 async fn propose(
     State(app): State<Arc<App>>,
+    caller: Caller,
     JsonBody(request): JsonBody<DomainRequest>,
 ) -> Result<Json<Proposal>, ApiError> {
     let names = request.names()?;
     let domain = names.primary().to_owned();
-    let records = app.ordering(move |app| Ok(app.propose_certificate(names)?)).await?;
+    let records = app.ordering(move |app| Ok(app.propose_certificate(&caller, names)?)).await?;
     let message = match records.len() {
         0 => "Nothing is to be put into DNS; verify",
         _ => "Put the records into DNS, and verify when all its servers have them",

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::App;
 use crate::access::Caller;
-use crate::certificates::{CertificateError, Installed, Names, Wish};
+use crate::certificates::{CertificateError, Installed, Names, Warning, Wish};
 use crate::clock::{now_s, now_us};
 use crate::events::Topic;
 use crate::haproxy::{Control, Enforcement, Replacement, replace_certificates};
@@ -32,6 +32,13 @@ struct Deal<'a> {
     caller: &'a Caller,
     operation: &'static str,
     names: &'a Names,
+}
+
+impl<'a> Deal<'a> {
+    fn deed(&self, result: &'a str, began: Instant, began_us: u64) -> Deed<'a> {
+        let Self { caller, operation, names } = *self;
+        Deed { caller, operation, target: names.primary(), result, at_us: began_us, took: began.elapsed() }
+    }
 }
 
 impl App {
@@ -67,16 +74,30 @@ impl App {
     ) -> Result<Issued, CertificateError> {
         self.known_domain(names.primary())?;
         let deal = Deal { caller, operation: "certificate.upload", names: &names };
-        self.get(deal, || self.certificates.take(names.clone(), text, now_s().into()))
+        self.get(deal, || self.certificates.take(&names, text, now_s().into()))
     }
 
     /// Orders a certificate for a domain, and says which TXT records prove control of it.
     ///
     /// # Errors
     /// There is no such domain, or the server does not take the order.
-    pub fn propose_certificate(&self, names: Names) -> Result<Vec<(String, String)>, CertificateError> {
+    pub fn propose_certificate(
+        &self,
+        caller: &Caller,
+        names: Names,
+    ) -> Result<Vec<(String, String)>, CertificateError> {
         self.known_domain(names.primary())?;
-        let records = self.certificates.propose(names)?;
+        let deal = Deal { caller, operation: "certificate.propose", names: &names };
+        let (began, began_us) = (Instant::now(), now_us());
+        let proposed = self.certificates.propose(names.clone());
+        let result = proposed.as_ref().map_or_else(ToString::to_string, |_| DONE.to_owned());
+        self.note(deal.deed(&result, began, began_us));
+        let outcome = match &proposed {
+            Ok(_) => Outcome::Proposed,
+            Err(error) => Outcome::Failed { error: error.to_string() },
+        };
+        self.tell(deal, outcome);
+        let records = proposed?;
         Ok(records.into_iter().map(|record| (record.name, record.value)).collect())
     }
 
@@ -103,6 +124,9 @@ impl App {
         let open = self.certificates.open_orders(is_patient, now_s().into())?;
         let mut done: Vec<_> = open.iter().map(|names| self.go_on_with_certificate(caller, names)).collect();
         for wish in self.certificates.due(is_patient, now_s().into())? {
+            if is_patient && self.certificates.is_paused(now_s().into()) {
+                break;
+            }
             let deal = Deal { caller, operation: "certificate.renew", names: &wish.names };
             done.push(self.get(deal, || self.certificates.obtain(&wish)));
         }
@@ -111,26 +135,42 @@ impl App {
         Ok(done)
     }
 
-    /// All that the clock does for certificates: goes on with what is ordered, renews what is due, warns of what ends.
+    /// Removes a certificate that no domain names.
+    ///
+    /// # Errors
+    /// There is none, a domain names it, or it cannot be removed.
+    pub fn remove_certificate(&self, caller: &Caller, names: &Names) -> Result<(), CertificateError> {
+        let deal = Deal { caller, operation: "certificate.remove", names };
+        self.certificates.remove(names, &deal.deed(DONE, Instant::now(), now_us()))?;
+        self.tell(deal, Outcome::Removed);
+        Ok(())
+    }
+
+    /// All that the clock does for certificates: warns of what ends, goes on with what is ordered, renews what is due. What one of these
+    /// meets does not keep the others from being done.
     pub fn look_after_certificates(&self) {
-        let look = || {
-            let caller = Caller::manager();
-            self.certificates.stand_in(now_s().into())?;
-            self.certificates.ask_when(now_s().into())?;
-            self.renew_certificates(&caller, true)?;
-            for (names, at_s, days) in self.certificates.warnings(now_s().into())? {
-                let (name, end) = (names.primary(), time(at_s));
-                tracing::warn!(certificate = name, %end, days, "a certificate is about to end");
-                self.metrics.count_expiry_warning(days);
-                let told =
-                    Told { certificate: name, by: &caller.name, outcome: Outcome::Expires { end, days } };
-                self.events.tell(Topic::Certificates, &told, now_us());
+        let caller = Caller::manager();
+        let said = |step: &str, done: Result<(), CertificateError>| {
+            if let Err(error) = done {
+                tracing::error!(step, %error, "certificates are not looked after");
             }
-            Ok::<_, CertificateError>(())
         };
-        if let Err(error) = look() {
-            tracing::error!(%error, "certificates are not looked after");
+        said("warn of what ends", self.warn(&caller));
+        said("put stand-ins", self.certificates.stand_in(now_s().into()));
+        said("ask when to renew", self.certificates.ask_when(now_s().into()));
+        said("order and renew", self.renew_certificates(&caller, true).map(drop));
+    }
+
+    fn warn(&self, caller: &Caller) -> Result<(), CertificateError> {
+        for Warning { certificate, ends_at_s, days } in self.certificates.warnings(now_s().into())? {
+            let end = time(ends_at_s);
+            tracing::warn!(certificate, %end, days, "a certificate is about to end");
+            self.metrics.count_expiry_warning(days);
+            let outcome = Outcome::Expires { end, days };
+            let told = Told { certificate: &certificate, by: &caller.name, outcome };
+            self.events.tell(Topic::Certificates, &told, now_us());
         }
+        Ok(())
     }
 
     /// Gets a certificate by `work`, has HAProxy use it, and tells of it. One that HAProxy does not take is taken back.
@@ -140,15 +180,7 @@ impl App {
         work: impl FnOnce() -> Result<Installed, CertificateError>,
     ) -> Result<Issued, CertificateError> {
         let (began, began_us) = (Instant::now(), now_us());
-        let Deal { caller, operation, names } = deal;
-        let deed = |result| Deed {
-            caller,
-            operation,
-            target: names.primary(),
-            result,
-            at_us: began_us,
-            took: began.elapsed(),
-        };
+        let caller = deal.caller;
         let done = work().and_then(|installed| {
             let enforcement = self.put_in_force(caller, &installed);
             let enforcement = enforcement.inspect_err(|error| {
@@ -162,7 +194,7 @@ impl App {
                 }
                 _ => None,
             };
-            self.certificates.settle(&installed, lack.as_ref(), &deed(DONE))?;
+            self.certificates.settle(&installed, lack.as_ref(), &deal.deed(DONE, began, began_us))?;
             let Installed { names, path, .. } = &installed;
             Ok(Issued { names: names.clone(), path: path.clone(), lasts_until_s: None, enforcement })
         });
@@ -173,17 +205,26 @@ impl App {
             Ok(_) => Outcome::Done,
             Err(error) => {
                 let error = error.to_string();
-                let noted = self.store.write::<_, StoreError>(|record| record.note(&deed(&error)));
-                if noted.is_err() {
-                    tracing::error!(caller = %caller.name, operation, what = names.primary(), error, "not in the audit");
-                }
+                self.note(deal.deed(&error, began, began_us));
                 Outcome::Failed { error }
             }
         };
         self.metrics.count_certificate(done.is_ok());
-        let told = Told { certificate: names.primary(), by: &caller.name, outcome };
-        self.events.tell(Topic::Certificates, &told, now_us());
+        self.tell(deal, outcome);
         done
+    }
+
+    /// Puts into the audit what changes nothing else of the record.
+    fn note(&self, deed: Deed<'_>) {
+        if self.store.write::<_, StoreError>(|record| record.note(&deed)).is_err() {
+            let Deed { caller, operation, target, result, .. } = deed;
+            tracing::error!(caller = %caller.name, operation, what = target, result, "not in the audit");
+        }
+    }
+
+    fn tell(&self, deal: Deal<'_>, outcome: Outcome) {
+        let told = Told { certificate: deal.names.primary(), by: &deal.caller.name, outcome };
+        self.events.tell(Topic::Certificates, &told, now_us());
     }
 
     /// Otherwise it is for whoever runs HAProxy to have it read new files.
@@ -206,7 +247,11 @@ impl App {
             .zip(&texts)
             .map(|((file, bundle), pem)| Replacement { file, pem, serial: &bundle.leaf().serial })
             .collect();
-        match replace_certificates(&self.sockets, &replacements) {
+        let replaced = {
+            let _alone = self.replacing.lock();
+            replace_certificates(&self.sockets, &replacements)
+        };
+        match replaced {
             Ok(()) => Ok(Enforcement::InForce),
             Err(why) => {
                 tracing::info!(
@@ -256,8 +301,16 @@ struct Told<'a> {
 #[serde(tag = "result", rename_all = "lowercase")]
 enum Outcome {
     Done,
-    Failed { error: String },
-    Expires { end: String, days: u32 },
+    /// Somebody is to put proofs into DNS.
+    Proposed,
+    Removed,
+    Failed {
+        error: String,
+    },
+    Expires {
+        end: String,
+        days: u32,
+    },
 }
 
 /// As 2024-12-31T23:59:59, in UTC.

@@ -30,13 +30,14 @@ pub(super) fn routes() -> Routes {
 async fn get(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError> {
     let text = app
         .reading(|app| {
+            // What nobody uses may end.
+            let used = app.certificates.used()?;
             let figures = app.store.read(|view| {
                 Ok::<_, StoreError>(Figures {
                     rules: view.rule_counts()?,
                     revision: view.revision()?.unwrap_or_default(),
                     listeners: app.events.listeners(),
-                    expiries: view
-                        .certificates()?
+                    expiries: used
                         .into_iter()
                         .map(|row| (row.names.primary().to_owned(), row.expires_at_s))
                         .collect(),

@@ -27,6 +27,7 @@ use rustls::pki_types::{CertificateDer, Der};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::{CertificateError, Files, Leaf, Settings};
+use crate::clock::now_s;
 
 /// How long one answer may take, and its longest body, bytes.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
@@ -59,14 +60,17 @@ impl fmt::Debug for ExternalAccount {
     }
 }
 
+/// How long to wait where the server speaks of a limit and not of when it ends, seconds.
+const LIMIT_PAUSE_S: u64 = 60;
+
 /// The ACME server.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Authority {
     directory_url: String,
     ca_file: Option<PathBuf>,
     email: Option<String>,
     external_account: Option<ExternalAccount>,
-    /// When the server last said to come back, seconds since the Unix epoch; taken by the error that it came with.
+    /// When the last answer says to come back, seconds since the Unix epoch; taken by the error that it came with.
     retry_at_s: Arc<Mutex<Option<u64>>>,
 }
 
@@ -84,6 +88,18 @@ impl Authority {
     pub fn new(settings: &Settings) -> Self {
         let Settings { directory_url, ca_file, email, external_account, .. } = settings.clone();
         Self { directory_url, ca_file, email, external_account, retry_at_s: Arc::default() }
+    }
+
+    /// The same server for somebody else: the pauses that it wants of one are not taken for those of the other.
+    pub(super) fn apart(&self) -> Self {
+        let Self { directory_url, ca_file, email, external_account, .. } = self;
+        Self {
+            directory_url: directory_url.clone(),
+            ca_file: ca_file.clone(),
+            email: email.clone(),
+            external_account: external_account.clone(),
+            retry_at_s: Arc::default(),
+        }
     }
 
     /// Our account, which is kept in a file and made if there is none; `is_lost`: the server does not know that one.
@@ -112,11 +128,10 @@ impl Authority {
     /// When the server wants this certificate to be renewed; `None` where it does not say.
     pub(super) async fn window(
         &self,
-        files: &Files,
+        account: &Account,
         leaf: &Leaf,
     ) -> Result<Option<Window>, CertificateError> {
         let Some(id) = identifier(leaf) else { return Ok(None) };
-        let account = self.account(files, false).await?;
         match account.renewal_info(&id).await {
             Ok((info, again)) => {
                 let seconds = |at_s: i64| u64::try_from(at_s).unwrap_or(0);
@@ -133,7 +148,8 @@ impl Authority {
 
     /// What an error means, in our words.
     pub(super) fn trouble(&self, error: Error) -> CertificateError {
-        let retry_at_s = self.retry_at_s.lock().take();
+        let limit_end_s = || is_limit(&error).then(|| u64::from(now_s()) + LIMIT_PAUSE_S);
+        let retry_at_s = self.retry_at_s.lock().take().or_else(limit_end_s);
         let (why, is_passing) = match &error {
             Error::Api(problem) => (text(problem), is_passing(problem)),
             Error::Other(error) => (sources(&**error), true),
@@ -205,6 +221,8 @@ type Answering = Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Sen
 
 impl HttpClient for Client {
     fn request(&self, request: Request<BodyWrapper<Bytes>>) -> Answering {
+        // What came with an answer before that was no trouble is over.
+        *self.retry_at_s.lock() = None;
         let (sent, noted) = (self.http.request(request), self.retry_at_s.clone());
         let answer = async move {
             let (parts, body) = sent.await.map_err(|error| sources(&error))?.into_parts();
@@ -235,6 +253,10 @@ fn retry_at_s(headers: &HeaderMap) -> Option<u64> {
         Ok(seconds) => since(SystemTime::now())?.checked_add(seconds),
         Err(_) => since(httpdate::parse_http_date(value).ok()?),
     }
+}
+
+fn is_limit(error: &Error) -> bool {
+    matches!(error, Error::Api(problem) if kind(problem) == Some("rateLimited"))
 }
 
 /// Whether the same may be asked once more (RFC 8555, section 6.7).
@@ -314,6 +336,22 @@ mod tests {
             ExternalAccount::new("kid-1".to_owned(), "?secret?").unwrap_err(),
             "the key is no base64url"
         );
+    }
+
+    #[test]
+    fn a_limit_lasts_a_minute_at_least_where_its_end_is_not_told() {
+        let ours = Authority::new(&Settings::of("certificates"));
+        let limit = || {
+            let json = r#"{"type": "urn:ietf:params:acme:error:rateLimited", "status": 429}"#;
+            Error::Api(serde_json::from_str(json).unwrap())
+        };
+        let least_s = u64::from(now_s()) + LIMIT_PAUSE_S;
+        assert!(ours.trouble(limit()).retry_at_s() >= Some(least_s));
+        *ours.retry_at_s.lock() = Some(7);
+        let other = ours.apart();
+        assert!(other.trouble(limit()).retry_at_s() >= Some(least_s), "that was not told to this one");
+        assert_eq!(ours.trouble(limit()).retry_at_s(), Some(7));
+        assert_eq!(ours.trouble(Error::Other("no answer".into())).retry_at_s(), None, "it is told once");
     }
 
     #[test]

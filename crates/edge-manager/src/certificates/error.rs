@@ -21,6 +21,9 @@ pub enum CertificateError {
     /// Somebody else gets one for this name now.
     #[error("{0}: a certificate for it is being ordered already")]
     Busy(String),
+    /// A domain names what is to be removed.
+    #[error("{0}: {1} is served with it")]
+    Used(String, String),
     /// The ACME server, or the way to it.
     #[error("{message}")]
     Authority {
@@ -69,7 +72,9 @@ impl CertificateError {
         match self {
             Self::Authority { is_passing, .. } => *is_passing,
             Self::Busy(_) | Self::Proof(_) | Self::File(..) | Self::Record(_) | Self::NotInForce(_) => true,
-            Self::Invalid(_) | Self::UnknownDomain(_) | Self::None(_) | Self::Bundle(_) => false,
+            Self::Invalid(_) | Self::UnknownDomain(_) | Self::None(_) | Self::Used(..) | Self::Bundle(_) => {
+                false
+            }
         }
     }
 

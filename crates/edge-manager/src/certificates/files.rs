@@ -11,6 +11,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use super::bundle::MAX_BUNDLE_BYTES;
 use super::names::file_stem;
@@ -41,13 +42,21 @@ impl Files {
     /// # Errors
     /// It cannot be read or written.
     pub fn open(dir: &Path) -> Result<Self, CertificateError> {
-        let dir = std::path::absolute(dir).map_err(CertificateError::file(dir))?;
+        let Self { dir } = Self::at(dir)?;
         for part in ["", "pending", "accounts"] {
             let path = dir.join(part);
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
             made.and_then(|()| remove_begun(&path)).map_err(CertificateError::file(&path))?;
         }
         Ok(Self { dir })
+    }
+
+    /// The directory as it is, whoever uses it.
+    ///
+    /// # Errors
+    /// There is no current directory that its path could be relative to.
+    pub(super) fn at(dir: &Path) -> Result<Self, CertificateError> {
+        Ok(Self { dir: std::path::absolute(dir).map_err(CertificateError::file(dir))? })
     }
 
     /// The path that HAProxy is told for the certificate of this name.
@@ -67,6 +76,13 @@ impl Files {
         }
         let kinds = [KeyKind::Ecdsa, KeyKind::Rsa];
         kinds.map(|kind| with_ending(path, kind.name())).into_iter().filter(|path| path.is_file()).collect()
+    }
+
+    /// When the last of those was put there, seconds since the Unix epoch.
+    pub(super) fn put_at_s(&self, path: &Path) -> Option<u64> {
+        let put_at = |file: PathBuf| fs::metadata(file).ok()?.modified().ok();
+        let last = Self::in_force(path).into_iter().filter_map(put_at).max()?;
+        Some(last.duration_since(UNIX_EPOCH).ok()?.as_secs())
     }
 
     /// The text of such a file.
@@ -129,6 +145,19 @@ impl Files {
         let keeps = is_used && new.len() == self.places(name).len();
         for path in new.iter().filter(|_| !keeps) {
             remove_if_there(path).map_err(CertificateError::file(path))?;
+        }
+        sync(&self.dir).map_err(CertificateError::file(&self.dir))
+    }
+
+    /// Removes a certificate, and the one before it.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub(super) fn remove(&self, name: &str) -> Result<(), CertificateError> {
+        for path in self.places(name) {
+            for path in [previous(&path), path] {
+                remove_if_there(&path).map_err(CertificateError::file(&path))?;
+            }
         }
         sync(&self.dir).map_err(CertificateError::file(&self.dir))
     }
@@ -220,9 +249,10 @@ impl Files {
             .collect();
         let tidy = || {
             for entry in fs::read_dir(&dir)? {
-                let path = entry?.path();
-                if !kept.contains(&path) {
-                    fs::remove_file(path)?;
+                let entry = entry?;
+                // A directory is somebody else's.
+                if !kept.contains(&entry.path()) && !entry.file_type()?.is_dir() {
+                    fs::remove_file(entry.path())?;
                 }
             }
             Ok(())

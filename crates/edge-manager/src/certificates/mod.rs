@@ -3,6 +3,7 @@
 //! [`Certificates`] keeps the files and the record, and gets what is missing; who calls it has HAProxy use what it got. An order is
 //! a sequence of steps, each of them recorded before the next: a process that was killed goes on where it was.
 
+mod asking;
 mod authority;
 mod bundle;
 mod challenge;
@@ -12,9 +13,11 @@ mod key;
 mod names;
 mod order;
 mod ordering;
+mod removal;
 mod renewal;
 mod service;
 mod settings;
+mod stand_in;
 mod upkeep;
 mod wish;
 
@@ -29,4 +32,6 @@ pub use order::Step;
 pub use renewal::WARN_DAYS;
 pub use service::{Certificates, Installed};
 pub use settings::Settings;
+pub use stand_in::{StandIns, stand_in_before_start};
+pub use upkeep::Warning;
 pub use wish::Wish;

@@ -73,7 +73,7 @@ impl FromStr for Step {
 pub(super) struct Errand<'a> {
     pub(super) store: &'a Store,
     pub(super) files: &'a Files,
-    pub(super) authority: &'a Authority,
+    pub(super) authority: Authority,
     pub(super) answers: &'a Answers,
     pub(super) dns: &'a DnsSettings,
     pub(super) row: OrderRow,

@@ -23,14 +23,17 @@ use crate::store::{OrderRow, StoreError};
 const MAX_ORDER_S: u64 = 7 * 86_400;
 
 impl Certificates {
-    /// Gets a certificate and puts its files in their place. Goes on with the same order, if there is one.
+    /// Gets a certificate and puts its files in their place. Domains that are served with what it takes the place of are among
+    /// its names, wished for or not. Goes on with the same order, if there is one.
     ///
     /// # Errors
     /// There is none to be had now; what was there before is there still. What may pass is tried again from where it was:
     /// [`Certificates::open_orders`].
     pub fn obtain(&self, wish: &Wish) -> Result<Installed, CertificateError> {
         let turn = self.turn(wish.names.primary())?;
-        self.begin(wish)?;
+        let names = self.with_served(&wish.names)?;
+        let proof = Some(wish.proof).filter(|proof| *proof != Proof::Http || !names.has_wildcard());
+        self.begin(&self.wish(names, Some(wish.keys), proof)?)?;
         self.go_on(turn)
     }
 
@@ -42,10 +45,12 @@ impl Certificates {
     pub fn open_orders(&self, is_patient: bool, now_s: u64) -> Result<Vec<Names>, CertificateError> {
         let orders = self.store.read::<_, StoreError>(|view| view.orders())?;
         let taken = self.taken.lock();
+        let is_paused = self.is_paused(now_s);
         let mut names: Vec<Names> = Vec::new();
         for row in orders {
             let waits = row.proof == Some(Proof::Manual) && row.step < Step::Issued;
-            let is_early = is_patient && row.retry_at_s.is_some_and(|at_s| at_s > now_s);
+            let is_told = is_paused && row.step < Step::Issued;
+            let is_early = is_patient && (is_told || row.retry_at_s.is_some_and(|at_s| at_s > now_s));
             if !waits && !is_early && !taken.contains(row.names.primary()) && !names.contains(&row.names) {
                 names.push(row.names);
             }
@@ -84,6 +89,7 @@ impl Certificates {
     /// The server does not take the order.
     pub fn propose(&self, names: Names) -> Result<Vec<Record>, CertificateError> {
         let turn = self.turn(names.primary())?;
+        let names = self.with_served(&names)?;
         // One order has one set of records to be put.
         let keys = if self.keys == KeyKinds::Both { KeyKinds::Ecdsa } else { self.keys };
         self.begin(&Wish { names, keys, proof: Proof::Manual })?;
@@ -98,10 +104,12 @@ impl Certificates {
     /// Puts a certificate in its place that an operator has. It is never renewed here.
     ///
     /// # Errors
-    /// It is none, or not for this name, or over. Once it is recorded, as [`Certificates::obtain`].
-    pub fn take(&self, names: Names, text: &str, now_s: u64) -> Result<Installed, CertificateError> {
+    /// It is none, or over, or not for this name or another that is served with what it takes the place of. Once it is recorded, as
+    /// [`Certificates::obtain`].
+    pub fn take(&self, names: &Names, text: &str, now_s: u64) -> Result<Installed, CertificateError> {
         let turn = self.turn(names.primary())?;
         let bundle = Bundle::parse(text)?;
+        let names = self.with_served(names)?;
         bundle.check(names.all(), now_s)?;
         self.clear(&turn.name)?;
         self.files.put_issued(&turn.name, &bundle)?;
@@ -113,13 +121,16 @@ impl Certificates {
     /// Puts back what was in place before a certificate that HAProxy does not take, until it is tried once more.
     ///
     /// # Errors
-    /// A file cannot be renamed.
+    /// A file cannot be renamed, or the record cannot be written.
     pub fn undo(&self, installed: &Installed, error: &CertificateError) -> Result<(), CertificateError> {
         let name = installed.names.primary();
-        self.note_step(&self.orders(name)?, Step::Issued)?;
+        // First of all, whatever can be recorded: who goes on from any step puts the files in their place again.
+        let is_used =
+            self.served().map_or(true, |served| served.iter().any(|(path, _)| *path == installed.path));
+        let back = self.files.put_back(name, is_used);
+        let noted = self.orders(name).and_then(|orders| self.note_step(&orders, Step::Issued));
         self.fail(name, error);
-        let is_used = self.served()?.iter().any(|(path, _)| *path == installed.path);
-        self.files.put_back(name, is_used)
+        back.and(noted)
     }
 
     /// Notes what went wrong with the orders for a name, and when they may be tried again; ends them if they will not go better.
@@ -224,7 +235,7 @@ impl Certificates {
         Errand {
             store: &self.store,
             files: &self.files,
-            authority: &self.authority,
+            authority: self.authority.apart(),
             answers: &self.answers,
             dns: &self.dns,
             replaced: leaves.into_iter().find(|leaf| !leaf.is_self_signed),

@@ -27,6 +27,17 @@ pub(super) fn within(from_s: u64, to_s: u64, random: u32) -> u64 {
     from_s + spread(to_s.saturating_sub(from_s), random)
 }
 
+/// The latest time of a renewal, whatever the server suggests: a tenth of the life is left for what may go wrong.
+pub(super) fn latest_s(leaf: &Leaf) -> u64 {
+    leaf.not_after_s.saturating_sub(leaf.life_s() / 10)
+}
+
+/// For how long a certificate is not renewed by itself once it is there, seconds: a server that suggests times of the past, or
+/// a clock that is wrong, must not make one after the other.
+pub(super) fn least_stay_s(leaf: &Leaf) -> u64 {
+    (leaf.life_s() / 10).min(DAY_S)
+}
+
 /// Whether it is time: to renew, and after a failure to try once more.
 pub(super) fn is_due(renew_at_s: Option<u64>, retry_at_s: Option<u64>, now_s: u64) -> bool {
     renew_at_s.is_some_and(|at_s| at_s <= now_s) && retry_at_s.is_none_or(|at_s| at_s <= now_s)
@@ -78,6 +89,12 @@ mod tests {
         assert_eq!(renew_at_s(&leaf(90), u32::MAX), 57 * DAY_S);
         let some = renew_at_s(&leaf(90), u32::MAX / 2);
         assert!((57 * DAY_S..60 * DAY_S).contains(&some));
+    }
+
+    #[test]
+    fn a_tenth_of_the_life_is_left_whatever_is_suggested_and_no_certificate_goes_on_its_first_day() {
+        assert_eq!((latest_s(&leaf(90)), least_stay_s(&leaf(90))), (81 * DAY_S, DAY_S));
+        assert_eq!(least_stay_s(&leaf(5)), DAY_S / 2);
     }
 
     #[test]

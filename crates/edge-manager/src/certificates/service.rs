@@ -29,6 +29,10 @@ pub struct Certificates {
     pub(super) taken: Arc<Mutex<BTreeSet<String>>>,
     /// When to ask the server again about a certificate, by its name; seconds since the Unix epoch.
     pub(super) ask_at_s: Mutex<HashMap<String, u64>>,
+    /// Until when no renewal is tried, seconds since the Unix epoch.
+    pub(super) paused_until_s: Mutex<u64>,
+    /// End and days of the last warning, of certificates at paths that no name leads to.
+    pub(super) warned: Mutex<HashMap<PathBuf, (u64, u32)>>,
 }
 
 /// A certificate whose files are in their place.
@@ -78,7 +82,14 @@ impl Certificates {
             proof: settings.proof,
             taken: Arc::default(),
             ask_at_s: Mutex::default(),
+            paused_until_s: Mutex::default(),
+            warned: Mutex::default(),
         })
+    }
+
+    /// The files.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// What is answered to servers that ask for proofs.
@@ -130,8 +141,11 @@ impl Certificates {
         let has_come = row.proof.is_some() && row.renew_at_s.is_some_and(|at_s| at_s <= now_s);
         let has_arrived = self.orders(wish.names.primary())?.iter().all(|row| row.step < Step::Installed);
         let is_fitting = row.keys == wish.keys && !has_come && has_arrived;
+        let leaves = self.leaves(&self.path(&wish.names));
         let lasts = is_fitting
-            && self.leaves(&self.path(&wish.names)).iter().all(|leaf| {
+            // A file that is gone or damaged has none.
+            && leaves.len() == wish.keys.kinds().len()
+            && leaves.iter().all(|leaf| {
                 !leaf.is_self_signed
                     && leaf.not_after_s > now_s
                     && wish.names.all().iter().all(|name| leaf.covers(name))

@@ -1,21 +1,32 @@
-//! What the clock calls: renewals, warnings, stand-ins.
+//! What the clock calls: renewals and warnings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::renewal::{is_due, retry_at_s, warning, within};
+use super::names::covers;
+use super::renewal::{is_due, least_stay_s, retry_at_s, warning};
 use super::service::random;
 use super::{CertificateError, Certificates, Names, Proof, Wish};
 use crate::site::DomainInput;
 use crate::store::{CertificateRow, StoreError};
 
-/// Between two questions when the server wants a certificate to be renewed, seconds: at least, at most, and after a failure.
-const MIN_WINDOW_S: u64 = 60;
-const MAX_WINDOW_S: u64 = 86_400;
-const FAILED_WINDOW_S: u64 = 3_600;
+/// How long one renewal that the server wants to be later holds up the others, seconds at most: what it limits may be no more than
+/// the names of that one.
+const MAX_COMMON_PAUSE_S: u64 = 3_600;
+
+/// The end of a certificate that is near.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The name of the certificate, or its path where it is not the manager's.
+    pub certificate: String,
+    /// Its end, seconds since the Unix epoch.
+    pub ends_at_s: u64,
+    /// How many days before it this is said.
+    pub days: u32,
+}
 
 impl Certificates {
-    /// Notes that a renewal failed: the next one waits.
+    /// Notes that a renewal failed: the next one waits, and so do those of others where the server wants a pause.
     ///
     /// # Errors
     /// The record cannot be written.
@@ -25,6 +36,7 @@ impl Certificates {
         error: &CertificateError,
         now_s: u64,
     ) -> Result<(), CertificateError> {
+        self.heed(error, now_s);
         self.store.write(|record| {
             if let Some(mut row) = record.certificate(name)? {
                 row.failures = row.failures.saturating_add(1);
@@ -36,6 +48,19 @@ impl Certificates {
         })
     }
 
+    /// Has all renewals wait where the server wants a pause.
+    pub(super) fn heed(&self, error: &CertificateError, now_s: u64) {
+        if let Some(at_s) = error.retry_at_s() {
+            let mut until_s = self.paused_until_s.lock();
+            *until_s = at_s.min(now_s + MAX_COMMON_PAUSE_S).max(*until_s);
+        }
+    }
+
+    /// Whether the server wants a pause.
+    pub fn is_paused(&self, now_s: u64) -> bool {
+        *self.paused_until_s.lock() > now_s
+    }
+
     /// The certificates that HAProxy uses, that are to be renewed and that nobody has ordered; with `is_patient`, not those
     /// whose last try was just now.
     ///
@@ -45,7 +70,9 @@ impl Certificates {
         let ordered = self.ordered()?;
         let rows = self.used()?.into_iter().filter(|row| {
             let retry_at_s = row.retry_at_s.filter(|_| is_patient);
-            is_due(row.renew_at_s, retry_at_s, now_s) && !ordered.contains(row.names.primary())
+            is_due(row.renew_at_s, retry_at_s, now_s)
+                && !ordered.contains(row.names.primary())
+                && !self.is_new(row, now_s)
         });
         let wish = |row: CertificateRow| {
             // Nobody is there to be told of a record.
@@ -55,112 +82,82 @@ impl Certificates {
         Ok(rows.filter_map(wish).collect())
     }
 
-    /// Asks the server when it wants certificates to be renewed, where it says so and enough time has passed.
-    ///
-    /// # Errors
-    /// The record cannot be used.
-    pub fn ask_when(&self, now_s: u64) -> Result<(), CertificateError> {
-        for row in self.used()? {
-            let name = row.names.primary();
-            let is_early = self.ask_at_s.lock().get(name).is_some_and(|at_s| *at_s > now_s);
-            let leaves = self.leaves(&self.path(&row.names));
-            let Some(leaf) = leaves.iter().find(|leaf| !leaf.is_self_signed) else { continue };
-            if is_early || row.proof.is_none() || self.taken.lock().contains(name) {
-                continue;
-            }
-            let pause_s = match self.wait(self.authority.window(&self.files, leaf)) {
-                Ok(Some(window)) => {
-                    let is_within = |at_s| (window.from_s..=window.to_s).contains(&at_s);
-                    if !row.renew_at_s.is_some_and(is_within) {
-                        let at_s = within(window.from_s, window.to_s, random());
-                        self.set_renewal(name, at_s)?;
-                    }
-                    window.again_s.clamp(MIN_WINDOW_S, MAX_WINDOW_S)
-                }
-                Ok(None) => MAX_WINDOW_S,
-                Err(error) => {
-                    tracing::debug!(name, %error, "the server does not say when to renew");
-                    FAILED_WINDOW_S
-                }
-            };
-            self.ask_at_s.lock().insert(name.to_owned(), now_s + pause_s);
+    /// Whether a certificate was put in its place so lately that it stays, whatever was reckoned of it. By the clock of the files
+    /// alone: what the certificate says is by that of the server.
+    fn is_new(&self, row: &CertificateRow, now_s: u64) -> bool {
+        let path = self.path(&row.names);
+        let leaves = self.leaves(&path);
+        if leaves.iter().any(|leaf| leaf.is_self_signed) {
+            return false;
         }
-        Ok(())
+        let stay_s = leaves.iter().map(least_stay_s).min().unwrap_or_default();
+        self.files.put_at_s(&path).is_some_and(|at_s| (at_s..at_s + stay_s).contains(&now_s))
     }
 
-    /// The warnings that are due: name, end and days of the warning. Each is given once.
+    /// The warnings that are due. Each is given once; where the manager keeps no record of a certificate, once more after each
+    /// start.
     ///
     /// # Errors
     /// The record cannot be used.
-    pub fn warnings(&self, now_s: u64) -> Result<Vec<(Names, u64, u32)>, CertificateError> {
+    pub fn warnings(&self, now_s: u64) -> Result<Vec<Warning>, CertificateError> {
+        let rows = self.store.read::<_, StoreError>(|view| view.certificates())?;
+        let paths: BTreeSet<PathBuf> = self.served()?.into_iter().map(|(path, _)| path).collect();
         let mut due = Vec::new();
-        for mut row in self.used()? {
-            let leaves = self.leaves(&self.path(&row.names));
+        for path in paths {
+            let leaves = self.leaves(&path);
             let Some(leaf) = leaves.into_iter().min_by_key(|leaf| leaf.not_after_s) else { continue };
-            if let Some(days) = warning(&leaf, row.warned_days, now_s) {
-                row.warned_days = Some(days);
-                self.store.write(|record| record.put_certificate(&row))?;
-                due.push((row.names, leaf.not_after_s, days));
+            let ends_at_s = leaf.not_after_s;
+            let row = rows.iter().find(|row| self.path(&row.names) == path);
+            let last = match row {
+                Some(row) => row.warned_days,
+                None => self
+                    .warned
+                    .lock()
+                    .get(&path)
+                    .filter(|warned| warned.0 == ends_at_s)
+                    .map(|warned| warned.1),
+            };
+            let Some(days) = warning(&leaf, last, now_s) else { continue };
+            let certificate = match row {
+                Some(row) => row.names.primary().to_owned(),
+                None => path.display().to_string(),
+            };
+            self.store.write::<_, StoreError>(|record| match record.certificate(&certificate)? {
+                Some(row) => record.put_certificate(&CertificateRow { warned_days: Some(days), ..row }),
+                None => Ok(()),
+            })?;
+            if row.is_none() {
+                self.warned.lock().insert(path, (ends_at_s, days));
             }
+            due.push(Warning { certificate, ends_at_s, days });
         }
         Ok(due)
     }
 
-    /// Puts certificates that sign themselves where domains name files of ours that are not there: HAProxy would not start.
-    /// They are due at once.
+    /// These names, and the domains that the certificate in their place serves: with another that is not for them, they would
+    /// lose what they have. A domain that it is not for has nothing to lose.
     ///
     /// # Errors
-    /// A file or the record cannot be written.
-    pub fn stand_in(&self, now_s: u64) -> Result<(), CertificateError> {
-        let mut wanted: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
-        for (path, domain) in self.served()? {
-            wanted.entry(path).or_default().push(domain.domain.to_string());
+    /// They are too many, or the record cannot be read.
+    pub(super) fn with_served(&self, names: &Names) -> Result<Names, CertificateError> {
+        let path = self.path(names);
+        let leaves = self.leaves(&path);
+        let mut all = names.all().to_vec();
+        for (_, domain) in self.served()?.into_iter().filter(|(served, _)| *served == path) {
+            let name = domain.domain.to_string();
+            let is_had = leaves.is_empty() || leaves.iter().any(|leaf| leaf.covers(&name));
+            if is_had && !all.iter().any(|pattern| covers(pattern, &name)) {
+                all.push(name);
+            }
         }
-        let rows = self.store.read(|view| view.certificates())?;
-        for (path, mut domains) in wanted {
-            if !self.files.has(&path) {
-                continue;
-            }
-            let row = rows.iter().find(|row| self.path(&row.names) == path);
-            domains.sort_by_key(|name| self.files.path(name) != path);
-            let names = row.map_or_else(|| Names::parse(&domains), |row| Ok(row.names.clone()))?;
-            let Some(bundle) = self.files.stand_in(&path, &names, now_s)? else { continue };
-            tracing::warn!(%names, path = %path.display(), "there is no certificate: one that signs itself stands in");
-            // A path that no name leads to is that of somebody who will bring the file.
-            if self.path(&names) != path {
-                continue;
-            }
-            let proof = if names.has_wildcard() { Proof::Dns } else { self.proof };
-            let made = || CertificateRow {
-                names: names.clone(),
-                keys: self.keys,
-                proof: Some(proof),
-                expires_at_s: 0,
-                renew_at_s: None,
-                failures: 0,
-                retry_at_s: None,
-                problem: None,
-                warned_days: None,
-            };
-            let mut row = row.cloned().unwrap_or_else(made);
-            row.expires_at_s = bundle.leaf().not_after_s;
-            row.renew_at_s = row.proof.map(|_| now_s);
-            self.store.write(|record| record.put_certificate(&row))?;
-        }
-        Ok(())
-    }
-
-    fn set_renewal(&self, name: &str, at_s: u64) -> Result<(), CertificateError> {
-        self.store.write(|record| {
-            if let Some(row) = record.certificate(name)? {
-                record.put_certificate(&CertificateRow { renew_at_s: Some(at_s), ..row })?;
-            }
-            Ok(())
-        })
+        Names::parse(&all)
     }
 
     /// Certificates that a domain uses.
-    fn used(&self) -> Result<Vec<CertificateRow>, CertificateError> {
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn used(&self) -> Result<Vec<CertificateRow>, CertificateError> {
         let used: BTreeSet<PathBuf> = self.served()?.into_iter().map(|(path, _)| path).collect();
         let mut rows = self.store.read::<_, StoreError>(|view| view.certificates())?;
         rows.retain(|row| used.contains(&self.path(&row.names)));
@@ -170,9 +167,12 @@ impl Certificates {
     /// Domains that are served by TLS, with the path of their certificate.
     pub(super) fn served(&self) -> Result<Vec<(PathBuf, DomainInput)>, CertificateError> {
         let domains = self.store.read::<_, StoreError>(|view| view.domains())?.into_iter();
-        let served = domains.map(|recorded| recorded.domain).filter(|domain| domain.ssl_enabled);
-        Ok(served
-            .filter_map(|domain| Some((PathBuf::from(domain.ssl_cert_path.as_ref()?.as_str()), domain)))
-            .collect())
+        let domains = domains.map(|recorded| recorded.domain);
+        Ok(domains.filter_map(|domain| Some((served_path(&domain)?, domain))).collect())
     }
+}
+
+/// The path of a domain's certificate, if it is served by TLS.
+pub(super) fn served_path(domain: &DomainInput) -> Option<PathBuf> {
+    Some(domain.ssl_cert_path.as_ref().filter(|_| domain.ssl_enabled)?.as_str().into())
 }

@@ -39,7 +39,7 @@ pub(super) struct Authority {
     #[arg(long, env = "EDGE_ACME_KEY_TYPE", value_name = "TYPE", default_value = "ecdsa")]
     acme_key_type: KeyKinds,
     /// How control of names is proven: http-01, or dns-01, which names with an asterisk always need
-    #[arg(long, env = "EDGE_ACME_CHALLENGE", value_name = "CHALLENGE", default_value = "http-01", value_parser = proof)]
+    #[arg(long, env = "EDGE_ACME_CHALLENGE", value_name = "CHALLENGE", default_value = "http-01", value_parser = Proof::unattended)]
     acme_challenge: Proof,
     /// A program that puts proofs into DNS: it is called as `HOOK set NAME VALUE` and `HOOK remove NAME VALUE`
     #[arg(long, env = "EDGE_ACME_DNS_HOOK", value_name = "FILE")]
@@ -56,14 +56,6 @@ pub(super) struct Authority {
     /// Between two looks for certificates that are to be renewed
     #[arg(long, env = "EDGE_CERT_CHECK_EVERY", value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     cert_check_every: Duration,
-}
-
-/// `manual` is for requests, each of which somebody makes.
-fn proof(text: &str) -> Result<Proof, &'static str> {
-    match text.parse()? {
-        Proof::Manual => Err("http-01 or dns-01"),
-        proof => Ok(proof),
-    }
 }
 
 impl Authority {

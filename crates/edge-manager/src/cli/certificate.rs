@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::control;
 use super::failure::Failure;
 use super::places::Places;
-use crate::certificates::Files;
+use crate::certificates::{Files, Names};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Certificate {
@@ -44,6 +44,13 @@ pub(super) enum Certificate {
     },
     /// Print when certificates end, a line each
     Status {
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Remove a certificate with its keys, which no domain names any more
+    Remove {
+        /// Its first name
+        name: String,
         #[command(flatten)]
         places: Places,
     },
@@ -120,6 +127,13 @@ impl Certificate {
                 }
                 out.flush()?;
                 Ok(ExitCode::SUCCESS)
+            }
+            Self::Remove { name, places } => {
+                let names = Names::parse(&[&name]);
+                let names = names.map_err(|error| Failure::InvalidByServe(error.to_string()))?;
+                let path = format!("/api/certificates/{names}");
+                let told: Told = send(serving(&places)?, Method::DELETE, &path, &Value::Null)?;
+                Ok(say(told.message.as_deref().unwrap_or("removed")))
             }
             Self::Upload { domain, chain, key, places } => {
                 let body = json!({"domain": domain, "certificate": read(chain)?, "key": read(key)?});

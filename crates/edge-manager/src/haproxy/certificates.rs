@@ -22,6 +22,9 @@ pub struct Replacement<'a> {
 
 /// Has each of these workers use other certificates from the next handshake on, without a reload. Connections stay as they are.
 ///
+/// Whatever another one has begun and not ended is aborted: a worker has one transaction at a time (HAProxy, `src/ssl_ckch.c`,
+/// `cli_parse_set_cert`), so nobody else may be at it now.
+///
 /// # Errors
 /// There is no worker, or one of them does not have the file or does not take it: in one line, without the key. Some may
 /// have done it.
@@ -44,8 +47,18 @@ fn replace(socket: &Path, replacement: &Replacement<'_>, deadline: Instant) -> R
     let ask = |command: &str| ask(socket, command, deadline).map_err(|error: io::Error| error.to_string());
     // Else the transaction would make a file that no frontend uses.
     expect(&ask(&format!("show ssl cert {file}"))?, "Filename:")?;
-    let done = ask(&format!("set ssl cert {file} <<\n{pem}"))
-        .and_then(|answer| expect(&answer, "Transaction "))
+    let set = || ask(&format!("set ssl cert {file} <<\n{pem}"));
+    let known = file.to_string();
+    let begun = set().and_then(|answer| match transaction(&answer) {
+        // By one who was killed. Without this, what was just sent would be in the place of that one.
+        Some(other) if other != known => ask(&format!("abort ssl cert {other}")).and_then(|_| set()),
+        _ => Ok(answer),
+    });
+    let begun = begun.and_then(|answer| match transaction(&answer) {
+        Some(begun) if begun == known => Ok(()),
+        _ => Err(answered(&answer)),
+    });
+    let done = begun
         .and_then(|()| ask(&format!("commit ssl cert {file}")))
         .and_then(|answer| expect(&answer, "Success!"));
     if done.is_err() {
@@ -62,11 +75,22 @@ fn replace(socket: &Path, replacement: &Replacement<'_>, deadline: Instant) -> R
     }
 }
 
+/// The certificate that the transaction of a worker is about: HAProxy 2.6 takes what is set for another one into it.
+fn transaction(answer: &str) -> Option<&str> {
+    let begun = answer.split_once("Transaction created for certificate ");
+    let begun = begun.or_else(|| answer.split_once("Transaction updated for certificate "));
+    match begun {
+        Some((_, rest)) => rest.split_once('!').map(|(file, _)| file),
+        None => Some(answer.split_once("The ongoing transaction is about '")?.1.split_once('\'')?.0),
+    }
+}
+
 /// Answers have nothing of what was sent.
 fn expect(answer: &str, wanted: &str) -> Result<(), String> {
-    if answer.contains(wanted) {
-        return Ok(());
-    }
+    if answer.contains(wanted) { Ok(()) } else { Err(answered(answer)) }
+}
+
+fn answered(answer: &str) -> String {
     let shown: String = answer.trim().chars().take(200).flat_map(char::escape_debug).collect();
-    Err(format!("answered \"{shown}\""))
+    format!("answered \"{shown}\"")
 }

@@ -26,4 +26,4 @@ pub use servers::{Health, servers};
 pub use socket::lines;
 pub use supervisor::{Launch, State, Status, Supervisor};
 pub use sync::{Enforcement, enforce};
-pub use worker::{RuleCounts, StateReport, TrafficCounts, WorkerStatus, explain, rule_line};
+pub use worker::{Explanation, RuleCounts, StateReport, TrafficCounts, WorkerStatus, explain, rule_line};

@@ -1,9 +1,10 @@
 //! What a worker says of itself.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use edge_filter::{Action, Verdict};
 use serde::Deserialize;
 
 use super::socket::ask;
@@ -71,17 +72,39 @@ impl WorkerStatus {
     }
 }
 
-/// What the first worker that answers would do with a client or a request, and why, in the words of `get edge`: by all that
-/// it knows, lessons and lists of files too. `subject` is an address, a URL, `host/path` or `/path`; none of other characters than
-/// a command may have is asked for.
-pub fn explain(sockets: &[std::path::PathBuf], subject: &str, deadline: Instant) -> Option<String> {
+/// What became of asking HAProxy why it refuses something or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Explanation {
+    /// The words of `get edge`.
+    Said(String),
+    /// Nobody was asked: it has characters that mean something else in a command.
+    Unspeakable,
+    /// Nobody answered.
+    Unreached,
+}
+
+/// What the first worker that answers would do with a client or a request, and why: by all that it knows, lessons and lists of
+/// files too. `subject` is an address, a URL, `host/path` or `/path`.
+pub fn explain(sockets: &[PathBuf], subject: &str, deadline: Instant) -> Explanation {
     let is_plain = subject.bytes().all(|b| b.is_ascii_graphic() && !b";\\\"'".contains(&b));
     if !is_plain || subject.is_empty() {
-        return None;
+        return Explanation::Unspeakable;
     }
     let command = format!("get edge {subject}");
     let answers = sockets.iter().filter_map(|socket| ask(socket, &command, deadline).ok());
-    answers.map(|answer| answer.trim_end().to_owned()).find(|answer| !answer.is_empty())
+    let mut answers = answers.map(|answer| answer.trim_end().to_owned());
+    answers.find(|answer| !answer.is_empty()).map_or(Explanation::Unreached, Explanation::Said)
+}
+
+impl Explanation {
+    /// What it comes to: `get edge` begins with it, behind the subject. None of words that are no such answer.
+    pub fn verdict(&self) -> Option<Verdict> {
+        let Self::Said(words) = self else { return None };
+        let (_, verdict) = words.lines().next()?.rsplit_once(": ")?;
+        let without_action =
+            [Verdict::Pass, Verdict::Ask].into_iter().find(|known| known.to_string() == verdict);
+        without_action.or_else(|| verdict.parse().ok().map(Action::verdict))
+    }
 }
 
 /// A line of `show edge rules`: the target, what is said of it, and its hits.
@@ -120,8 +143,31 @@ mod tests {
     #[test]
     fn only_what_a_command_may_have_is_asked_for() {
         let deadline = Instant::now();
-        for subject in ["", "a b", "192.0.2.1\nshutdown sessions", "a;show info", "\u{e4}/"] {
-            assert_eq!(explain(&["/nowhere".into()], subject, deadline), None);
+        for subject in ["", "a b", "192.0.2.1\nshutdown sessions", "a;show info", "/it's", "\u{e4}/"] {
+            assert_eq!(
+                explain(&["/nowhere".into()], subject, deadline),
+                Explanation::Unspeakable,
+                "{subject}"
+            );
+        }
+        assert_eq!(explain(&["/nowhere".into()], "192.0.2.1", deadline), Explanation::Unreached);
+    }
+
+    #[test]
+    fn an_answer_begins_with_the_subject_and_the_verdict() {
+        let verdict = |words: &str| Explanation::Said(words.to_owned()).verdict();
+        for (words, code) in [
+            ("192.0.2.1: pass", 0),
+            ("2001:db8::1: tarpit\n  decides: block 2001:db8::/32: deny 404", 2),
+            ("www.example/a: deny 404\n  decides: ...", 404),
+            ("/a: depends on the request", -1),
+            ("/a: observe", 1),
+        ] {
+            assert_eq!(verdict(words).map(Verdict::code), Some(code), "{words}");
+        }
+        for words in ["no answer: this thread is in a lookup", "say: get edge <ip or url>", "revision 7", ""]
+        {
+            assert_eq!(verdict(words), None, "{words}");
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Rules {
     store: Arc<Store>,
     /// Held over both, so that changes are appended in the order in which the record has them.
     publication: Mutex<Publication>,
+    /// See [`Rules::lack`].
+    lack: Mutex<Option<String>>,
 }
 
 /// Clients that are named when their rules are cleared.
@@ -83,7 +85,7 @@ impl Rules {
     /// # Errors
     /// The directory has the rules of another record, or cannot be written.
     pub fn open(store: Arc<Store>, publication: Publication, now_us: u64) -> Result<Self, RulesError> {
-        let rules = Self { store, publication: Mutex::new(publication) };
+        let rules = Self { store, publication: Mutex::new(publication), lack: Mutex::default() };
         let mut publication = rules.publication.lock();
         let found = publication.revision();
         let recorded = rules.store.read(|view| Ok::<_, RulesError>(view.revision()?))?;
@@ -173,7 +175,16 @@ impl Rules {
             Ok(()) => Effect::Published(publication.revision()),
             Err(error) => Effect::StoredOnly(error),
         };
+        *self.lack.lock() = match &effect {
+            Effect::Published(_) => None,
+            Effect::StoredOnly(error) => Some(error.to_string()),
+        };
         Ok((made, effect))
+    }
+
+    /// Why the state directory lacks changes that the record has; `None` where it has all of them.
+    pub fn lack(&self) -> Option<String> {
+        self.lack.lock().clone()
     }
 
     /// Lets the directory have what it lacks since something went wrong with it: to be called now and then. What became of

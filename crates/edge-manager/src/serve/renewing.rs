@@ -13,7 +13,7 @@ pub(super) async fn renew(app: Arc<App>, every: Duration) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let looked = app.ordering(|app| {
+        let looked = app.upkeep(|app| {
             app.look_after_certificates();
             Ok(())
         });

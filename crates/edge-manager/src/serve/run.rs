@@ -27,7 +27,7 @@ use crate::sites::Defaults;
 use crate::store::StoreError;
 use crate::traffic::LOOK_EVERY;
 
-/// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 89.
+/// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 98.
 const MAX_BLOCKING_THREADS: usize = 128;
 
 /// How long work that nobody waits for any more may go on when the manager ends.
@@ -134,6 +134,9 @@ pub fn run(mut settings: Settings) -> Result<(), ServeError> {
     };
     // First of the services: while the manager looks at its record, clients are served by what was in force.
     let launch = settings.supervise.take();
+    if launch.is_some() {
+        stand_in(&settings.database, &settings.certificates.dir);
+    }
     let supervisor = launch.map(|launch| supervisor(launch, &settings.configuration.dir)).transpose()?;
     if let Some(supervisor) = &supervisor {
         settings.configuration.control = Control::Supervised(supervisor.clone());
@@ -181,7 +184,9 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     let looking = {
         let app = app.clone();
         Background::start("traffic", move || {
-            app.traffic.look(now_us());
+            // A record that cannot be read expects nothing of the workers; whoever asks it something is told.
+            let recorded = app.store.read(|view| view.revision()).ok().flatten();
+            app.traffic.look(recorded.unwrap_or_default(), now_us());
             LOOK_EVERY
         })
         .map_err(ServeError::Runtime)?
@@ -201,6 +206,14 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     })?;
     drop((following, looking));
     Ok(())
+}
+
+/// HAProxy does not start where one of its certificates is gone. A record that cannot be read yet is opened later, with all that it
+/// takes.
+fn stand_in(database: &Path, dir: &Path) {
+    if let Err(error) = certificates::stand_in_before_start(database, dir, now_s().into()) {
+        tracing::debug!(%error, "whether certificates are missing is not known yet");
+    }
 }
 
 fn supervisor(launch: Launch, dir: &Path) -> Result<Arc<Supervisor>, ServeError> {

@@ -3,14 +3,14 @@
 mod change;
 mod error;
 mod merge;
+mod preview;
 mod record;
 mod service;
-mod templates;
 mod wish;
 
 pub use change::NewDomain;
 pub use error::SitesError;
 pub use merge::{Merged, MergedSite, try_merge};
+pub use preview::Preview;
 pub use record::{Defaults, SiteRecord};
 pub use service::{Changed, Sites};
-pub use templates::Preview;

@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use super::wish::Wish;
+use super::wish::{Wish, shown};
 use super::{Defaults, MergedSite, NewDomain, SiteRecord, SitesError, try_merge};
 use crate::access::Caller;
 use crate::caps::Caps;
+use crate::certificates::Files;
 use crate::clock::seconds;
-use crate::configuration::{Configuration, Lack, Published};
+use crate::configuration::{Configuration, Lack, PublishError, Published};
 use crate::site::{BackendInput, DomainInput, GlobalInput, Site, SiteInput, Text};
 use crate::store::{Changes, DONE, Store, StoreError};
 
@@ -22,9 +23,11 @@ use crate::store::{Changes, DONE, Store, StoreError};
 /// the record says. So nothing that was acknowledged is lost, and nothing that was refused stays.
 #[derive(Debug)]
 pub struct Sites {
-    pub(super) store: Arc<Store>,
+    store: Arc<Store>,
     pub(super) configuration: Configuration,
     defaults: Defaults,
+    /// Where the manager keeps certificates, if it does.
+    certificates: Option<Files>,
     /// Where this program answers.
     address: OnceLock<SocketAddr>,
     /// Held from reading the record to writing it.
@@ -49,7 +52,14 @@ impl<T> AsRef<Published> for Changed<T> {
 impl Sites {
     /// Of this record, published by this configuration.
     pub fn new(store: Arc<Store>, configuration: Configuration, defaults: Defaults) -> Self {
-        Self { store, configuration, defaults, address: OnceLock::new(), changing: Mutex::default() }
+        let (address, changing) = (OnceLock::new(), Mutex::default());
+        Self { store, configuration, defaults, certificates: None, address, changing }
+    }
+
+    /// With stand-ins for certificates that a change names and that are not among these files.
+    #[must_use]
+    pub fn standing_in(self, certificates: Files) -> Self {
+        Self { certificates: Some(certificates), ..self }
     }
 
     /// From now on HAProxy brings proofs of control for certificates here, where the record names nobody else.
@@ -325,6 +335,10 @@ impl Sites {
         let site = self.parse(&after.input)?;
         self.check_room(&before, &after, wish.now_us)?;
         after.canonicalize();
+        let certificates = self.certificates.as_ref();
+        let stand_ins = certificates
+            .map(|files| files.stand_in_for(&after.input.domains, seconds(wish.now_us).into()))
+            .unwrap_or_default();
         let published = self.configuration.publish(&site, &wish.caller.name);
         if published.is_err() {
             // That it was refused is in the log too.
@@ -337,7 +351,10 @@ impl Sites {
             then(value, record)
         });
         match recorded {
-            Ok(value) => Ok(Changed { value, published }),
+            Ok(value) => {
+                stand_ins.keep();
+                Ok(Changed { value, published })
+            }
             Err(error) => {
                 // What is not recorded must not stay in force. If this fails too, the next start does it.
                 let by = &wish.caller.name;
@@ -351,7 +368,9 @@ impl Sites {
             }
         }
     }
+}
 
+impl Sites {
     /// Whether a filter that takes fewer rules than before takes all that are in force.
     fn check_room(&self, before: &SiteRecord, after: &SiteRecord, now_us: u64) -> Result<(), SitesError> {
         let max_rules = |record: &SiteRecord| Caps::of(record.input.global.filter.as_ref()).max_rules;
@@ -364,9 +383,14 @@ impl Sites {
             _ => Ok(()),
         }
     }
-}
 
-/// A value for the audit, on one line.
-fn shown(text: &Text) -> String {
-    text.as_str().chars().take(300).flat_map(char::escape_debug).collect()
+    /// Notes what became of a wish that changes nothing of the record. What HAProxy did is done: that it cannot be noted is
+    /// logged, and is no reason to tell anything else.
+    pub(super) fn note(&self, wish: Wish<'_>, published: &Result<Published, PublishError>) {
+        let result = published.as_ref().map_or_else(ToString::to_string, |_| DONE.to_owned());
+        if let Err(error) = self.store.write(|record| record.note(&wish.deed(&result))) {
+            let Wish { caller, operation, target, .. } = wish;
+            tracing::error!(caller = %caller.name, operation, what = target, result, %error, "not in the audit");
+        }
+    }
 }

@@ -142,6 +142,15 @@ impl Changes<'_> {
         Ok(())
     }
 
+    /// Removes what is said of the certificate of this name.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn remove_certificate(&mut self, name: &str) -> Result<(), StoreError> {
+        self.view.connection.execute("DELETE FROM certificates WHERE name = ?", [name])?;
+        Ok(())
+    }
+
     /// Adds an order, or says how far the one of its name and key has come.
     ///
     /// # Errors

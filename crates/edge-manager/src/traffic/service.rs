@@ -34,6 +34,8 @@ pub struct Worker {
     pub said: Result<WorkerStatus, String>,
     /// When, seconds since the Unix epoch.
     pub at_s: u32,
+    /// The record's revision at the look before, which the worker has had the time to follow since; 0 where there was none.
+    pub expected: u64,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,8 @@ struct Seen {
     series: Series,
     workers: Vec<Worker>,
     top: Arc<Top>,
+    /// The record's revision at the last look.
+    recorded: u64,
     /// By socket: the counts of the last look, and when it was.
     counts: Vec<Option<(TrafficCounts, u64)>>,
 }
@@ -52,14 +56,14 @@ impl Traffic {
         Self { sockets, seen: Mutex::new(seen), turn: Mutex::default() }
     }
 
-    /// Asks all of them: to be called every [`LOOK_EVERY`] by one thread.
-    pub fn look(&self, now_us: u64) {
+    /// Asks all of them: to be called every [`LOOK_EVERY`] by one thread, with the record's revision.
+    pub fn look(&self, recorded: u64, now_us: u64) {
         let asked = self.sockets.iter().map(|socket| {
             let said =
                 WorkerStatus::ask(socket, Instant::now() + PATIENCE).map_err(|error| error.to_string());
-            Worker { socket: socket.clone(), said, at_s: seconds(now_us) }
+            Worker { socket: socket.clone(), said, at_s: seconds(now_us), expected: 0 }
         });
-        self.take(asked.collect(), now_us);
+        self.take(asked.collect(), recorded, now_us);
         if let Some(top) = self.turn.lock().look(&self.sockets) {
             self.seen.lock().top = Arc::new(top);
         }
@@ -80,7 +84,7 @@ impl Traffic {
         self.seen.lock().top.clone()
     }
 
-    fn take(&self, workers: Vec<Worker>, now_us: u64) {
+    fn take(&self, mut workers: Vec<Worker>, recorded: u64, now_us: u64) {
         let mut seen = self.seen.lock();
         let (mut counted, mut took_us) = (TrafficCounts::default(), 0);
         for (worker, before) in workers.iter().zip(&mut seen.counts) {
@@ -95,6 +99,8 @@ impl Traffic {
             *before = counts.map(|counts| (counts, now_us));
         }
         seen.series.add(counted, took_us, seconds(now_us));
+        let expected = std::mem::replace(&mut seen.recorded, recorded);
+        workers.iter_mut().for_each(|worker| worker.expected = expected);
         seen.workers = workers;
     }
 }
@@ -108,20 +114,30 @@ mod tests {
             traffic: Some(TrafficCounts { requests, refused: requests / 10, learned: 0 }),
             ..WorkerStatus::default()
         });
-        Worker { socket: socket.into(), said, at_s: 0 }
+        Worker { socket: socket.into(), said, at_s: 0, expected: 0 }
     }
 
     #[test]
     fn what_all_workers_counted_between_two_looks_is_one_sample() {
         let traffic = Traffic::new(vec!["a".into(), "b".into()]);
-        traffic.take(vec![worker("a", Some(100)), worker("b", None)], 1_000_000);
+        traffic.take(vec![worker("a", Some(100)), worker("b", None)], 7, 1_000_000);
         assert!(traffic.series().last().is_none(), "one look tells nothing");
-        traffic.take(vec![worker("a", Some(150)), worker("b", Some(1000))], 6_000_000);
-        traffic.take(vec![worker("a", Some(160)), worker("b", Some(1020))], 11_000_000);
+        traffic.take(vec![worker("a", Some(150)), worker("b", Some(1000))], 9, 6_000_000);
+        traffic.take(vec![worker("a", Some(160)), worker("b", Some(1020))], 9, 11_000_000);
         let rates: Vec<_> = traffic.series().samples().map(|sample| (sample.at_s, sample.requests)).collect();
         assert_eq!(rates, [(6, 10.0), (11, 6.0)]);
-        traffic.take(vec![worker("a", None), worker("b", None)], 16_000_000);
+        traffic.take(vec![worker("a", None), worker("b", None)], 9, 16_000_000);
         assert_eq!(traffic.series().samples().count(), 2, "of nobody nothing is known");
         assert!(traffic.workers()[0].said.is_err());
+    }
+
+    #[test]
+    fn a_worker_has_until_the_next_look_to_follow_a_change() {
+        let traffic = Traffic::new(vec!["a".into()]);
+        let expected = |recorded, now_us| {
+            traffic.take(vec![worker("a", Some(1))], recorded, now_us);
+            traffic.workers()[0].expected
+        };
+        assert_eq!([expected(7, 1), expected(9, 2), expected(9, 3)], [0, 7, 9]);
     }
 }

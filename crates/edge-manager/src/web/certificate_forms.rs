@@ -267,10 +267,11 @@ async fn propose(
     Filled(ByHand { names: by_hand }): Filled<ByHand>,
 ) -> Result<Response, PageError> {
     let text = by_hand.clone();
+    let caller = visit.caller.clone();
     let proposed = app.ordering(move |app| {
         let names = names(&text)?;
         let name = names.primary().to_owned();
-        let records = app.propose_certificate(names).map_err(told)?;
+        let records = app.propose_certificate(&caller, names).map_err(told)?;
         Ok(Proposal { name, records })
     });
     let typed = Typed { by_hand, ..Typed::default() };

@@ -96,7 +96,7 @@ impl OrderName {
     const ALL: [(Self, &'static str, &'static str); 4] = [
         (Self::Newest, "newest", "Newest first"),
         (Self::Oldest, "oldest", "Oldest first"),
-        (Self::Address, "address", "By address"),
+        (Self::Address, "address", "By address, as text"),
         (Self::Ending, "ending", "Ending first"),
     ];
 
@@ -106,10 +106,13 @@ impl OrderName {
 }
 
 impl Wanted {
-    /// Texts are found along the index of texts, and come in its order.
+    /// Texts are found along the index of texts, and come in its order. What takes in an address is told whether it ends or not.
     fn order(&self) -> OrderName {
-        let is_text = matches!(self.about(), Some(About::Begins(_)));
-        if is_text { OrderName::Address } else { self.order }
+        match self.about() {
+            Some(About::Begins(_)) => OrderName::Address,
+            Some(About::Covers(_)) if self.order == OrderName::Ending => OrderName::Newest,
+            _ => self.order,
+        }
     }
 
     fn about(&self) -> Option<About> {

@@ -6,7 +6,7 @@ use edge_filter::{Part, Verdict};
 
 use super::moment::Moment;
 use crate::api::{ApiError, App};
-use crate::haproxy;
+use crate::haproxy::{self, Explanation};
 use crate::json::{PartName, RuleJson};
 use crate::rules::{Answer, Question, RulesError, explain};
 
@@ -16,11 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The answer, in the words of a page.
 pub(super) struct Explained {
     pub(super) subject: String,
-    pub(super) verdict: String,
-    pub(super) is_refused: bool,
+    /// Of HAProxy, which knows most, where it has answered; else that of the record.
+    pub(super) verdict: Verdict,
+    pub(super) is_by_record: bool,
+    /// What the rules of the record come to.
+    pub(super) recorded: Verdict,
     pub(super) parts: Vec<ExplainedPart>,
     /// What HAProxy says, by all that it knows.
-    pub(super) haproxy: Option<String>,
+    pub(super) haproxy: Explanation,
 }
 
 pub(super) struct ExplainedPart {
@@ -42,12 +45,17 @@ pub(super) fn explained(app: &App, question: &Question, now_s: u32) -> Result<Ex
         ends: entry.expires_at_s().map(|end_s| Moment::new(end_s, now_s)),
         rule: RuleJson::from(&entry),
     });
+    let haproxy = haproxy::explain(&app.sockets, &subject, Instant::now() + PATIENCE);
+    // HAProxy is asked without the method and the client, by which conditions were decided here.
+    let is_settled = matches!(question, Question::Request { .. });
+    let said = haproxy.verdict().filter(|said| !(is_settled && *said == Verdict::Ask));
     Ok(Explained {
         subject: canonical,
-        verdict: verdict.to_string(),
-        is_refused: matches!(verdict, Verdict::Deny(_) | Verdict::Drop | Verdict::Tarpit),
+        verdict: said.unwrap_or(verdict),
+        is_by_record: said.is_none(),
+        recorded: verdict,
         parts: parts.collect(),
-        haproxy: haproxy::explain(&app.sockets, &subject, Instant::now() + PATIENCE),
+        haproxy,
     })
 }
 

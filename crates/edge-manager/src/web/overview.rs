@@ -17,11 +17,17 @@ use super::visit::Visit;
 use crate::api::App;
 use crate::clock::now_s;
 use crate::haproxy;
-use crate::store::{AuditEntry, AuditSelection, RuleCounts, StoreError};
+use crate::store::{AuditEntry, AuditSelection, CertificateRow, RuleCounts, StoreError};
 use crate::traffic::{Sample, Series, Top, WINDOW_S, Worker};
 
 /// Changes that are shown.
 const CHANGES: u32 = 8;
+
+/// Certificates that are shown.
+const CERTIFICATES: usize = 8;
+
+/// How near the end of a certificate is soon, days.
+const SOON_DAYS: u64 = 30;
 
 pub(super) fn pages() -> Pages {
     Pages::default().see("/", show)
@@ -33,10 +39,13 @@ struct Overview {
     frame: Frame,
     plots: Vec<Curve>,
     haproxy: Line,
+    manager: ManagerState,
     workers: Vec<WorkerRow>,
     revision: String,
     counts: [(&'static str, &'static str, String); 3],
     top: Arc<Top>,
+    ending: Vec<EndingRow>,
+    more_ending: usize,
     changes: Vec<ChangeRow>,
     is_new: bool,
 }
@@ -52,6 +61,23 @@ struct Line {
     is_good: bool,
     text: String,
     advice: &'static str,
+}
+
+struct ManagerState {
+    /// Why HAProxy cannot find changes that the record has.
+    problem: Option<String>,
+    version: &'static str,
+    began: Moment,
+}
+
+/// A certificate that ends soon, or is not renewed as it should be.
+struct EndingRow {
+    name: String,
+    ends: Moment,
+    has_ended: bool,
+    /// When it is renewed; nobody renews what an operator brought.
+    renewed: Option<Moment>,
+    problem: Option<String>,
 }
 
 struct WorkerRow {
@@ -79,6 +105,7 @@ struct Recorded {
     revision: u64,
     counts: RuleCounts,
     changes: Vec<AuditEntry>,
+    certificates: Vec<CertificateRow>,
 }
 
 async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, PageError> {
@@ -91,6 +118,7 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
                     // As in the metrics: those that have ended and are kept for an hour count too.
                     counts: view.rule_counts()?,
                     changes: view.audit(&AuditSelection::default(), CHANGES)?,
+                    certificates: view.certificates()?,
                 })
             })?;
             Ok(recorded)
@@ -98,10 +126,18 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
         .await?;
     let workers = app.traffic.workers();
     let RuleCounts { allow, block, resource } = recorded.counts;
+    let mut ending = ending(recorded.certificates, now_s);
+    let more_ending = ending.len().saturating_sub(CERTIFICATES);
+    ending.truncate(CERTIFICATES);
     let page = Overview {
         frame: Frame::new(&visit, "/", "Overview"),
         plots: plots(&app.traffic.series(), now_s),
         haproxy: state(&app, &workers),
+        manager: ManagerState {
+            problem: app.rules.lack(),
+            version: env!("CARGO_PKG_VERSION"),
+            began: Moment::new(app.began_at_s, now_s),
+        },
         workers: workers.into_iter().map(|worker| row(worker, recorded.revision, now_s)).collect(),
         revision: grouped(recorded.revision),
         counts: [
@@ -110,6 +146,8 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
             ("Rules on resources", "/resources?origin=manual", grouped(resource)),
         ],
         top: app.traffic.top(),
+        ending,
+        more_ending,
         is_new: recorded.counts.all() == 0,
         changes: recorded.changes.into_iter().map(|entry| change(entry, now_s)).collect(),
     };
@@ -170,8 +208,8 @@ fn row(worker: Worker, recorded: u64, now_s: u32) -> WorkerRow {
             seen,
             error: None,
             revision: grouped(status.revision),
-            // One that has just changed may be on its way.
-            is_behind: status.revision != recorded,
+            // It was asked a while ago: what was changed since cannot be told of it.
+            is_behind: status.revision < worker.expected || status.revision > recorded,
             rules: grouped(status.rules.allow + status.rules.block + status.rules.resource),
             learned: grouped(status.rules.learned),
             problems: status.state.map(|state| state.problems).unwrap_or_default(),
@@ -187,6 +225,22 @@ fn row(worker: Worker, recorded: u64, now_s: u32) -> WorkerRow {
             problems: Vec::new(),
         },
     }
+}
+
+/// What ends soon or has a problem, the first to end first.
+fn ending(mut certificates: Vec<CertificateRow>, now_s: u32) -> Vec<EndingRow> {
+    let soon_s = u64::from(now_s) + SOON_DAYS * 86_400;
+    certificates.retain(|row| row.expires_at_s <= soon_s || row.problem.is_some());
+    certificates.sort_by_key(|row| row.expires_at_s);
+    let moment = |at_s: u64| Moment::new(u32::try_from(at_s).unwrap_or(u32::MAX), now_s);
+    let row = |row: CertificateRow| EndingRow {
+        name: row.names.primary().to_owned(),
+        ends: moment(row.expires_at_s),
+        has_ended: row.expires_at_s <= now_s.into(),
+        renewed: row.retry_at_s.or(row.renew_at_s).filter(|_| row.proof.is_some()).map(moment),
+        problem: row.problem,
+    };
+    certificates.into_iter().map(row).collect()
 }
 
 fn change(entry: AuditEntry, now_s: u32) -> ChangeRow {

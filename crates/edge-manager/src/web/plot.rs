@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use askama::filters::HtmlSafe;
 
 use super::numbers::rate;
+use crate::traffic::LOOK_EVERY;
 
 /// The size of the drawing, in its own units.
 const WIDTH: f32 = 600.0;
@@ -12,6 +13,9 @@ const HEIGHT: f32 = 120.0;
 
 /// Points of the line: each is the mean of so much of the time as it stands for.
 const POINTS: usize = 120;
+
+/// How old the last sample may be to be called that of now, seconds: two looks may be late.
+const FRESH_S: u32 = 3 * LOOK_EVERY.as_secs() as u32;
 
 /// A line over time.
 #[derive(Clone, Debug)]
@@ -38,7 +42,7 @@ impl Plot {
             let at = (since_s as usize * POINTS / window_s.max(1) as usize).min(POINTS - 1);
             sums[at].0 += value;
             sums[at].1 += 1;
-            now = Some(value);
+            now = (at_s.saturating_add(FRESH_S) >= now_s).then_some(value);
         }
         let means = sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / count as f32)).collect();
         Self { name, means, now }
@@ -110,6 +114,12 @@ mod tests {
         let drawn = plot.to_string();
         assert!(drawn.contains("aria-label=\"Requests a second over the last hour: 4.0 now, 4.0 at most\""));
         assert!(!drawn.contains("style"), "the policy refuses styles");
+    }
+
+    #[test]
+    fn what_is_long_ago_is_not_now() {
+        let seen_at = |at_s| Plot::new("Requests", [(at_s, 4.0)].into_iter(), 3600, 4600).now();
+        assert_eq!([seen_at(4585), seen_at(4584)], ["4.0", "\u{2013}"]);
     }
 
     #[test]

@@ -82,6 +82,19 @@ fn every_route_refuses_a_role_that_is_too_low_and_takes_the_one_it_needs() {
 }
 
 #[test]
+fn private_keys_are_for_admins() {
+    let manager = Manager::with_key(Some("secret"));
+    for part in ["key", "download"] {
+        let path = format!("/api/certificates/shop.example/{part}");
+        for (role, status) in [(Role::Reader, 403), (Role::Operator, 403), (Role::Admin, 404)] {
+            let key = manager.add_key(&format!("{part}-{role}"), role);
+            let header = format!("Authorization: Bearer {key}");
+            assert_eq!(manager.ask("GET", &path, &[&header], b"").status, status, "{part} {role}");
+        }
+    }
+}
+
+#[test]
 fn some_routes_are_for_everybody() {
     let manager = Manager::with_key(Some("secret")).with_haproxy();
     for route in list().iter().filter(|route| route.role.is_none()) {

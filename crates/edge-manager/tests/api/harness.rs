@@ -95,6 +95,10 @@ impl Manager {
         self
     }
 
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("edge.sock")
     }
@@ -144,12 +148,18 @@ impl Drop for Manager {
 
 /// A stats socket whose worker has every revision.
 pub(crate) fn answer(path: &Path) {
+    answer_with(path, |_| None);
+}
+
+/// A stats socket whose worker says this to a command, and has every revision.
+pub(crate) fn answer_with(path: &Path, say: impl Fn(&str) -> Option<String> + Send + 'static) {
     let listener = UnixListener::bind(path).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 64]);
-            let _ = stream.write_all(b"revision 1000000\n");
+            let (mut stream, mut command) = (stream.unwrap(), [0; 256]);
+            let length = stream.read(&mut command).unwrap_or_default();
+            let said = say(str::from_utf8(&command[..length]).unwrap_or_default().trim_end());
+            let _ = stream.write_all(said.unwrap_or_else(|| "revision 1000000\n".to_owned()).as_bytes());
         }
     });
 }

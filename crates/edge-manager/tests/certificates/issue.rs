@@ -1,11 +1,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
 
 use edge_manager::certificates::{Bundle, KeyKind};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::authority::OwnAuthority;
 use crate::browser::{connect, get, served, shown};
-use crate::home::Home;
+use crate::home::{Home, eventually};
 use crate::pebble::{EXTERNAL_KEY, Manner, Pebble};
 
 #[test]
@@ -73,6 +75,83 @@ fn several_names_are_in_one_certificate() {
 }
 
 #[test]
+fn no_domain_loses_the_certificate_that_it_shares() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner::default());
+    let manager = home.serve(&pebble.environment());
+    manager.domain("one.example");
+    manager.domain("two.example");
+    let body = json!({"primary": "one.example", "sans": ["two.example"]});
+    manager.json("POST", "/api/ssl/bundle", &body);
+    let first = served(home.https.address, "two.example");
+    let (status, answer) = manager.request(&json!({"domains": ["one.example"], "force_renewal": true}));
+    assert_eq!(
+        (status, &answer["results"][0]["domains_covered"]),
+        (200, &json!(["one.example", "two.example"]))
+    );
+    let second = served(home.https.address, "two.example");
+    assert!(second.serial != first.serial && second.names == ["one.example", "two.example"]);
+    // Nor by one that is brought.
+    let authority = OwnAuthority::new("shop");
+    let upload = |names: &[&str]| {
+        let (chain, key) = authority.issue(names, 2020, 2080);
+        let body = json!({"domain": "one.example", "certificate": chain, "key": key});
+        manager.ask("POST", "/api/certificates/upload", &body)
+    };
+    let refused = r#"{"status":"error","message":"the certificate is not for two.example"}"#;
+    assert_eq!(upload(&["one.example"]), (400, refused.to_owned()));
+    assert_eq!(served(home.https.address, "two.example"), second);
+    assert_eq!(upload(&["*.example"]).0, 200);
+    assert_eq!(served(home.https.address, "two.example").names, ["*.example"]);
+}
+
+#[test]
+fn what_is_lost_or_damaged_does_not_last() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner::default());
+    let manager = home.serve(&pebble.environment());
+    manager.domain("shop.example");
+    manager.enable("shop.example");
+    let path = home.certificates().join("shop.example.pem");
+    let domain = json!({"domain": "shop.example", "is_wildcard": false});
+    manager.json("DELETE", "/api/domain", &domain);
+    fs::remove_file(&path).unwrap();
+    manager.domain("shop.example");
+    manager.enable("shop.example");
+    assert_eq!(served(home.https.address, "shop.example").names, ["shop.example"]);
+    let both = json!({"domains": ["shop.example"], "key_type": "both"});
+    assert_eq!(manager.request(&both).0, 200);
+    let rsa = || shown(home.https.address, "shop.example", &[KeyKind::Rsa]).serial;
+    let before = rsa();
+    assert_eq!((manager.request(&both).0, rsa()), (200, before.clone()));
+    fs::write(path.with_extension("pem.rsa"), "damaged").unwrap();
+    assert_eq!(manager.request(&both).0, 200);
+    assert_ne!(rsa(), before);
+}
+
+#[test]
+fn several_are_got_side_by_side() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner::default());
+    let manager = home.serve(&pebble.environment());
+    let names = ["one.example", "two.example", "three.example"];
+    names.iter().for_each(|name| manager.domain(name));
+    pebble.fault("/order-plz", "stalled");
+    thread::scope(|scope| {
+        let body = json!({"domains": [names[0], names[1], names[2], "ONE.example"]});
+        let asked = scope.spawn(move || manager.ask("POST", "/api/certificates/request", &body));
+        eventually("all orders", || (home.orders().len() == 3).then_some(()));
+        pebble.mend();
+        pebble.cut_stalled();
+        let (status, answer) = asked.join().unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!((status, &answer["summary"]), (200, &json!({"total": 4, "successful": 4, "failed": 0})));
+        assert_eq!(answer["results"][3]["domain"], "ONE.example");
+        assert_eq!(answer["results"][3]["domains_covered"], json!(["one.example"]));
+    });
+}
+
+#[test]
 fn a_request_says_what_became_of_each_domain() {
     let home = Home::new();
     let pebble = Pebble::start(home.port(), Manner::default());
@@ -89,17 +168,25 @@ fn a_request_says_what_became_of_each_domain() {
     );
     assert_eq!((status, text), (200, expected));
     assert_eq!(served(home.https.address, "www.one.example").names, ["one.example", "www.one.example"]);
-    let (status, answer) =
-        manager.request(&json!({"domains": ["one.example", "none.example"], "include_www": true}));
-    assert_eq!(status, 207);
-    assert_eq!(answer["summary"], json!({"total": 2, "successful": 1, "failed": 1}));
-    let message = answer["results"][0]["message"].as_str().unwrap();
-    assert!(message.starts_with("Certificate is valid until 2"), "{message}");
-    let unknown = json!({"domain": "none.example", "status": "error", "message": "none.example: no such domain",
-                         "cert_path": null, "domains_covered": []});
-    assert_eq!(answer["results"][1], unknown);
-    let (status, answer) = manager.request(&json!({"domains": ["none.example"]}));
-    assert_eq!((status, &answer["summary"]["failed"]), (500, &json!(1)));
+    let listed = manager.json("GET", "/api/certificates/status", &Value::Null);
+    let end = listed["certificates"][0]["expires"].as_str().unwrap();
+    let unknown = "{\"domain\":\"none.example\",\"status\":\"error\",\"message\":\"none.example: no such domain\",\
+                   \"cert_path\":null,\"domains_covered\":[]}";
+    let body = json!({"domains": ["one.example", "none.example"], "include_www": true});
+    let some = format!(
+        "{{\"status\":\"completed\",\"summary\":{{\"total\":2,\"successful\":1,\"failed\":1}},\"results\":[{{\
+         \"domain\":\"one.example\",\"status\":\"success\",\"message\":\"Certificate is valid until {end}\",\
+         \"cert_path\":\"{path}\",\"domains_covered\":[\"one.example\",\"www.one.example\"]}},{unknown}]}}"
+    );
+    assert_eq!(manager.ask("POST", "/api/certificates/request", &body), (207, some));
+    let body = json!({"domains": ["none.example"]});
+    let none = format!(
+        "{{\"status\":\"completed\",\"summary\":{{\"total\":1,\"successful\":0,\"failed\":1}},\"results\":[{unknown}]}}"
+    );
+    assert_eq!(manager.ask("POST", "/api/certificates/request", &body), (500, none));
+    let body = json!({"domains": ["one.example"], "challenge": "manual"});
+    let refused = r#"{"status":"error","message":"challenge: \"manual\": http-01 or dns-01"}"#;
+    assert_eq!(manager.ask("POST", "/api/certificates/request", &body), (400, refused.to_owned()));
     assert_eq!(
         manager.ask("POST", "/api/ssl", &json!({"domain": "none.example"})),
         (404, r#"{"status":"error","message":"Domain not found"}"#.to_owned())
@@ -184,17 +271,41 @@ fn a_lost_certificate_has_a_stand_in_until_there_is_another() {
     fs::remove_file(home.certificates().join("shop.example.pem")).unwrap();
     pebble.stop();
     let manager = home.serve(&pebble.environment());
-    let stand_in = crate::home::eventually("a stand-in", || {
+    let stand_in = eventually("a stand-in", || {
         connect(home.https.address, "shop.example", &[KeyKind::Ecdsa]).ok()?;
         Some(served(home.https.address, "shop.example"))
     });
     assert!(stand_in.is_self_signed);
     assert_eq!(stand_in.names, ["shop.example"]);
+    // It stood in before HAProxy was started.
+    assert!(!home.log().contains("it is started again"), "{}", home.log());
     pebble.run();
     // The clock may be at it just now.
-    crate::home::eventually("another", || {
-        manager.ask("POST", "/api/certificates/renew", &json!({}));
+    eventually("another", || {
+        assert_eq!(manager.ask("POST", "/api/certificates/renew", &json!({})).0, 200);
         let leaf = served(home.https.address, "shop.example");
         (!leaf.is_self_signed && leaf.names == ["shop.example"]).then_some(())
     });
+}
+
+#[test]
+fn a_site_may_name_certificates_that_are_yet_to_be_got() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner::default());
+    let manager = home.serve(&pebble.environment());
+    manager.domain("shop.example");
+    let path = home.certificates().join("shop.example.pem");
+    let mut site = manager.json("GET", "/api/site", &Value::Null);
+    site["domains"][0]["ssl_enabled"] = json!(true);
+    site["domains"][0]["ssl_cert_path"] = json!(path);
+    site["domains"][0]["template_override"] = json!("none.such");
+    assert_eq!(manager.ask("PUT", "/api/site", &site).0, 400);
+    assert_eq!(home.files(), Vec::<String>::new(), "what is refused leaves nothing");
+    site["domains"][0]["template_override"] = Value::Null;
+    let (status, answer) = manager.ask("PUT", "/api/site", &site);
+    assert_eq!(status, 200, "{answer}");
+    let leaf = eventually("a certificate of the server", || {
+        Some(served(home.https.address, "shop.example")).filter(|leaf| !leaf.is_self_signed)
+    });
+    assert_eq!(leaf.names, ["shop.example"]);
 }

@@ -160,6 +160,15 @@ impl Pebble {
         self.gate_answers("show table gate").contains("key=stalled")
     }
 
+    /// Ends the connections of those who wait for an answer that does not come: they ask again.
+    pub(crate) fn cut_stalled(&self) {
+        self.gate_answers("shutdown sessions server acme/pebble");
+        for line in self.gate_answers("show sess").lines().filter(|line| line.contains("fe=gate")) {
+            let session = line.split(':').next().unwrap();
+            self.gate_answers(&format!("shutdown session {session}"));
+        }
+    }
+
     /// From now on connections to the server are refused.
     pub(crate) fn stop_gate(&mut self) {
         self.before.kill().unwrap();

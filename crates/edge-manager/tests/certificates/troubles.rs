@@ -206,10 +206,22 @@ fn a_server_that_has_forgotten_us_gets_to_know_us_once_more() {
 #[test]
 fn an_order_that_replaces_another_is_not_sent_twice_to_a_server_that_is_down() {
     let home = Home::new();
-    let pebble = Pebble::start(home.port(), Manner::default());
+    let mut pebble = Pebble::start(home.port(), Manner::default());
     let manager = home.serve(&pebble.environment());
     manager.domain("shop.example");
     manager.enable("shop.example");
+    // From now on it knows of renewals; what an order replaces it does not repeat.
+    let gate = pebble.directory();
+    let gate = gate.strip_suffix("/dir").unwrap();
+    let directory = json!({
+        "newNonce": format!("{gate}/nonce-plz"), "newAccount": format!("{gate}/sign-me-up"),
+        "newOrder": format!("{gate}/order-plz"), "renewalInfo": format!("{gate}/window"),
+    });
+    std::fs::write(pebble.path("directory.json"), directory.to_string()).unwrap();
+    pebble.restart_gate();
+    pebble.fault("/dir", "suggests");
+    let forced = json!({"domains": ["shop.example"], "force_renewal": true});
+    assert_eq!(manager.request(&forced).0, 200);
     pebble.fault("/order-plz", "down");
     refused(&manager, "shop.example");
     assert_eq!(pebble.faults("down"), 8, "one for each attempt");
@@ -218,7 +230,8 @@ fn an_order_that_replaces_another_is_not_sent_twice_to_a_server_that_is_down() {
 #[test]
 fn a_renewal_ends_when_an_attached_haproxy_has_the_certificate() {
     let home = Home::new();
-    let pebble = Pebble::start(home.port(), Manner::default());
+    // A HAProxy that is stopped brings no proof.
+    let pebble = Pebble::start(home.port(), Manner { reuse: 100, ..Manner::default() });
     let environment = pebble.environment();
     let manager = home.serve(&environment);
     manager.domain("shop.example");

@@ -1,11 +1,16 @@
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
+use edge_manager::certificates::Bundle;
 use serde_json::{Value, json};
 
 use crate::authority::OwnAuthority;
 use crate::browser::served;
-use crate::home::Home;
-use crate::pebble::{Manner, Pebble};
+use crate::home::{Home, eventually};
+use crate::pebble::{A_WHILE, Manner, Pebble};
 
 #[test]
 fn a_bought_certificate_is_used_and_not_renewed() {
@@ -87,9 +92,46 @@ fn the_end_of_one_that_nobody_renews_is_warned_of() {
     let authority = OwnAuthority::new("shop");
     let (chain, key) = authority.issue_for_days(&["shop.example"], 300, 5);
     let body = json!({"domain": "shop.example", "certificate": chain, "key": key});
+    let mut events = TcpStream::connect(manager.address).unwrap();
+    write!(events, "GET /api/events HTTP/1.1\r\nHost: {}\r\n\r\n", manager.address).unwrap();
+    let leaf = Bundle::parse(&[&*chain, &key].concat()).unwrap().leaf().clone();
     manager.json("POST", "/api/certificates/upload", &body);
-    crate::home::eventually("a warning", || home.rows()[0].warned_days.filter(|days| *days == 7));
+    eventually("a warning", || home.rows()[0].warned_days.filter(|days| *days == 7));
     let metrics = manager.ask("GET", "/metrics", &Value::Null).1;
     assert!(metrics.contains("edge_manager_certificate_warnings_total{days=\"7\"} 1"), "{metrics}");
     assert!(home.log().contains("a certificate is about to end"));
+    let end = UNIX_EPOCH + Duration::from_secs(leaf.not_after_s);
+    let end = humantime::format_rfc3339_seconds(end).to_string();
+    let event = format!(
+        "\"certificate\":\"shop.example\",\"by\":\"manager\",\"result\":\"expires\",\"end\":\"{}\",\"days\":7}}",
+        end.trim_end_matches('Z')
+    );
+    events.set_read_timeout(Some(A_WHILE)).unwrap();
+    let mut heard = Vec::new();
+    let _ = events.read_to_end(&mut heard);
+    let heard = String::from_utf8(heard).unwrap();
+    assert!(heard.contains(&event), "{heard}");
+}
+
+#[test]
+fn the_end_of_one_that_somebody_else_keeps_is_warned_of() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner::default());
+    let manager = home.serve(&pebble.environment());
+    manager.domain("shop.example");
+    let (chain, key) = OwnAuthority::new("shop").issue_for_days(&["shop.example"], 300, 2);
+    let path = home.path("own.pem");
+    fs::write(&path, [chain, key].concat()).unwrap();
+    let mut site = manager.json("GET", "/api/site", &Value::Null);
+    site["domains"][0]["ssl_enabled"] = json!(true);
+    site["domains"][0]["ssl_cert_path"] = json!(path);
+    let (status, answer) = manager.ask("PUT", "/api/site", &site);
+    assert_eq!(status, 200, "{answer}");
+    let warned = || manager.ask("GET", "/metrics", &Value::Null).1;
+    eventually("a warning", || {
+        warned().contains("edge_manager_certificate_warnings_total{days=\"3\"} 1").then_some(())
+    });
+    assert!(home.log().contains(&format!("certificate=\"{}\"", path.display())), "{}", home.log());
+    thread::sleep(A_WHILE);
+    assert!(warned().contains("edge_manager_certificate_warnings_total{days=\"3\"} 1"), "once");
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod dns;
+mod dns_answer;
 mod tsig;
 mod update;
 
@@ -24,6 +25,15 @@ pub enum Proof {
 }
 
 impl Proof {
+    /// One that needs nobody: `manual` is for requests of its own, each of which somebody makes.
+    ///
+    /// # Errors
+    /// It is none of these.
+    pub fn unattended(text: &str) -> Result<Self, &'static str> {
+        let all = [Self::Http, Self::Dns].into_iter().find(|proof| proof.name() == text);
+        all.ok_or("http-01 or dns-01")
+    }
+
     /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {

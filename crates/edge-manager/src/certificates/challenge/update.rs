@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::dns_answer::Answer;
 use super::tsig::TsigKey;
 use crate::clock::now_s;
 
@@ -19,9 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TTL_S: u32 = 60;
 
 /// Types and classes of records (RFC 1035, section 3.2; RFC 2136, section 2.4).
-const SOA: u16 = 6;
+pub(super) const SOA: u16 = 6;
 const TXT: u16 = 16;
-const IN: u16 = 1;
+pub(super) const IN: u16 = 1;
 const NONE: u16 = 254;
 
 /// The operations (RFC 1035, section 4.1.1; RFC 2136, section 1.3), as they stand in the head of a message.
@@ -86,7 +87,7 @@ impl DnsUpdate {
             let mut message = Message::new(random_id()?, QUERY);
             message.question(zone, SOA)?;
             let answer = self.ask(&message.bytes).await?;
-            if answer.code == 0 && answer.answers > 0 {
+            if answer.code == 0 && answer.has_soa_of(&wire_name(zone)?) {
                 return Ok(zone.to_owned());
             }
             match zone.split_once('.') {
@@ -97,7 +98,7 @@ impl DnsUpdate {
     }
 
     /// Over TCP (RFC 7766): it needs no repetition, and has room for a signature.
-    async fn ask(&self, message: &[u8]) -> Result<Head, String> {
+    async fn ask(&self, message: &[u8]) -> Result<Answer, String> {
         let exchange = async {
             let mut stream = TcpStream::connect(self.server).await?;
             let length = u16::try_from(message.len()).map_err(io::Error::other)?;
@@ -112,30 +113,9 @@ impl DnsUpdate {
             Ok(Err(error)) => return Err(format!("{}: {error}", self.server)),
             Err(_) => return Err(format!("{}: no answer in {} s", self.server, PATIENCE.as_secs())),
         };
-        Head::parse(&answer)
-            .filter(|head| message.starts_with(&head.id))
+        Answer::parse(answer)
+            .filter(|answer| answer.bytes[..2] == message[..2])
             .ok_or_else(|| format!("{}: its answer cannot be understood", self.server))
-    }
-}
-
-/// What of an answer is looked at.
-struct Head {
-    id: [u8; 2],
-    code: u8,
-    answers: u16,
-}
-
-impl Head {
-    /// RFC 1035, section 4.1.1.
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let head: &[u8; 12] = bytes.first_chunk()?;
-        let is_answer = head[2] & 0x80 != 0;
-        let id = [head[0], head[1]];
-        is_answer.then_some(Self {
-            id,
-            code: head[3] & 0x0f,
-            answers: u16::from_be_bytes([head[6], head[7]]),
-        })
     }
 }
 

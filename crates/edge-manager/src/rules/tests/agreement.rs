@@ -316,9 +316,11 @@ fn what_could_not_be_published_catches_up_without_another_change() {
     fs::create_dir(&obstacle).unwrap();
     rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
     assert!(matches!(rules.catch_up(NOW_US).unwrap(), Some(Effect::StoredOnly(_))));
+    assert!(rules.lack().unwrap().contains("rules.snapshot.new"), "{:?}", rules.lack());
     assert_eq!(home.published().len(), 0);
     fs::remove_dir(&obstacle).unwrap();
     assert!(revision(rules.catch_up(NOW_US).unwrap().unwrap()) > 9);
+    assert_eq!(rules.lack(), None);
     assert_eq!(agree(&home, &rules), 1);
     assert!(rules.catch_up(NOW_US).unwrap().is_none(), "there is no more to do");
 }

@@ -108,6 +108,22 @@ fn pages_go_on_where_the_one_before_ended_in_every_order() {
 }
 
 #[test]
+fn the_order_of_ends_says_whom_it_leaves_out() {
+    let manager = Manager::with_key(Some("secret")).with_haproxy();
+    let mut visitor = Visitor::with_key(&manager, "secret");
+    added(&mut visitor, "192.0.2.1", &[]);
+    let page = visitor.get("/clients?order=ending").body;
+    assert!(page.contains("None of them ends.") && !page.contains("There are none."), "{page}");
+    assert!(page.contains("Those that never end are not in this order."));
+    assert_eq!(shown(&visitor.get("/clients?order=ending&q=192.0.2.1").body), ["192.0.2.1"], "it is blocked");
+    added(&mut visitor, "192.0.2.2", &[("ends", "1h")]);
+    let page = visitor.get("/clients?order=ending").body;
+    assert_eq!(shown(&page), ["192.0.2.2"]);
+    assert!(page.contains("Those that never end are not in this order."));
+    assert!(!visitor.get("/clients?order=oldest").body.contains("are not in this order"));
+}
+
+#[test]
 fn what_is_pasted_is_looked_at_first_and_made_as_one_change() {
     let manager = Manager::with_key(Some("secret")).with_haproxy();
     let mut visitor = Visitor::with_key(&manager, "secret");

@@ -4,6 +4,8 @@ mod certificates;
 mod clients;
 mod domains;
 mod escaping;
+mod explained;
+mod overview;
 mod roles;
 mod session;
 

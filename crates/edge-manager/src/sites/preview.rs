@@ -1,4 +1,4 @@
-//! What is looked at before it is changed, and the operator's templates.
+//! Templates of the operator, and looks at what a change would do.
 
 use super::wish::Wish;
 use super::{NewDomain, Sites, SitesError};
