@@ -52,12 +52,14 @@ fn pictures_are_taken() {
     eventually("there is something to draw", || {
         for n in 0..20 + turn * 7 % 30 {
             let client = if n % 4 == 0 { "203.0.113.9" } else { "192.0.2.50" };
-            site.manager.send(&Request::get("/").forwarded_for(client));
+            let path = if n % 7 == 1 { "/.git/config" } else { "/" };
+            site.manager.send(&Request::get(path).forwarded_for(client));
         }
         turn += 1;
         site.open("/");
-        let points = "const line = document.querySelector('.plot .line'); return line ? line.getAttribute('d').length : 0";
-        (turn > 3 && site.browser.run(points).as_u64() > Some(10)).then_some(())
+        let is_drawn = "const line = document.querySelector('.plot .line'); \
+            return line && line.getAttribute('d').length > 10 && !document.body.innerText.includes('None was refused')";
+        (site.browser.run(is_drawn) == true).then_some(())
     });
     for (name, path) in SHOTS {
         site.browser.look(Look::DESK);
