@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::error::PageError;
 use super::frame::{Frame, html};
-use super::moment::{Moment, span};
+use super::moment::Moment;
 use super::numbers::grouped;
 use super::pages::Pages;
 use super::plot::Plot;
@@ -232,7 +232,7 @@ fn ending(mut certificates: Vec<CertificateRow>, now_s: u32) -> Vec<EndingRow> {
     let soon_s = u64::from(now_s) + SOON_DAYS * 86_400;
     certificates.retain(|row| row.expires_at_s <= soon_s || row.problem.is_some());
     certificates.sort_by_key(|row| row.expires_at_s);
-    let moment = |at_s: u64| Moment::new(u32::try_from(at_s).unwrap_or(u32::MAX), now_s);
+    let moment = |at_s: u64| Moment::new(at_s, now_s);
     let row = |row: CertificateRow| EndingRow {
         name: row.names.primary().to_owned(),
         ends: moment(row.expires_at_s),
@@ -251,12 +251,5 @@ fn change(entry: AuditEntry, now_s: u32) -> ChangeRow {
         target: entry.target,
         is_done: entry.result == crate::store::DONE,
         result: entry.result,
-    }
-}
-
-impl Overview {
-    /// How far back the plots go.
-    fn window(&self) -> String {
-        span(WINDOW_S.into())
     }
 }

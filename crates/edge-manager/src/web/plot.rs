@@ -24,6 +24,8 @@ pub(super) struct Plot {
     name: &'static str,
     /// The means, where there is one; the newest last.
     means: Vec<Option<f32>>,
+    /// The greatest sample.
+    most: f32,
     now: Option<f32>,
 }
 
@@ -36,16 +38,17 @@ impl Plot {
         now_s: u32,
     ) -> Self {
         let mut sums = vec![(0.0, 0_u32); POINTS];
-        let (begin_s, mut now) = (now_s.saturating_sub(window_s), None);
+        let (begin_s, mut most, mut now) = (now_s.saturating_sub(window_s), 0.0_f32, None);
         for (at_s, value) in samples {
             let Some(since_s) = at_s.checked_sub(begin_s) else { continue };
             let at = (since_s as usize * POINTS / window_s.max(1) as usize).min(POINTS - 1);
             sums[at].0 += value;
             sums[at].1 += 1;
+            most = most.max(value);
             now = (at_s.saturating_add(FRESH_S) >= now_s).then_some(value);
         }
         let means = sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / count as f32)).collect();
-        Self { name, means, now }
+        Self { name, means, most, now }
     }
 
     /// The rate of now, in words.
@@ -53,19 +56,14 @@ impl Plot {
         self.now.map_or_else(|| "\u{2013}".to_owned(), rate)
     }
 
-    /// The greatest of the means.
-    fn most(&self) -> f32 {
-        self.means.iter().flatten().copied().fold(0.0, f32::max)
-    }
-
     /// The greatest of them, in words.
-    pub(super) fn most_words(&self) -> String {
-        rate(self.most())
+    pub(super) fn most(&self) -> String {
+        rate(self.most)
     }
 
     /// The line in the form of a path; gaps are where nothing is known.
     fn path(&self) -> String {
-        let most = self.most().max(0.1);
+        let most = self.most.max(0.1);
         let (mut path, mut is_on) = (String::new(), false);
         for (at, mean) in self.means.iter().enumerate() {
             let Some(mean) = mean else {
@@ -89,7 +87,7 @@ impl Plot {
 impl fmt::Display for Plot {
     /// Nothing of it is anybody's text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, now, most, path) = (self.name, self.now(), rate(self.most()), self.path());
+        let (name, now, most, path) = (self.name, self.now(), self.most(), self.path());
         write!(
             f,
             "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" \
@@ -107,10 +105,10 @@ mod tests {
 
     #[test]
     fn the_line_has_gaps_where_nothing_is_known() {
-        let samples = [(1000, 1.0), (1005, 3.0), (4599, 4.0), (10, 99.0)];
+        let samples = [(1000, 1.0), (1005, 3.0), (4590, 2.0), (4599, 4.0), (10, 99.0)];
         let plot = Plot::new("Requests", samples.into_iter(), 3600, 4600);
-        assert_eq!((plot.now(), plot.most_words()), ("4.0".into(), "4.0".into()));
-        assert_eq!(plot.path(), "M0.0 61.0h0M600.0 4.0h0");
+        assert_eq!((plot.now(), plot.most()), ("4.0".into(), "4.0".into()));
+        assert_eq!(plot.path(), "M0.0 61.0h0M600.0 32.5h0");
         let drawn = plot.to_string();
         assert!(drawn.contains("aria-label=\"Requests a second over the last hour: 4.0 now, 4.0 at most\""));
         assert!(!drawn.contains("style"), "the policy refuses styles");
