@@ -86,6 +86,8 @@ HAProxy with Edge Filter on {web}, its manager on {api}, backend on 127.0.0.1:{B
   curl -X DELETE {api}/api/blocked-ips -d '{{\"ip_address\":\"198.51.100.7\"}}' -H 'Content-Type: application/json'
   curl http://127.0.0.1:{METRICS_PORT}/metrics; curl {api}/metrics
 
+{api} in a browser is the manager's page: all of this, and more.
+
 The record, what the edge has learned and the configuration of HAProxy are kept in {}, so they outlive this.
 Below are the logs of the manager and of HAProxy. Ctrl-C stops all three.
 ",
