@@ -45,10 +45,10 @@ pub(crate) fn start_manager(grounds: &Grounds, backend: &Backend) -> Result<(Ser
     let global = grounds.run_dir.join("global.json");
     let (user, group) =
         if Uid::effective().is_root() { (Some("haproxy"), Some("haproxy")) } else { (None, None) };
+    // No stats socket, which lies in the directory of this run: the record outlives it.
     let text = json!({
         "http_bind": [grounds.web.to_string()],
         "stats_bind": grounds.metrics.to_string(),
-        "stats_socket": grounds.run_dir.join("edge.sock"),
         "maxconn": 1000,
         "user": user,
         "group": group,
