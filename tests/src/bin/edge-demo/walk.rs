@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
-use edge_e2e::{Backend, Port, Request, Response};
+use edge_e2e::{Backend, Port, Request, Response, ServeProcess};
 
 use crate::managed::{ALLOWED, Grounds, start_manager};
 use crate::stage::{Places, run_dir, start_backend, start_haproxy};
@@ -76,7 +76,7 @@ fn through_the_filter(backend: &Backend) -> Result<(), String> {
 }
 
 fn through_the_manager(backend: &Backend) -> Result<(), String> {
-    let (run_dir, home) = (run_dir()?, run_dir()?);
+    let (run_dir, next_run_dir, home) = (run_dir()?, run_dir()?, run_dir()?);
     let (web, metrics) = (reserve()?, reserve()?);
     let log = run_dir.path().join("log");
     let grounds = Grounds {
@@ -118,12 +118,18 @@ fn through_the_manager(backend: &Backend) -> Result<(), String> {
     let answer = api.try_call("POST", "/api/config/reload", "");
     walk.hold("HAProxy is reloaded", "POST /api/config/reload", answer, "reloaded safely\"}");
     walk.step("nothing of it is lost", &asks("203.0.113.50"), &as_client("203.0.113.50"), 403, By::Edge);
-    let status = manager.stop().map_err(|e| e.to_string())?;
-    if !status.success() {
-        walk.wrong += 1;
-        println!("  WRONG  the manager ended with {status}");
-    }
-    walk.end(&fs::read_to_string(log).unwrap_or_default())
+    walk.stop(&mut manager)?;
+    let mut said = fs::read_to_string(log).unwrap_or_default();
+    // Of the run before only the record and what lies beside it are there.
+    drop(run_dir);
+    let log = next_run_dir.path().join("log");
+    let run_dir = next_run_dir.path().to_owned();
+    let (mut manager, _) = start_manager(&Grounds { run_dir, log: Some(log.clone()), ..grounds }, backend)?;
+    let (title, client) = ("all starts again on its record", "203.0.113.50");
+    walk.step(title, &asks(client), &as_client(client), 403, By::Edge);
+    walk.stop(&mut manager)?;
+    said.push_str(&fs::read_to_string(log).unwrap_or_default());
+    walk.end(&said)
 }
 
 struct Walk<'a> {
@@ -133,6 +139,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    fn stop(&mut self, manager: &mut ServeProcess) -> Result<(), String> {
+        let status = manager.stop().map_err(|e| e.to_string())?;
+        if !status.success() {
+            self.wrong += 1;
+            println!("  WRONG  the manager ended with {status}");
+        }
+        Ok(())
+    }
+
     fn step(&mut self, title: &str, request: &str, sent: &Request, status: u16, by: By) {
         let seen = self.ask(sent);
         self.judge(title, request, &seen, status, by);
