@@ -21,7 +21,7 @@ use super::extract::{JsonBody, Params};
 use super::loose::{text, text_schema};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
-use crate::clock::{now_s, now_us, rfc3339};
+use crate::clock::{now_s, now_us, zoneless};
 use crate::haproxy::Enforcement;
 use crate::rules::{
     Change, Entry, IfPresent, Input, Invalid, Refusal, RulesError, client, fit_by, fit_reason, text_of,
@@ -288,7 +288,7 @@ fn present(entry: &Entry) -> ApiError {
 
 /// When a block ends, if it does.
 pub(super) fn until(entry: &Entry) -> String {
-    entry.expires_at_s().map(|end_s| format!(" until {}", iso_time(end_s))).unwrap_or_default()
+    entry.expires_at_s().map(|end_s| format!(" until {}", zoneless(end_s))).unwrap_or_default()
 }
 
 /// The address that a request must name, of a client.
@@ -319,10 +319,5 @@ fn in_force(now_s: u32) -> Selection {
 
 /// As `2024-01-15 10:30:00`, in UTC.
 fn time(at_s: u32) -> String {
-    iso_time(at_s).replace('T', " ")
-}
-
-/// As `2024-01-15T10:30:00`, in UTC.
-pub(super) fn iso_time(at_s: u32) -> String {
-    rfc3339(at_s).to_string().replace('Z', "")
+    zoneless(at_s).replace('T', " ")
 }

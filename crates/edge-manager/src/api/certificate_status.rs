@@ -10,9 +10,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::issue::time;
 use super::{ApiError, App, Routes};
-use crate::clock::now_s;
+use crate::clock::{now_s, zoneless};
 use crate::site::DomainInput;
 use crate::store::CertificateRow;
 
@@ -67,7 +66,7 @@ async fn status(State(app): State<Arc<App>>) -> Result<Json<StatusAnswer>, ApiEr
                 domain: domain.domain.to_string(),
                 ssl_enabled: domain.ssl_enabled,
                 cert_path: path,
-                expires: end_s.map(time),
+                expires: end_s.map(zoneless),
                 days_until_expiry: end_s
                     .map(|end_s| (end_s.cast_signed() - i64::from(now_s())).div_euclid(DAY_S)),
             }

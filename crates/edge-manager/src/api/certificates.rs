@@ -14,10 +14,11 @@ use utoipa_axum::routes;
 use super::answer::{Done, not_enforced, stored};
 use super::error::ErrorBody;
 use super::extract::JsonBody;
-use super::issue::{Issued, time};
+use super::issue::Issued;
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
 use crate::certificates::{CertificateError, Names, Proof, Wish};
+use crate::clock::zoneless;
 
 /// Most certificates that are asked for at once.
 const MAX_DOMAINS: usize = 100;
@@ -258,7 +259,7 @@ fn result(app: &App, domain: String, wish: Option<&Wish>, issued: Result<Issued,
     match issued {
         Ok(Issued { names, path, lasts_until_s, enforcement }) => {
             let message = match lasts_until_s {
-                Some(at_s) => format!("Certificate is valid until {}", time(at_s)),
+                Some(at_s) => format!("Certificate is valid until {}", zoneless(at_s)),
                 None => "Certificate obtained".to_owned(),
             };
             DomainResult {

@@ -8,9 +8,28 @@ use crate::clock::now_us;
 use crate::configuration::Published;
 use crate::events::Topic;
 use crate::json::Enforced;
-use crate::sites::{Sites, SitesError};
+use crate::sites::{Preview, Sites, SitesError};
 
 impl App {
+    /// Makes a change that was looked at. As [`App::change_site`].
+    ///
+    /// # Errors
+    /// Those of the change.
+    pub fn make(&self, caller: &Caller, change: Preview) -> Result<Published, SitesError> {
+        let now_us = now_us();
+        Ok(match change {
+            Preview::Domain(domain) => {
+                self.change_site(caller, |sites| sites.put_domain(caller, domain, now_us))?.published
+            }
+            Preview::Backend(backend) => {
+                self.change_site(caller, |sites| sites.put_backend(caller, *backend, now_us))?.published
+            }
+            Preview::Global(global) => {
+                self.change_site(caller, |sites| sites.put_global(caller, *global, now_us))?.published
+            }
+        })
+    }
+
     /// Publishes by `work`, counts it, and lets whoever listens to events hear of it. What was refused before HAProxy was
     /// asked, such as a value that cannot be taken, is no publication. For [`App::publishing`].
     ///

@@ -1,14 +1,14 @@
 //! Getting certificates, having HAProxy use them, and telling of it.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::Instant;
 
 use serde::Serialize;
 
 use super::App;
 use crate::access::Caller;
 use crate::certificates::{CertificateError, Installed, Names, Warning, Wish};
-use crate::clock::{now_s, now_us};
+use crate::clock::{now_s, now_us, zoneless};
 use crate::events::Topic;
 use crate::haproxy::{Control, Enforcement, Replacement, replace_certificates};
 use crate::store::{DONE, Deed, StoreError};
@@ -166,7 +166,7 @@ impl App {
 
     fn warn(&self, caller: &Caller) -> Result<(), CertificateError> {
         for Warning { certificate, ends_at_s, days } in self.certificates.warnings(now_s().into())? {
-            let end = time(ends_at_s);
+            let end = zoneless(ends_at_s);
             tracing::warn!(certificate, %end, days, "a certificate is about to end");
             self.metrics.count_expiry_warning(days);
             let outcome = Outcome::Expires { end, days };
@@ -314,12 +314,4 @@ enum Outcome {
         end: String,
         days: u32,
     },
-}
-
-/// As 2024-12-31T23:59:59, in UTC.
-pub(super) fn time(at_s: u64) -> String {
-    // No later time has four digits of the year.
-    let at_s = at_s.min(253_402_300_799);
-    let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(at_s)).to_string();
-    text.trim_end_matches('Z').to_owned()
 }

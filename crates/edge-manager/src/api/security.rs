@@ -11,12 +11,12 @@ use utoipa::openapi::Schema;
 use utoipa_axum::routes;
 
 use super::answer::stored;
-use super::blocked_ips::{BY, NO_REASON, address_of, iso_time, named, put, reason_schema, required, until};
+use super::blocked_ips::{BY, NO_REASON, address_of, named, put, reason_schema, required, until};
 use super::extract::JsonBody;
 use super::loose::{text, whole, whole_schema};
 use super::{ApiError, App, Routes};
 use crate::access::Caller;
-use crate::clock::now_us;
+use crate::clock::{now_us, zoneless};
 use crate::rules::{Change, Cleared, End, IfPresent, Input, fit_reason};
 
 /// How long a temporary block lasts by default, and at most: a year. Minutes.
@@ -100,7 +100,7 @@ async fn block(
         status: "success",
         message: stored(done, &enforcement),
         blocked_ip_id: entry.id,
-        expires_at: entry.expires_at_s().map(iso_time),
+        expires_at: entry.expires_at_s().map(zoneless),
     }))
 }
 

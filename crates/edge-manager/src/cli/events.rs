@@ -131,7 +131,7 @@ impl Event {
             write_json(&mut out, &self)?;
             return out.flush();
         }
-        let at_s = self.data.remove("at_s").and_then(|at_s| at_s.as_u64()?.try_into().ok());
+        let at_s: Option<u32> = self.data.remove("at_s").and_then(|at_s| at_s.as_u64()?.try_into().ok());
         if let Some(at_s) = at_s {
             write!(out, "{}, ", rfc3339(at_s))?;
         }

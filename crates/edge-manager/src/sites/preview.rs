@@ -7,7 +7,7 @@ use crate::configuration::Published;
 use crate::site::words::TemplateName;
 use crate::site::{BackendInput, FieldError, GlobalInput};
 
-/// A change that is only looked at.
+/// A change that can be looked at before it is made.
 #[derive(Debug)]
 pub enum Preview {
     /// A domain, as [`Sites::put_domain`] takes it.

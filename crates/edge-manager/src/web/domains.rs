@@ -281,19 +281,7 @@ async fn apply(
     let (caller, copy) = (visit.caller.clone(), form.clone());
     let applied = app.publishing(move |app| {
         let change = change(&copy, &app.sites.input()?)?;
-        let now_us = now_us();
-        let published = match change {
-            Preview::Domain(domain) => {
-                app.change_site(&caller, |sites| sites.put_domain(&caller, domain, now_us))?.published
-            }
-            Preview::Backend(backend) => {
-                app.change_site(&caller, |sites| sites.put_backend(&caller, *backend, now_us))?.published
-            }
-            Preview::Global(global) => {
-                app.change_site(&caller, |sites| sites.put_global(&caller, *global, now_us))?.published
-            }
-        };
-        Ok(published.enforcement)
+        Ok(app.make(&caller, change)?.enforcement)
     });
     Ok(match applied.await {
         Ok(enforcement) => {

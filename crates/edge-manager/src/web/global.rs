@@ -17,8 +17,6 @@ use super::visit::Visit;
 use super::words::of_change;
 use crate::access::Role;
 use crate::api::{ApiError, App, object};
-use crate::clock::now_us;
-use crate::site::GlobalInput;
 use crate::sites::Preview;
 
 /// Longest form, bytes: the page of unknown domains and thousands of networks have room in it.
@@ -48,8 +46,8 @@ struct Global {
 }
 
 impl Typed {
-    fn read(&self) -> Result<GlobalInput, ApiError> {
-        object(self.global.as_bytes())
+    fn change(&self) -> Result<Preview, ApiError> {
+        Ok(Preview::Global(Box::new(object(self.global.as_bytes())?)))
     }
 }
 
@@ -75,8 +73,7 @@ async fn look(
     Filled(typed): Filled<Typed>,
 ) -> Result<Response, PageError> {
     let copy = typed.clone();
-    let preview =
-        app.publishing(move |app| Ok(app.sites.preview(Preview::Global(Box::new(copy.read()?)))?));
+    let preview = app.publishing(move |app| Ok(app.sites.preview(copy.change()?)?));
     Ok(match preview.await {
         Ok(diff) => shown(&visit, typed, None, Some(Changes::of(&diff))),
         Err(error) => shown(&visit, typed, Some(error), None),
@@ -89,13 +86,7 @@ async fn apply(
     Filled(typed): Filled<Typed>,
 ) -> Result<Response, PageError> {
     let (caller, copy) = (visit.caller.clone(), typed.clone());
-    let applied = app.publishing(move |app| {
-        let global = copy.read()?;
-        Ok(app
-            .change_site(&caller, |sites| sites.put_global(&caller, global, now_us()))?
-            .published
-            .enforcement)
-    });
+    let applied = app.publishing(move |app| Ok(app.make(&caller, copy.change()?)?.enforcement));
     Ok(match applied.await {
         Ok(enforcement) => visit
             .leave("/configuration", of_change("What holds for all backends is published.", &enforcement)),

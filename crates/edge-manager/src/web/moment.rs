@@ -1,9 +1,10 @@
 //! Times and lengths of time, for people.
 
 use std::fmt;
-use std::time::{Duration, UNIX_EPOCH};
 
 use askama::filters::HtmlSafe;
+
+use crate::clock::{LAST_S, rfc3339};
 
 /// A moment as it is seen from now: relative, with the exact time on hover and for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +18,8 @@ pub(super) struct Moment {
 impl Moment {
     /// Of a time, both in seconds since the Unix epoch.
     pub(super) fn new(at_s: impl Into<u64>, now_s: u32) -> Self {
-        // No later time has four digits of the year.
-        let (at_s, now_s) = (at_s.into().min(253_402_300_799), u64::from(now_s));
-        let exact = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(at_s)).to_string();
+        let (at_s, now_s) = (at_s.into().min(LAST_S), u64::from(now_s));
+        let exact = rfc3339(at_s).to_string();
         let words = match at_s.checked_sub(now_s) {
             Some(0) => "now".to_owned(),
             Some(left_s) => format!("in {}", span(left_s)),
