@@ -7,9 +7,11 @@ use socket2::{Domain, Socket, Type};
 
 /// A port of 127.0.0.1 that nobody else gets while this lives.
 ///
-/// The socket is bound with `SO_REUSEPORT` and never listens. HAProxy sets the same option, so it may bind the
-/// port too; the kernel gives it to nobody who asks for any free port, and it refuses connections until
-/// HAProxy listens. A port that was free a moment ago could belong to another test by now.
+/// The socket is bound with `SO_REUSEADDR` and `SO_REUSEPORT`, and never listens. A program that sets either of them may
+/// bind the port too: HAProxy and BIND set `SO_REUSEPORT`; servers in Rust and Go set `SO_REUSEADDR`, which is enough beside
+/// a socket that does not listen (inet_bind_conflict in net/ipv4/inet_connection_sock.c). The kernel gives the port to
+/// nobody who asks for any free port or connects, and it refuses connections until the program listens. A port that was
+/// free a moment ago could belong to another test by now.
 #[derive(Debug)]
 pub struct Port {
     _reservation: Socket,

@@ -1,6 +1,7 @@
 //! What the kernel says of a process (proc(5)).
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A process by its number.
@@ -55,6 +56,23 @@ impl Process {
         let Some((start, end)) = heap.and_then(|range| range.split_once('-')) else { return 0 };
         let at = |text| u64::from_str_radix(text, 16).expect("an address");
         (at(end) - at(start)) >> 10
+    }
+
+    /// The port of this IPv4 address where it takes UDP, if it does.
+    pub fn udp_port(self, ip: IpAddr) -> Option<u16> {
+        let IpAddr::V4(ip) = ip else { return None };
+        let ip = format!("{:08X}", u32::from_ne_bytes(ip.octets()));
+        let entries = fs::read_dir(self.dir().join("fd")).ok()?;
+        let sockets: Vec<PathBuf> = entries.flatten().filter_map(|e| fs::read_link(e.path()).ok()).collect();
+        let table = fs::read_to_string(self.dir().join("net/udp")).ok()?;
+        // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+        table.lines().skip(1).find_map(|line| {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let (at, port) = fields.get(1)?.split_once(':')?;
+            let socket = PathBuf::from(format!("socket:[{}]", fields.get(9)?));
+            let is_it = at == ip && *fields.get(2)? == "00000000:0000" && sockets.contains(&socket);
+            is_it.then(|| u16::from_str_radix(port, 16).ok())?
+        })
     }
 
     fn kib(self, file: &str, name: &str) -> u64 {

@@ -19,5 +19,6 @@ pub(super) async fn renew(app: Arc<App>, every: Duration) {
         });
         // A panic has been logged.
         let _ = looked.await;
+        tracing::trace!("certificates were looked after");
     }
 }

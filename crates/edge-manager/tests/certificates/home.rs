@@ -275,6 +275,24 @@ impl Serving<'_> {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Listens to what happens from now on.
+    pub(crate) fn events(&self) -> Events {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET /api/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).unwrap();
+        let mut events = Events { stream, heard: String::new() };
+        events.until("\r\n\r\n");
+        events
+    }
+
+    /// Until the clock of the certificates has looked at all of them once more, from the beginning.
+    pub(crate) fn look(&self) {
+        let looks = || self.home.log().matches("certificates were looked after").count();
+        let before = looks();
+        // The first one may have begun already.
+        eventually("two looks", || (looks() >= before + 2).then_some(()));
+    }
+
     /// Asks for a certificate, and takes what is said.
     pub(crate) fn request(&self, body: &Value) -> (u16, Value) {
         let (status, text) = self.ask("POST", "/api/certificates/request", body);
@@ -300,6 +318,25 @@ impl Drop for Serving<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a manager tells of what happens.
+pub(crate) struct Events {
+    stream: TcpStream,
+    heard: String,
+}
+
+impl Events {
+    /// All that was heard, as soon as these words are in it.
+    pub(crate) fn until(&mut self, words: &str) -> &str {
+        let mut piece = [0; 1024];
+        while !self.heard.contains(words) {
+            let length = self.stream.read(&mut piece).unwrap();
+            assert!(length > 0, "no {words}: {}", self.heard);
+            self.heard.push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
+        &self.heard
     }
 }
 
