@@ -145,9 +145,7 @@ fn events_end_with_the_session_and_with_the_key() {
 }
 
 fn eventually_nobody_listens(manager: &Manager) {
-    while manager.app.events.listeners() > 0 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    edge_e2e::eventually("nobody listens", || (manager.app.events.listeners() == 0).then_some(()));
 }
 
 #[test]
@@ -168,9 +166,13 @@ fn of_forms_with_thousands_of_lines_few_are_read_at_the_same_time() {
     let (told, answered) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| told.send(visitor.ask("POST", "/clients/paste/look", &[kind], &body).status));
-        let early = answered.recv_timeout(Duration::from_millis(500));
+        // Others are answered meanwhile.
+        for _ in 0..50 {
+            assert_eq!(manager.get("/login").status, 200);
+            let early = answered.try_recv();
+            assert!(early.is_err(), "it was read beside two others: {early:?}");
+        }
         drop(slow);
-        assert!(early.is_err(), "it was read beside two others: {early:?}");
         assert_eq!(answered.recv(), Ok(200));
     });
 }
