@@ -55,7 +55,7 @@ fn the_header_never_reaches_the_client(mode: Mode) {
 
 fn a_learned_rule_ends_with_its_ttl(mode: Mode) {
     let (backend, edge) = start(mode);
-    backend.answer("/yeet", Answer::teaching("false; ttl=2"));
+    backend.answer("/yeet", Answer::teaching("false; ttl=10"));
     edge.get("/yeet");
     assert!(edge.refuses(&Request::get("/yeet")));
     backend.answer("/yeet", Answer::status(200));
@@ -65,7 +65,7 @@ fn a_learned_rule_ends_with_its_ttl(mode: Mode) {
 
 fn a_header_without_ttl_gets_the_default_one(mode: Mode) {
     let backend = Backend::start();
-    let edge = Edge::before(&backend, mode).setting("EDGE_LEARN_TTL", "2").start();
+    let edge = Edge::before(&backend, mode).setting("EDGE_LEARN_TTL", "10").start();
     backend.answer("/yeet", Answer::teaching("false"));
     edge.get("/yeet");
     assert!(edge.refuses(&Request::get("/yeet")));

@@ -85,3 +85,22 @@ impl Process {
         PathBuf::from(format!("/proc/{}", self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn a_process_tells_where_it_takes_udp() {
+        let ours = Process(std::process::id());
+        // An address that no other test of this process uses.
+        let socket = UdpSocket::bind("127.0.0.77:0").unwrap();
+        let addr = socket.local_addr().unwrap();
+        assert_eq!(ours.udp_port(addr.ip()), Some(addr.port()));
+        assert_eq!(ours.udp_port([127, 0, 0, 78].into()), None);
+        // A socket of ours is none of our parent's.
+        assert_eq!(Process(std::os::unix::process::parent_id()).udp_port(addr.ip()), None);
+    }
+}

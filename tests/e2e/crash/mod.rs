@@ -28,7 +28,7 @@ const LEARNERS: usize = 3;
 const DEFAULT_SECONDS: u64 = 15;
 
 /// What was acknowledged is in force by then, however busy the machine.
-const IN_FORCE: Duration = Duration::from_secs(10);
+const IN_FORCE: Duration = Duration::from_secs(60);
 
 /// A worker that follows others has caught up by then.
 const CATCH_UP: Duration = Duration::from_secs(60);

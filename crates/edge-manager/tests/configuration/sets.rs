@@ -9,6 +9,7 @@ use edge_manager::configuration::{Configuration, MAX_SETS, Patience, PublishErro
 use edge_manager::haproxy::{Control, Program};
 use serde_json::json;
 
+use crate::client::eventually;
 use crate::home::{Home, site, stand_in};
 
 fn open(home: &Home) -> Configuration {
@@ -165,8 +166,15 @@ fn what_was_left_behind_is_removed() {
 #[test]
 fn processes_take_turns_and_do_not_wait_for_ever() {
     let home = Home::new();
-    let slow =
-        home.open(stand_in(&home.path(""), "touch ${0%/*}/checking; sleep 2"), Control::Nobody).unwrap();
+    let slow = home
+        .open(
+            stand_in(
+                &home.path(""),
+                "touch ${0%/*}/checking; while [ ! -e ${0%/*}/go ]; do sleep 0.01; done",
+            ),
+            Control::Nobody,
+        )
+        .unwrap();
     let turn = Duration::from_millis(50);
     let hasty = Settings {
         dir: home.sets(),
@@ -177,14 +185,13 @@ fn processes_take_turns_and_do_not_wait_for_ever() {
     };
     std::thread::scope(|scope| {
         let publishing = scope.spawn(|| slow.publish(&home.site("a"), "me"));
-        while !home.path("checking").exists() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        eventually("a check", || home.path("checking").exists().then_some(()));
         let error = Configuration::open(hasty).unwrap_err();
         assert!(matches!(error, PublishError::Busy), "{error}");
-        assert!(!publishing.is_finished());
-        let second = publish(&slow, &home, "b");
-        assert_eq!((publishing.join().unwrap().unwrap().set, second.set), (1, 2));
+        let second = scope.spawn(|| publish(&slow, &home, "b").set);
+        assert!(!publishing.is_finished() && !second.is_finished());
+        std::fs::write(home.path("go"), "").unwrap();
+        assert_eq!((publishing.join().unwrap().unwrap().set, second.join().unwrap()), (1, 2));
     });
 }
 
