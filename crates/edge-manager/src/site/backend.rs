@@ -47,6 +47,8 @@ pub struct Backend {
     pub resolve: bool,
     /// Whether its answers may teach the filter.
     pub learn: bool,
+    /// Whether clients may open WebSockets.
+    pub websocket: bool,
     /// Its servers.
     pub servers: Vec<Server>,
 }
@@ -111,6 +113,7 @@ impl Backend {
             rdp_cookie: input.rdp_cookie,
             resolve: input.resolve,
             learn: input.learn.unwrap_or(mode == Mode::Http),
+            websocket: input.websocket.unwrap_or(mode == Mode::Http),
             servers: servers(&input.servers, place)?,
         };
         match backend.misfit(input) {
@@ -138,6 +141,7 @@ impl Backend {
                 ("wait_for_body", self.wait_for_body.is_some(), HTTP),
                 ("cookie", self.cookie.is_some(), HTTP),
                 ("learn", self.learn, HTTP),
+                ("websocket", self.websocket, HTTP),
             ],
         };
         misfits.iter().find(|(_, is_misfit, _)| *is_misfit).map(|&(field, _, reason)| (field, reason))

@@ -144,6 +144,8 @@ pub struct BackendInput {
     pub resolve: bool,
     /// Whether its answers may teach the filter, about its own domains.
     pub learn: Option<bool>,
+    /// Whether clients may open WebSockets; they may unless `false` is said. No other upgrade reaches a server.
+    pub websocket: Option<bool>,
     /// Its servers.
     pub servers: Vec<ServerInput>,
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -18,7 +18,7 @@ use crate::sites;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// HAProxy on one rendering, before a server that answers with what it was asked.
-struct Edge {
+pub(crate) struct Edge {
     haproxy: Child,
     port: u16,
     _directory: tempfile::TempDir,
@@ -26,7 +26,7 @@ struct Edge {
 
 impl Edge {
     /// Starts the installed HAProxy on `minimal` with changes.
-    fn start(change: impl FnOnce(&mut Value)) -> Self {
+    pub(crate) fn start(change: impl FnOnce(&mut Value)) -> Self {
         let (port, stats_port) = (free_port(), free_port());
         let mut json = sites::json("minimal");
         json["global"] = json!({
@@ -50,16 +50,23 @@ impl Edge {
     }
 
     /// The whole answer to a request for a path of a host.
-    fn get(&self, host: &str, path: &str, headers: &str) -> String {
+    pub(crate) fn get(&self, host: &str, path: &str, headers: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n"))
+    }
+
+    /// All that comes back for bytes that are sent as they are.
+    pub(crate) fn send(&self, bytes: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n").unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        // Without `Connection: close` the other side would wait for the next request.
+        stream.shutdown(Shutdown::Write).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
     }
 
-    fn status(&self, path: &str, headers: &str) -> u16 {
+    pub(crate) fn status(&self, path: &str, headers: &str) -> u16 {
         self.get("www.example.com", path, headers).split(' ').nth(1).unwrap().parse().unwrap()
     }
 }

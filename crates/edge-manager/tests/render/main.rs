@@ -1,6 +1,7 @@
 //! What is rendered, from the input of clients to what HAProxy says of it.
 
 mod golden;
+mod guarded;
 mod haproxy;
 mod hostile;
 mod live;
