@@ -9,7 +9,7 @@ use std::time::Duration;
 use edge_e2e::{Backend, Edge, EdgeBuilder, Hypercorn, Mode, http2};
 
 const CONFIGS: [&str; 3] = ["haproxy.cfg", "minimal.cfg", "multi-backend.cfg"];
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// The key and its answer of RFC 6455, section 1.3.
 const KEY: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";

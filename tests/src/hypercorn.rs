@@ -1,12 +1,12 @@
 //! Hypercorn: a server of others' making that takes HTTP/2 by `Upgrade: h2c`, and speaks WebSocket.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::{eventually, shipped};
+use crate::{Request, eventually, shipped};
 
 /// The running server. Dropping it ends it.
 #[derive(Debug)]
@@ -35,7 +35,8 @@ impl Hypercorn {
             .spawn()
             .expect("hypercorn starts");
         let server = Self { process, addr };
-        eventually("hypercorn listens", || TcpStream::connect(addr).ok());
+        // Its socket takes connections before it does.
+        eventually("hypercorn answers", || Request::get("/").send(addr).ok());
         Some(server)
     }
 

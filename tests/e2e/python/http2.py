@@ -11,6 +11,7 @@ import sys
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
 
 DEADLINE_S = 30
 
@@ -35,7 +36,10 @@ while not ended:
         if isinstance(event, ResponseReceived):
             status = dict(event.headers)[b":status"].decode()
             if sent and status == "200":
-                connection.send_data(1, sent)
+                try:
+                    connection.send_data(1, sent)
+                except ProtocolError:
+                    pass  # the other side has reset the stream already
         elif isinstance(event, DataReceived):
             body += event.data
             ended = ended or b"echo of" in body

@@ -40,10 +40,13 @@ pub(super) fn put(site: &Site, files: &mut Rendered) {
             lines(private.chain(site.global.exempt.iter().map(ToString::to_string))),
         );
     }
-    if !site.global.trusted_proxies.is_empty() {
+    for group in &site.global.trusted_proxies {
+        files.put(&*group.list, lines(group.networks.iter().map(ToString::to_string)));
+    }
+    if !site.global.proxy_protocol.is_empty() {
         files.put(
-            "lists/trusted_proxies.lst",
-            lines(site.global.trusted_proxies.iter().map(ToString::to_string)),
+            "lists/proxy_protocol.lst",
+            lines(site.global.proxy_protocol.iter().map(ToString::to_string)),
         );
     }
     if site.has_certificates() {

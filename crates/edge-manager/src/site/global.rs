@@ -9,11 +9,12 @@ use utoipa::ToSchema;
 use super::address::{Bind, Endpoint, LogTarget, ServerAddress, port};
 use super::fields::Place;
 use super::input::{FilterInput, GlobalInput, MailersInput, MemberInput, PageInput, PeersInput, Text};
-use super::refusal::FieldError;
-use super::words::{FilePath, MailAddress, Name, PageText, SettingName, SettingValue, UserName};
+use super::proxies::{ProxyGroup, groups, keep_headers};
+use super::refusal::{FieldError, Refusal};
+use super::words::{FieldName, FilePath, MailAddress, Name, PageText, SettingName, SettingValue, UserName};
 
 const MAX_BINDS: usize = 64;
-const MAX_NETS: usize = 10_000;
+pub(super) const MAX_NETS: usize = 10_000;
 const MAX_NAMESERVERS: usize = 16;
 const MAX_MEMBERS: usize = 64;
 const MAX_SETTINGS: usize = 64;
@@ -40,8 +41,12 @@ pub struct Global {
     /// Directory that HAProxy locks itself in.
     pub chroot: Option<FilePath>,
     /// Whose word on the client's address is taken.
+    pub trusted_proxies: Vec<ProxyGroup>,
+    /// Whose connections begin with a header of the PROXY protocol.
     #[serde(serialize_with = "as_texts")]
-    pub trusted_proxies: Vec<ClientNet>,
+    pub proxy_protocol: Vec<ClientNet>,
+    /// Headers of clients that are not deleted.
+    pub keep_headers: Vec<FieldName>,
     /// Whom no limit holds for, private addresses not named.
     #[serde(serialize_with = "as_texts")]
     pub exempt: Vec<ClientNet>,
@@ -168,7 +173,9 @@ impl Global {
             user: place.optional("user", &input.user)?,
             group: place.optional("group", &input.group)?,
             chroot: place.optional("chroot", &input.chroot)?,
-            trusted_proxies: nets("trusted_proxies", &input.trusted_proxies, place)?,
+            trusted_proxies: groups(&input.trusted_proxies, place)?,
+            proxy_protocol: nets("proxy_protocol", &input.proxy_protocol, place)?,
+            keep_headers: keep_headers(&input.keep_headers, place)?,
             exempt: nets("exempt", &input.exempt, place)?,
             exempt_private: input.exempt_private.unwrap_or(true),
             limits: input.limits,
@@ -280,15 +287,16 @@ impl Filter {
     }
 }
 
-fn nets(name: &str, texts: &[Text], place: &Place) -> Result<Vec<ClientNet>, FieldError> {
+pub(super) fn nets(name: &str, texts: &[Text], place: &Place) -> Result<Vec<ClientNet>, FieldError> {
     place.check_len(name, texts.len(), MAX_NETS)?;
-    let net = |(i, text): (usize, &Text)| {
-        let reason = "is no IP address or network such as 192.0.2.0/24";
-        place.with(&format!("{name}[{i}]"), text, |text| text.parse().map_err(|_| reason.into()))
-    };
-    texts.iter().enumerate().map(net).collect()
+    let entry = |(i, text)| place.with(&format!("{name}[{i}]"), text, net);
+    texts.iter().enumerate().map(entry).collect()
 }
 
-fn as_texts<S: Serializer>(nets: &[ClientNet], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn net(text: &str) -> Result<ClientNet, Refusal> {
+    text.parse().map_err(|_| "is no IP address or network such as 192.0.2.0/24".into())
+}
+
+pub(super) fn as_texts<S: Serializer>(nets: &[ClientNet], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(nets.iter().map(ToString::to_string))
 }

@@ -212,8 +212,13 @@ pub struct GlobalInput {
     pub group: Option<Text>,
     /// Directory that HAProxy locks itself in.
     pub chroot: Option<Text>,
-    /// Addresses and networks whose word on the client's address is taken.
-    pub trusted_proxies: Vec<Text>,
+    /// Proxies whose word on the client's address is taken: networks of those that append to `X-Forwarded-For`, and groups of
+    /// those that write another header.
+    pub trusted_proxies: Vec<ProxyInput>,
+    /// Addresses and networks whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<Text>,
+    /// Headers of clients that servers get, of those that are deleted by default, such as `X-Forwarded-Host`.
+    pub keep_headers: Vec<Text>,
     /// Addresses and networks that no limit holds for.
     pub exempt: Vec<Text>,
     /// Whether private and loopback addresses are exempt; they are unless `false` is said.
@@ -234,6 +239,28 @@ pub struct GlobalInput {
     pub challenge_server: Option<Text>,
     /// The filter; without it nothing of it is rendered.
     pub filter: Option<FilterInput>,
+}
+
+/// A network of trusted proxies, or a group of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a network, or an object with header, networks and, if need be, own_requests")]
+pub enum ProxyInput {
+    /// An address or network; its header is `X-Forwarded-For`.
+    Network(Text),
+    /// Proxies that name the client in the same header.
+    Group(ProxyGroupInput),
+}
+
+/// Proxies that name the client in the same header.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxyGroupInput {
+    /// `X-Forwarded-For`, `X-Real-IP`, `CF-Connecting-IP`, `True-Client-IP`, ...
+    pub header: Text,
+    /// Their addresses and networks.
+    pub networks: Vec<Text>,
+    /// Whether a request without the header is the proxy's own, such as a health check; it is refused otherwise.
+    pub own_requests: bool,
 }
 
 /// HAProxy processes that share the counts of clients.

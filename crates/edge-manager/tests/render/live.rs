@@ -27,6 +27,11 @@ pub(crate) struct Edge {
 impl Edge {
     /// Starts the installed HAProxy on `minimal` with changes.
     pub(crate) fn start(change: impl FnOnce(&mut Value)) -> Self {
+        Self::start_at(change, |_| ())
+    }
+
+    /// The same, where `greet` makes of the connection that finds out whether HAProxy listens one that it takes.
+    pub(crate) fn start_at(change: impl FnOnce(&mut Value), greet: impl Fn(&mut TcpStream)) -> Self {
         let (port, stats_port) = (free_port(), free_port());
         let mut json = sites::json("minimal");
         json["global"] = json!({
@@ -42,8 +47,11 @@ impl Edge {
         let haproxy = start_haproxy(directory.path());
         let edge = Self { haproxy, port, _directory: directory };
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "HAProxy does not listen");
+        loop {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(mut stream) => break greet(&mut stream),
+                Err(error) => assert!(Instant::now() < deadline, "HAProxy does not listen: {error}"),
+            }
             thread::sleep(Duration::from_millis(10));
         }
         edge
@@ -54,15 +62,14 @@ impl Edge {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n"))
     }
 
-    /// All that comes back for bytes that are sent as they are.
+    /// All that comes back for bytes that are sent as they are; a connection that is refused brings nothing.
     pub(crate) fn send(&self, bytes: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(bytes.as_bytes()).unwrap();
-        // Without `Connection: close` the other side would wait for the next request.
-        stream.shutdown(Shutdown::Write).unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        // Without `Connection: close` the other side would wait for the next request, but for the end of this one.
+        let _ = stream.write_all(bytes.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write));
+        let _ = stream.read_to_string(&mut answer);
         answer
     }
 
