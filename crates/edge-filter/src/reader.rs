@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::address::Ruling;
-use crate::resource::{Found, Known, Query, ResourceRule, canonical_base};
+use crate::resource::{Found, Known, Query, ResourceRule, canonical_base, path_readings};
 use crate::snapshot::LEARNED;
 use crate::tally::{Table, Tally};
 use crate::{
-    Action, Filter, List, Request, Rule, Scratch, Snapshot, Verdict, canonical_host, canonical_path,
+    Action, Filter, List, Request, Rule, Scratch, Snapshot, Status, UnreadablePath, Verdict, canonical_host,
 };
 
 /// Lookups for one thread: its view of the snapshot, its buffers, its counts.
@@ -93,27 +93,30 @@ impl<'f> Reader<'f> {
     }
 
     /// The verdict on a resource, given as HAProxy's `base`: the `Host` header and the path behind it.
-    /// [`Verdict::Ask`] where a rule has conditions. O(length); allocates nothing, takes no lock, cannot panic.
+    /// [`Verdict::Ask`] where a rule has conditions. A path that is too long to be read is refused, so that its length is
+    /// no way around a rule. O(length); allocates nothing, takes no lock, cannot panic.
     #[inline]
     pub fn resource(&mut self, base: &[u8], now_s: u32) -> Verdict {
         let snapshot = self.snapshot.load();
         self.tally.count_lookup(Table::Resource);
-        if snapshot.resources.len() == 0 {
+        let settings = self.filter.settings();
+        let Scratch { host, path, second_path, .. } = &mut self.scratch;
+        if snapshot.resources.len() == 0 && !settings.strict_paths && base.len() <= path.len() / 3 {
             return Verdict::Pass;
         }
-        let Scratch { host, path, .. } = &mut self.scratch;
-        let parameters = self.filter.settings().parameter_segments;
-        let Ok((host, path)) = canonical_base(base, parameters, host, path) else { return Verdict::Pass };
-        match snapshot.resources.decide(host, path, Known::Resource, now_s) {
-            None => Verdict::Pass,
-            Some(Found::Undecided(_)) => {
+        let (host, paths) = match canonical_base(base, settings, host, path, second_path) {
+            Ok(read) => read,
+            Err(unreadable) => return refuse(unreadable, &self.tally),
+        };
+        let found = snapshot.resources.decide_readings(host, paths, Known::Resource, now_s);
+        let of = |found| match found {
+            Found::Undecided(_) => {
                 self.tally.count_verdict(Table::Resource, Verdict::Ask);
                 Verdict::Ask
             }
-            Some(Found::Rule(_, rule)) => {
-                Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s)
-            }
-        }
+            Found::Rule(_, rule) => Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s),
+        };
+        settle(found, of).unwrap_or(Verdict::Pass)
     }
 
     /// The verdict on a whole request, conditions and all. The client's comes first where it refuses; an
@@ -144,22 +147,60 @@ impl<'f> Reader<'f> {
     pub fn check_resource(&mut self, request: &Request<'_>, now_s: u32) -> Decision {
         let snapshot = self.snapshot.load();
         self.tally.count_lookup(Table::Resource);
-        let segments = self.filter.settings().parameter_segments;
-        let pass = Decision { verdict: Verdict::Pass, rule: None };
-        let Scratch { host, path, query, parameters, keys } = &mut self.scratch;
+        let settings = self.filter.settings();
+        let Scratch { host, path, second_path, query, parameters, keys } = &mut self.scratch;
         let host = canonical_host(request.host, host);
-        let Ok(path) = canonical_path(request.path, segments, path) else { return pass };
+        let paths = match path_readings(request.path, settings, path, second_path) {
+            Ok(paths) => paths,
+            Err(unreadable) => return Decision { verdict: refuse(unreadable, &self.tally), rule: None },
+        };
         let known = Known::Request(request, Query::new(request.query, query, parameters, keys));
-        match snapshot.resources.decide(host, path, known, now_s) {
-            Some(Found::Rule(of, rule)) => Decision {
-                verdict: Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s),
-                rule: Some(snapshot.resource_rule(of, rule)),
-            },
-            Some(Found::Undecided(_)) | None => pass,
-        }
+        let found = snapshot.resources.decide_readings(host, paths, known, now_s);
+        let mut deciding = None;
+        let of = |found| match found {
+            // Only a query that is too long leaves a rule undecided here.
+            Found::Undecided(_) => {
+                deciding = None;
+                let verdict = Verdict::Deny(Status::URI_TOO_LONG);
+                self.tally.count_verdict(Table::Resource, verdict);
+                verdict
+            }
+            Found::Rule(of, rule) => {
+                deciding = Some((of, rule));
+                Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s)
+            }
+        };
+        let verdict = settle(found, of).unwrap_or(Verdict::Pass);
+        Decision { verdict, rule: deciding.map(|(of, rule)| snapshot.resource_rule(of, rule)) }
     }
 
     pub(crate) fn parts(&mut self) -> (&Arc<Snapshot>, &mut Scratch) {
         (self.snapshot.load(), &mut self.scratch)
     }
 }
+
+/// The verdict on a path that is refused whatever the rules say.
+#[cold]
+fn refuse(unreadable: UnreadablePath, tally: &Tally) -> Verdict {
+    let verdict = unreadable.verdict();
+    tally.count_verdict(Table::Resource, verdict);
+    verdict
+}
+
+/// The verdict on the readings of a path, the stricter one first. Where that lets a request through near the end of a
+/// learned rule, the other one may still refuse it.
+#[inline]
+fn settle<'a>(
+    [stricter, other]: [Option<Found<'a>>; 2],
+    mut verdict_of: impl FnMut(Found<'a>) -> Verdict,
+) -> Option<Verdict> {
+    let verdict = verdict_of(stricter?);
+    match other {
+        Some(other @ Found::Rule(..)) if !verdict.refuses() && other.may_refuse() => Some(verdict_of(other)),
+        Some(other @ Found::Undecided(_)) if verdict == Verdict::Pass => Some(verdict_of(other)),
+        _ => Some(verdict),
+    }
+}
+
+#[cfg(test)]
+mod tests;

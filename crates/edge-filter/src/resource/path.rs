@@ -1,7 +1,9 @@
 //! Paths in canonical form.
 
 use super::blocks::{BLOCK, certainly_canonical};
-use super::escape::{Class, Output, TooLong, class, plain_bytes, starts_with_canonical_escape};
+use super::escape::{
+    Class, Component, Output, TooLong, class, escaped_byte, plain_bytes, starts_with_canonical_escape,
+};
 
 /// Whether `;params` of a path segment (RFC 3986 section 3.3) belong to the path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,7 +57,7 @@ impl CanonicalPath {
             return Err(InvalidPath::Control);
         }
         // Most rules are written in canonical form: only the others need a buffer.
-        if let Some(path) = borrow_canonical(text, 0, parameters) {
+        if let Some((path, _)) = borrow_canonical(text, 0, parameters) {
             return Self::from_canonical(path, max_bytes);
         }
         // Dot segments may make a long text a short path; its unfinished form is still held to a bound.
@@ -101,13 +103,14 @@ impl CanonicalPath {
 }
 
 /// The canonical form of a path as HAProxy's `path` gives it, so that each of the ways to write one path is
-/// the same text: unreserved characters without escapes, all other escapes in upper case, bytes that RFC 3986
-/// does not allow in a path escaped, a `%` that begins no escape written `%25`, slashes merged, then dot
-/// segments removed (RFC 3986 section 5.2.4), `;params` dropped where `parameters` says so, and whatever
-/// follows `?` or `#` cut off. Case is kept, and a trailing slash is another path.
+/// the same text: characters that may stand in a path (RFC 3986 section 3.3, pchar) without escapes, all other escapes
+/// in upper case, bytes that RFC 3986 does not allow in a path escaped, a `%` that begins no escape written `%25`,
+/// slashes merged, then dot segments removed (RFC 3986 section 5.2.4), `;params` dropped where `parameters` says so, and
+/// whatever follows `?` or `#` cut off. Case is kept, and a trailing slash is another path. Where `;params` are dropped,
+/// `%3B` stays an escape.
 ///
-/// Escapes are decoded before dot segments are looked for and `%2F` is no slash. Slashes are merged before
-/// dot segments are removed, so `/a//../b` is `/b`. Empty input is `/`; anything else that does not begin with
+/// Escapes are decoded before dot segments are looked for and `%2F` is no slash: [`crate::path_readings`] has the other
+/// reading. Slashes are merged before dot segments are removed, so `/a//../b` is `/b`. Empty input is `/`; anything else that does not begin with
 /// a slash, such as the `*` of `OPTIONS *`, becomes `*`, which no rule has.
 ///
 /// Input that is canonical already is recognised by one scan and borrowed. Idempotent, O(n), allocates
@@ -120,32 +123,39 @@ pub fn canonical_path<'a>(
     parameters: ParameterSegments,
     out: &'a mut [u8],
 ) -> Result<&'a [u8], TooLong> {
-    canonical_behind(raw, 0, parameters, out)
+    canonical_behind(raw, 0, parameters, out).map(|(path, _)| path)
 }
 
-/// [`canonical_path`] of a text of which so many bytes are known to be canonical, whatever comes behind them.
+/// [`canonical_path`] of a text of which so many bytes are known to be canonical, whatever comes behind them; and whether
+/// it may have another reading: it has none without an escape and as it was sent.
 #[inline]
 pub(super) fn canonical_behind<'a>(
     raw: &'a [u8],
     known: usize,
     parameters: ParameterSegments,
     out: &'a mut [u8],
-) -> Result<&'a [u8], TooLong> {
+) -> Result<(&'a [u8], bool), TooLong> {
     match raw.first() {
-        Some(b'/') if known == raw.len() => return Ok(raw),
+        Some(b'/') if known == raw.len() => return Ok((raw, false)),
         Some(b'/') => {}
-        None | Some(b'?' | b'#') => return Ok(b"/"),
-        Some(_) => return Ok(b"*"),
+        None | Some(b'?' | b'#') => return Ok((b"/", false)),
+        Some(_) => return Ok((b"*", false)),
     }
     match borrow_canonical(raw, known, parameters) {
-        Some(path) => Ok(path),
-        None => rewrite(raw, parameters, out),
+        Some(borrowed) => Ok(borrowed),
+        None => Ok((rewrite(raw, Canonical(parameters), out)?, true)),
     }
 }
 
-/// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be.
-fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> Option<&[u8]> {
+/// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be; and whether it has an
+/// escape.
+pub(super) fn borrow_canonical(
+    raw: &[u8],
+    known: usize,
+    parameters: ParameterSegments,
+) -> Option<(&[u8], bool)> {
     let mut at = known;
+    let mut has_escape = false;
     // Where a block was looked at in vain, the next one is not worth a look before its end.
     let mut blocks_from = 0;
     while let Some(&byte) = raw.get(at) {
@@ -161,12 +171,15 @@ fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> 
                 1 + known
             }
             Class::Semicolon if parameters == ParameterSegments::Keep => 1,
-            Class::Percent if starts_with_canonical_escape(&raw[at..]) => 3,
+            Class::Percent if starts_with_canonical_escape(&raw[at..], Component::Path(parameters)) => {
+                has_escape = true;
+                3
+            }
             Class::Question | Class::Hash => break,
             Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
         };
     }
-    Some(&raw[..at])
+    Some((&raw[..at], has_escape))
 }
 
 /// Whether the text behind a slash begins with another slash or a dot segment.
@@ -178,9 +191,48 @@ fn starts_with_removed_segment(rest: &[u8]) -> bool {
     }
 }
 
-/// Writes the canonical form segment by segment. What is finished always ends with a slash, so an empty
+/// What a character of a path is.
+pub(super) enum Part {
+    /// The end of a segment.
+    Slash,
+    /// The beginning of `;params` that are dropped.
+    Parameters,
+    /// This byte of a segment.
+    Byte(u8),
+}
+
+/// A way to read a path.
+pub(super) trait Reading: Copy {
+    /// What `raw`, which is not empty, begins with, and how many bytes of it that is.
+    fn part(self, raw: &[u8]) -> (Part, usize);
+
+    fn parameters(self) -> ParameterSegments;
+}
+
+/// As [`canonical_path`] does.
+#[derive(Clone, Copy)]
+struct Canonical(ParameterSegments);
+
+impl Reading for Canonical {
+    #[inline]
+    fn part(self, raw: &[u8]) -> (Part, usize) {
+        match (escaped_byte(raw), raw[0]) {
+            (Some(byte), _) => (Part::Byte(byte), 3),
+            (None, b'/') => (Part::Slash, 1),
+            (None, b';') if self.0 == ParameterSegments::Drop => (Part::Parameters, 1),
+            (None, byte) => (Part::Byte(byte), 1),
+        }
+    }
+
+    fn parameters(self) -> ParameterSegments {
+        self.0
+    }
+}
+
+/// Writes the path, as it is read so, segment by segment. What is finished always ends with a slash, so an empty
 /// segment leaves nothing behind and `..` goes back to the slash before.
-fn rewrite<'a>(raw: &[u8], parameters: ParameterSegments, out: &'a mut [u8]) -> Result<&'a [u8], TooLong> {
+pub(super) fn rewrite<'a>(raw: &[u8], reading: impl Reading, out: &'a mut [u8]) -> Result<&'a [u8], TooLong> {
+    let of = Component::Path(reading.parameters());
     let mut out = Output::new(out);
     out.push(b'/')?;
     let mut finished = 1;
@@ -189,22 +241,25 @@ fn rewrite<'a>(raw: &[u8], parameters: ParameterSegments, out: &'a mut [u8]) -> 
     while let Some(&byte) = raw.get(at) {
         match class(byte) {
             Class::Question | Class::Hash => break,
-            Class::Slash => {
-                finished = remove_dot_segment(&mut out, finished);
-                if out.written().len() > finished {
-                    out.push(b'/')?;
-                    finished = out.written().len();
-                }
-                in_parameters = false;
-                at += 1;
-            }
-            Class::Semicolon if parameters == ParameterSegments::Drop => {
-                in_parameters = true;
-                at += 1;
-            }
-            _ if in_parameters => at += 1,
+            Class::Plain if in_parameters => at += 1,
             Class::Plain => at += out.push_plain(&raw[at..])?,
-            _ => at += out.push_character(&raw[at..])?,
+            _ => {
+                let (part, bytes) = reading.part(&raw[at..]);
+                at += bytes;
+                match part {
+                    Part::Slash => {
+                        finished = remove_dot_segment(&mut out, finished);
+                        if out.written().len() > finished {
+                            out.push(b'/')?;
+                            finished = out.written().len();
+                        }
+                        in_parameters = false;
+                    }
+                    Part::Parameters => in_parameters = true,
+                    Part::Byte(_) if in_parameters => {}
+                    Part::Byte(byte) => out.push_decoded(byte, of)?,
+                }
+            }
         }
     }
     remove_dot_segment(&mut out, finished);
