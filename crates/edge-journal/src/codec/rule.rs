@@ -145,6 +145,8 @@ pub(super) fn target_from_wire(target: wire::Target<'_>) -> Result<Target, Inval
         wire::Target::Client(list, net) => Ok(Target::Client(list_from_wire(list), net_from_wire(net)?)),
         wire::Target::Resource { resource, conditions } => {
             let conditions = conditions.map_or_else(Conditions::default, |some| conditions_from_wire(*some));
+            // As with paths: an older version has fewer characters without their escapes.
+            let conditions = conditions.in_canonical_form();
             conditions.check()?;
             Ok(Target::Resource(resource_from_wire(resource)?, conditions))
         }
@@ -213,7 +215,23 @@ pub(super) fn resource_from_wire(wire: wire::Resource<'_>) -> Result<Resource, I
         wire::Match::Exact => Resource::exact(host, path),
         wire::Match::Prefix => Resource::prefix(host, path),
     };
-    if resource.path.as_str() == wire.path { Ok(resource) } else { Err(Invalid::Path) }
+    // The form of an older version is read as the rule that it is today: it only had more escapes.
+    let is_known = has_canonical_escapes(wire.path, resource.path.as_str());
+    if is_known { Ok(resource) } else { Err(Invalid::Path) }
+}
+
+/// Whether `text` is the canonical path, but for characters that it has as escapes in upper case.
+fn has_canonical_escapes(text: &str, canonical: &str) -> bool {
+    let mut rest = text.as_bytes();
+    canonical.bytes().all(|byte| {
+        let mut escape = *b"%00";
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        escape[1] = DIGITS[usize::from(byte >> 4)];
+        escape[2] = DIGITS[usize::from(byte & 15)];
+        let behind = rest.strip_prefix(&[byte]).or_else(|| rest.strip_prefix(&escape));
+        rest = behind.unwrap_or_default();
+        behind.is_some()
+    }) && rest.is_empty()
 }
 
 fn conditions_to_wire(conditions: &Conditions) -> wire::Conditions<'_> {

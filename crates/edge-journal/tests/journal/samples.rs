@@ -104,7 +104,7 @@ pub(crate) fn rules() -> Vec<Rule> {
     let conditions = [
         Conditions::default(),
         Conditions { method: Some("POST".into()), ..Conditions::default() },
-        Conditions { query: Some("a=1&b=%2F".into()), ..Conditions::default() },
+        Conditions { query: Some("a=1&b=/".into()), ..Conditions::default() },
         Conditions { query: Some("".into()), ..Conditions::default() },
         Conditions { parameter: Some(("id".into(), "7".into())), ..Conditions::default() },
         Conditions { anonymous: true, ..Conditions::default() },
