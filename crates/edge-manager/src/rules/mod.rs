@@ -14,7 +14,7 @@ mod text;
 pub use change::{Change, IfPresent, NewRule};
 pub use entry::Entry;
 pub use error::{Refusal, RulesError};
-pub use explain::{Answer, Question, explain};
+pub use explain::{Answer, AnsweredRule, Question, explain};
 pub(crate) use input::expiry;
 pub use input::{Defect, End, Input, Invalid, client, fit_by, fit_reason, target, time_s};
 pub(crate) use make::Maker;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
-use super::StoreError;
+use super::{StoreError, respelled};
 
 /// The letters `Edge`, as the first step sets it.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Edge");
@@ -53,6 +53,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
         rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
         other => StoreError::Migration(Box::new(other)),
     })?;
+    respelled::renew(&mut connection)?;
     Ok(connection)
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod keys;
 mod learned;
 mod readers;
+mod respelled;
 mod selection;
 mod site;
 #[cfg(test)]
