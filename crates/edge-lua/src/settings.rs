@@ -142,7 +142,7 @@ impl ModuleSettings {
             "EDGE_ALLOW_FILES" => self.allow_files = paths(value),
             "EDGE_RESOURCE_FILES" => self.resource_files = paths(value),
             "EDGE_BACKEND_FILE" => self.backend_file = (!value.is_empty()).then(|| value.into()),
-            "EDGE_NATIVE" => self.native = one_of(value, [("on", true), ("off", false)])?,
+            "EDGE_NATIVE" => self.native = switch(value)?,
             "EDGE_LEARN_TTL" => filter.learn_ttl_s = number(value, 1..=YEAR_S, "seconds")?,
             "EDGE_MAX_TTL" => filter.max_ttl_s = number(value, 1..=YEAR_S, "seconds")?,
             "EDGE_MAX_LEARNED" => filter.max_learned = number(value, 1..=10_000_000, "rules")?,
@@ -159,6 +159,9 @@ impl ModuleSettings {
                 let allowed = [("keep", ParameterSegments::Keep), ("drop", ParameterSegments::Drop)];
                 filter.parameter_segments = one_of(value, allowed)?;
             }
+            "EDGE_PATH_BACKSLASH" => filter.path_backslash = switch(value)?,
+            "EDGE_PATH_DOUBLE_ESCAPE" => filter.path_double_escape = switch(value)?,
+            "EDGE_STRICT_PATHS" => filter.strict_paths = switch(value)?,
             "EDGE_SESSION_COOKIES" => self.session_cookies = cookie_names(value)?,
             "EDGE_STATE_DIR" => self.state_dir = directory(value)?,
             "EDGE_MAX_JOURNAL_BYTES" => self.max_journal_bytes = number(value, 65_536..=1 << 30, "bytes")?,
@@ -204,6 +207,10 @@ fn directory(value: &str) -> Result<Option<PathBuf>, String> {
 fn one_of<T: Copy, const N: usize>(value: &str, allowed: [(&str, T); N]) -> Result<T, String> {
     let names = allowed.map(|(name, _)| name).join(" or ");
     allowed.iter().find(|(name, _)| *name == value).map(|(_, t)| *t).ok_or(format!("{names} is allowed"))
+}
+
+fn switch(value: &str) -> Result<bool, String> {
+    one_of(value, [("on", true), ("off", false)])
 }
 
 fn number<T>(value: &str, bounds: RangeInclusive<T>, unit: &str) -> Result<T, String>
@@ -258,6 +265,9 @@ mod tests {
             ("EDGE_MAX_REASON_BYTES", "0"),
             ("EDGE_SESSION_COOKIES", "sid, JSESSIONID"),
             ("EDGE_PATH_PARAMS", "drop"),
+            ("EDGE_PATH_BACKSLASH", "on"),
+            ("EDGE_PATH_DOUBLE_ESCAPE", "on"),
+            ("EDGE_STRICT_PATHS", "on"),
             ("EDGE_DEFAULT_STATUS", "410"),
         ])
         .unwrap();
@@ -279,6 +289,9 @@ mod tests {
             learn_ttl_s: 60,
             max_ttl_s: 3600,
             default_status: Status::new(410).unwrap(),
+            path_backslash: true,
+            path_double_escape: true,
+            strict_paths: true,
             parameter_segments: ParameterSegments::Drop,
             ..Settings::default()
         };
