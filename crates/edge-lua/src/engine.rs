@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock};
 use edge_filter::{Authorities, Filter, Reader, Scratch};
 
 use crate::abi::{Types, Unsupported};
+use crate::clock::{Clocks, Keeper};
 use crate::large_pages::Heap;
 use crate::learn::School;
 use crate::lists::{self, ListFile, Lists};
@@ -25,6 +26,7 @@ pub(crate) struct Engine {
     /// What outlives the process, where a directory for it is set.
     pub(crate) state: Option<State>,
     pub(crate) upkeep: Upkeep,
+    pub(crate) clock: Keeper,
     /// Malloc's, where the tables are.
     pub(crate) heap: Option<Heap>,
     /// HAProxy's type numbers for the native converters, or why the converters are Lua's.
@@ -57,6 +59,7 @@ impl Engine {
     ) -> Result<Self, String> {
         let now_s = u32::try_from(now_us / 1_000_000).unwrap_or(u32::MAX);
         cpu::check()?;
+        clock::start();
         let mut settings = ModuleSettings::read(variables).map_err(|e| e.to_string())?;
         let authorities = authorities(&settings)?;
         let filter = Filter::new(settings.filter.clone());
@@ -90,6 +93,7 @@ impl Engine {
             school: School::new(authorities),
             state,
             upkeep: Upkeep::default(),
+            clock: Keeper::new(Clocks::now()),
             heap,
             native,
             warnings: Mutex::new(warnings),

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::clock::Clocks;
 use crate::engine::{self, Engine};
 use crate::state::{Budget, Turn};
 use crate::{clock, guard};
@@ -74,7 +75,12 @@ fn survive(turn: impl FnOnce() -> Turn) -> Turn {
 
 fn work(engine: &Engine, budget: Budget) -> Turn {
     let sweep = Budget::of(SWEEP);
-    let mut is_cut = false;
+    // Before what has ended is swept: it may have ended by a step of the clock alone.
+    let followup = engine.clock.turn(&engine.filter, Clocks::now(), sweep);
+    if let Some(state) = engine.state.as_ref().filter(|_| followup.has_moved) {
+        state.write_anew();
+    }
+    let mut is_cut = followup.is_cut;
     while engine.filter.upkeep(clock::now_s(), SLICE) == SLICE {
         if sweep.is_spent() {
             is_cut = true;
@@ -86,6 +92,7 @@ fn work(engine: &Engine, budget: Budget) -> Turn {
         None => Turn::default(),
     };
     turn.is_cut |= is_cut;
+    turn.lines.extend(followup.line);
     join_freed();
     if let Some(heap) = &engine.heap {
         heap.tell(false);

@@ -142,6 +142,11 @@ impl State {
         (self.revision(), more)
     }
 
+    /// Copies all that this worker knows of lessons into a new journal soon: their ends are others by now.
+    pub(crate) fn write_anew(&self) {
+        self.own.miss();
+    }
+
     /// The manager's revision in force, 0 for none.
     pub(crate) fn revision(&self) -> u64 {
         self.revision.load(Relaxed)
