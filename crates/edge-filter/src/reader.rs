@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::address::Ruling;
-use crate::resource::{Found, Known, Query, ResourceRule, canonical_base, path_readings};
+use crate::resource::{Base, Found, Known, PathReadings, Query, ResourceRule, path_readings};
 use crate::snapshot::LEARNED;
 use crate::tally::{Table, Tally};
 use crate::{
@@ -27,7 +27,7 @@ pub struct Reader<'f> {
 pub struct Decision {
     /// Never [`Verdict::Ask`].
     pub verdict: Verdict,
-    /// `None` where no rule matched.
+    /// `None` where no rule matched, and where the path or the query cannot be read.
     pub rule: Option<Rule>,
 }
 
@@ -104,19 +104,18 @@ impl<'f> Reader<'f> {
         if snapshot.resources.len() == 0 && !settings.strict_paths && base.len() <= path.len() / 3 {
             return Verdict::Pass;
         }
-        let (host, paths) = match canonical_base(base, settings, host, path, second_path) {
-            Ok(read) => read,
-            Err(unreadable) => return refuse(unreadable, &self.tally),
-        };
-        let found = snapshot.resources.decide_readings(host, paths, Known::Resource, now_s);
-        let of = |found| match found {
-            Found::Undecided(_) => {
-                self.tally.count_verdict(Table::Resource, Verdict::Ask);
-                Verdict::Ask
+        let base = Base::read(base, host);
+        let view = View { snapshot, tally: &self.tally, now_s };
+        match base.plain_path() {
+            Some(plain) if plain.len() <= path.len() => {
+                let found = snapshot.resources.decide(base.host, plain, Known::Resource, now_s);
+                found.map_or(Verdict::Pass, |found| view.verdict(found))
             }
-            Found::Rule(_, rule) => Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s),
-        };
-        settle(found, of).unwrap_or(Verdict::Pass)
+            _ => match base.readings(settings, path, second_path) {
+                Ok(paths) => view.resource(base.host, paths),
+                Err(unreadable) => view.refuse(unreadable),
+            },
+        }
     }
 
     /// The verdict on a whole request, conditions and all. The client's comes first where it refuses; an
@@ -150,28 +149,19 @@ impl<'f> Reader<'f> {
         let settings = self.filter.settings();
         let Scratch { host, path, second_path, query, parameters, keys } = &mut self.scratch;
         let host = canonical_host(request.host, host);
+        let view = View { snapshot, tally: &self.tally, now_s };
         let paths = match path_readings(request.path, settings, path, second_path) {
             Ok(paths) => paths,
-            Err(unreadable) => return Decision { verdict: refuse(unreadable, &self.tally), rule: None },
+            Err(unreadable) => return Decision { verdict: view.refuse(unreadable), rule: None },
         };
         let known = Known::Request(request, Query::new(request.query, query, parameters, keys));
-        let found = snapshot.resources.decide_readings(host, paths, known, now_s);
-        let mut deciding = None;
-        let of = |found| match found {
-            // Only a query that is too long leaves a rule undecided here.
-            Found::Undecided(_) => {
-                deciding = None;
-                let verdict = Verdict::Deny(Status::URI_TOO_LONG);
-                self.tally.count_verdict(Table::Resource, verdict);
-                verdict
-            }
-            Found::Rule(of, rule) => {
-                deciding = Some((of, rule));
-                Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s)
-            }
-        };
-        let verdict = settle(found, of).unwrap_or(Verdict::Pass);
-        Decision { verdict, rule: deciding.map(|(of, rule)| snapshot.resource_rule(of, rule)) }
+        match paths.second {
+            None => match snapshot.resources.decide(host, paths.first, known, now_s) {
+                Some(found) => view.decision(found),
+                None => Decision { verdict: Verdict::Pass, rule: None },
+            },
+            Some(_) => view.decide_both(host, paths, known),
+        }
     }
 
     pub(crate) fn parts(&mut self) -> (&Arc<Snapshot>, &mut Scratch) {
@@ -179,26 +169,80 @@ impl<'f> Reader<'f> {
     }
 }
 
-/// The verdict on a path that is refused whatever the rules say.
-#[cold]
-fn refuse(unreadable: UnreadablePath, tally: &Tally) -> Verdict {
-    let verdict = unreadable.verdict();
-    tally.count_verdict(Table::Resource, verdict);
-    verdict
+/// What a lookup of a resource works with.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    snapshot: &'a Snapshot,
+    tally: &'a Tally,
+    now_s: u32,
 }
 
-/// The verdict on the readings of a path, the stricter one first. Where that lets a request through near the end of a
-/// learned rule, the other one may still refuse it.
-#[inline]
-fn settle<'a>(
+impl View<'_> {
+    /// By host and path alone.
+    #[inline]
+    fn verdict(self, found: Found<'_>) -> Verdict {
+        match found {
+            Found::Undecided(_) => {
+                self.tally.count_verdict(Table::Resource, Verdict::Ask);
+                Verdict::Ask
+            }
+            Found::Rule(_, rule) => {
+                Hit::from(rule).verdict(Table::Resource, self.snapshot, self.tally, self.now_s)
+            }
+        }
+    }
+
+    /// By all that is known of a request.
+    fn decision(self, found: Found<'_>) -> Decision {
+        match found {
+            Found::Undecided(_) => {
+                // Only a query that is too long leaves a rule undecided here.
+                let verdict = Verdict::Deny(Status::URI_TOO_LONG);
+                self.tally.count_verdict(Table::Resource, verdict);
+                Decision { verdict, rule: None }
+            }
+            Found::Rule(of, rule) => {
+                let verdict = self.verdict(found);
+                Decision { verdict, rule: Some(self.snapshot.resource_rule(of, rule)) }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn resource(self, host: &[u8], paths: PathReadings<'_>) -> Verdict {
+        let found = self.snapshot.resources.decide_readings(host, paths, Known::Resource, self.now_s);
+        settle(found, |found| self.verdict(found), |verdict| *verdict).unwrap_or(Verdict::Pass)
+    }
+
+    #[inline(never)]
+    fn decide_both(self, host: &[u8], paths: PathReadings<'_>, known: Known<'_>) -> Decision {
+        let found = self.snapshot.resources.decide_readings(host, paths, known, self.now_s);
+        let decision = settle(found, |found| self.decision(found), |decision| decision.verdict);
+        decision.unwrap_or(Decision { verdict: Verdict::Pass, rule: None })
+    }
+
+    /// A path that is refused whatever the rules say.
+    #[cold]
+    fn refuse(self, unreadable: UnreadablePath) -> Verdict {
+        let verdict = unreadable.verdict();
+        self.tally.count_verdict(Table::Resource, verdict);
+        verdict
+    }
+}
+
+/// What the readings of a path come to, the stricter one first. Where that lets a request through near the end of a learned
+/// rule, the other one may still refuse it.
+fn settle<'a, T>(
     [stricter, other]: [Option<Found<'a>>; 2],
-    mut verdict_of: impl FnMut(Found<'a>) -> Verdict,
-) -> Option<Verdict> {
-    let verdict = verdict_of(stricter?);
+    decide: impl Fn(Found<'a>) -> T,
+    verdict: impl Fn(&T) -> Verdict,
+) -> Option<T> {
+    let decision = decide(stricter?);
+    let verdict = verdict(&decision);
     match other {
-        Some(other @ Found::Rule(..)) if !verdict.refuses() && other.may_refuse() => Some(verdict_of(other)),
-        Some(other @ Found::Undecided(_)) if verdict == Verdict::Pass => Some(verdict_of(other)),
-        _ => Some(verdict),
+        Some(other @ Found::Rule(..)) if !verdict.refuses() && other.may_refuse() => Some(decide(other)),
+        Some(other @ Found::Undecided(_)) if verdict == Verdict::Pass => Some(decide(other)),
+        _ => Some(decision),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The time of day, the only place where the module asks for it.
 //!
-//! The wall clock may be set at any moment: all that backends taught would end, or go on for ever. So lookups believe it as
+//! The wall clock may be set at any moment: all learned rules would end, or go on for ever. So lookups believe it as
 //! long as it goes on from where [`Keeper`] saw it last, and count on by themselves where it does not.
 
 mod keeper;

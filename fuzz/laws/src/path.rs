@@ -74,7 +74,7 @@ fn readings(raw: &[u8], settings: &Settings, scratch: &mut Scratch) {
     assert_eq!(canonical_path(expected.as_bytes(), parameters, &mut []), Ok(expected.as_bytes()));
     let is_plain = first == raw && second.is_none();
     assert_eq!(has_one_reading(raw, settings), is_plain);
-    // Who refuses paths with two readings refuses exactly those.
+    // Strict settings refuse exactly the paths with two readings.
     let strict = Settings { strict_paths: true, ..settings.clone() };
     let has_second = second.is_some();
     assert_eq!(path_readings(raw, &strict, path, second_path).is_err(), has_second);

@@ -12,27 +12,47 @@ pub fn split_base(base: &[u8]) -> (&[u8], &[u8]) {
     base.split_at(find(b'/', base).unwrap_or(base.len()))
 }
 
-/// The [`canonical_host`] and the [`super::path_readings`] of a `base`. Most are canonical throughout, which one scan
-/// recognises.
-///
-/// # Errors
-/// Those of [`super::path_readings`].
-#[inline]
-pub(crate) fn canonical_base<'a>(
-    base: &'a [u8],
-    settings: &Settings,
-    host_out: &'a mut [u8],
-    first_out: &'a mut [u8],
-    second_out: &'a mut [u8],
-) -> Result<(&'a [u8], PathReadings<'a>), UnreadablePath> {
-    let (mut host, path) = split_base(base);
-    // What may stand in a path may stand in a host, but for the slash, which this one has not, and capitals.
-    let known = certainly_canonical(base);
-    if known < host.len() || has_capital(host) || host.last() == Some(&b'.') {
-        host = canonical_host(host, host_out);
+/// A `base` with its host in canonical form.
+#[derive(Clone, Copy)]
+pub(crate) struct Base<'a> {
+    pub(crate) host: &'a [u8],
+    /// As it was sent.
+    path: &'a [u8],
+    /// So many bytes of the path are canonical, whatever comes behind them, and hold no escape.
+    known: usize,
+}
+
+impl<'a> Base<'a> {
+    /// Most are canonical throughout, which one scan recognises.
+    #[inline]
+    pub(crate) fn read(base: &'a [u8], host_out: &'a mut [u8]) -> Self {
+        let (mut host, path) = split_base(base);
+        // What may stand in a path may stand in a host, but for the slash, which this one has not, and capitals.
+        let known = certainly_canonical(base);
+        if known < host.len() || has_capital(host) || host.last() == Some(&b'.') {
+            host = canonical_host(host, host_out);
+        }
+        Self { host, path, known: known.saturating_sub(base.len() - path.len()) }
     }
-    let known = known.saturating_sub(base.len() - path.len());
-    Ok((host, readings_behind(path, known, settings, first_out, second_out)?))
+
+    /// The path, if it was seen to be canonical and to have no other reading.
+    #[inline]
+    pub(crate) fn plain_path(&self) -> Option<&'a [u8]> {
+        (self.known == self.path.len() && self.known > 0).then_some(self.path)
+    }
+
+    /// The [`super::path_readings`] of the path.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn readings(
+        &self,
+        settings: &Settings,
+        first_out: &'a mut [u8],
+        second_out: &'a mut [u8],
+    ) -> Result<PathReadings<'a>, UnreadablePath> {
+        readings_behind(self.path, self.known, settings, first_out, second_out)
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +83,11 @@ mod tests {
             let (host, path) = split_base(&base);
             let host = canonical_host(host, host_apart);
             let apart = path_readings(path, &settings, first_apart, second_apart).unwrap();
-            prop_assert_eq!(canonical_base(&base, &settings, host_out, first, second), Ok((host, apart)));
+            let read = Base::read(&base, host_out);
+            prop_assert_eq!((read.host, read.readings(&settings, first, second)), (host, Ok(apart)));
+            if let Some(plain) = read.plain_path() {
+                prop_assert_eq!(apart, PathReadings { first: plain, second: None });
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ mod remains;
 mod scratch;
 mod table;
 
-pub(crate) use base::canonical_base;
+pub(crate) use base::Base;
 pub use base::split_base;
 pub(crate) use condition::method;
 pub use condition::{Conditions, InvalidCondition, MAX_CONDITION_BYTES, Request};

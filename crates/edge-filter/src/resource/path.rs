@@ -57,7 +57,7 @@ impl CanonicalPath {
             return Err(InvalidPath::Control);
         }
         // Most rules are written in canonical form: only the others need a buffer.
-        if let Some((path, _)) = borrow_canonical(text, 0, parameters) {
+        if let Some(path) = borrow_canonical(text, 0, parameters) {
             return Self::from_canonical(path, max_bytes);
         }
         // Dot segments may make a long text a short path; its unfinished form is still held to a bound.
@@ -123,39 +123,32 @@ pub fn canonical_path<'a>(
     parameters: ParameterSegments,
     out: &'a mut [u8],
 ) -> Result<&'a [u8], TooLong> {
-    canonical_behind(raw, 0, parameters, out).map(|(path, _)| path)
+    canonical_behind(raw, 0, parameters, out)
 }
 
-/// [`canonical_path`] of a text of which so many bytes are known to be canonical, whatever comes behind them; and whether
-/// it may have another reading: it has none without an escape and as it was sent.
+/// [`canonical_path`] of a text of which so many bytes are known to be canonical, whatever comes behind them.
 #[inline]
 pub(super) fn canonical_behind<'a>(
     raw: &'a [u8],
     known: usize,
     parameters: ParameterSegments,
     out: &'a mut [u8],
-) -> Result<(&'a [u8], bool), TooLong> {
+) -> Result<&'a [u8], TooLong> {
     match raw.first() {
-        Some(b'/') if known == raw.len() => return Ok((raw, false)),
+        Some(b'/') if known == raw.len() => return Ok(raw),
         Some(b'/') => {}
-        None | Some(b'?' | b'#') => return Ok((b"/", false)),
-        Some(_) => return Ok((b"*", false)),
+        None | Some(b'?' | b'#') => return Ok(b"/"),
+        Some(_) => return Ok(b"*"),
     }
     match borrow_canonical(raw, known, parameters) {
-        Some(borrowed) => Ok(borrowed),
-        None => Ok((rewrite(raw, Canonical(parameters), out)?, true)),
+        Some(path) => Ok(path),
+        None => rewrite(raw, Canonical(parameters), out),
     }
 }
 
-/// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be; and whether it has an
-/// escape.
-pub(super) fn borrow_canonical(
-    raw: &[u8],
-    known: usize,
-    parameters: ParameterSegments,
-) -> Option<(&[u8], bool)> {
+/// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be.
+pub(super) fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> Option<&[u8]> {
     let mut at = known;
-    let mut has_escape = false;
     // Where a block was looked at in vain, the next one is not worth a look before its end.
     let mut blocks_from = 0;
     while let Some(&byte) = raw.get(at) {
@@ -171,15 +164,12 @@ pub(super) fn borrow_canonical(
                 1 + known
             }
             Class::Semicolon if parameters == ParameterSegments::Keep => 1,
-            Class::Percent if starts_with_canonical_escape(&raw[at..], Component::Path(parameters)) => {
-                has_escape = true;
-                3
-            }
+            Class::Percent if starts_with_canonical_escape(&raw[at..], Component::Path(parameters)) => 3,
             Class::Question | Class::Hash => break,
             Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
         };
     }
-    Some((&raw[..at], has_escape))
+    Some(&raw[..at])
 }
 
 /// Whether the text behind a slash begins with another slash or a dot segment.

@@ -1,6 +1,7 @@
 //! The second reading of a path: backends differ in whether an escaped slash is a slash.
 
 use super::ParameterSegments;
+use super::blocks::{certainly_canonical, find};
 use super::escape::{TooLong, escaped_byte, hex_byte};
 use super::path::{Part, Reading, borrow_canonical, canonical_behind, rewrite};
 use crate::{Settings, Status, Verdict};
@@ -54,10 +55,11 @@ pub fn path_readings<'a>(
     first_out: &'a mut [u8],
     second_out: &'a mut [u8],
 ) -> Result<PathReadings<'a>, UnreadablePath> {
-    readings_behind(raw, 0, settings, first_out, second_out)
+    readings_behind(raw, certainly_canonical(raw), settings, first_out, second_out)
 }
 
-/// [`path_readings`] of a text of which so many bytes are known to be canonical, without an escape.
+/// [`path_readings`] of a text of which so many bytes are known to be canonical, whatever comes behind them, and to hold
+/// no escape.
 #[inline]
 pub(super) fn readings_behind<'a>(
     raw: &'a [u8],
@@ -67,11 +69,11 @@ pub(super) fn readings_behind<'a>(
     second_out: &'a mut [u8],
 ) -> Result<PathReadings<'a>, UnreadablePath> {
     let max_bytes = first_out.len();
-    let (first, may_differ) = canonical_behind(raw, known, settings.parameter_segments, first_out)?;
+    let first = canonical_behind(raw, known, settings.parameter_segments, first_out)?;
     if first.len() > max_bytes {
         return Err(UnreadablePath::TooLong);
     }
-    if !may_differ || !has_second_reading(raw, settings) {
+    if known == raw.len() || !has_second_reading(raw, settings) {
         return Ok(PathReadings { first, second: None });
     }
     if settings.strict_paths {
@@ -85,13 +87,15 @@ pub(super) fn readings_behind<'a>(
 /// takes it for the path that rules are held against.
 pub fn has_one_reading(raw_path: &[u8], settings: &Settings) -> bool {
     raw_path.first() == Some(&b'/')
-        && borrow_canonical(raw_path, 0, settings.parameter_segments).is_some_and(|(path, has_escape)| {
-            path.len() == raw_path.len() && !(has_escape && has_second_reading(raw_path, settings))
-        })
+        && borrow_canonical(raw_path, 0, settings.parameter_segments)
+            .is_some_and(|path| path.len() == raw_path.len() && !has_second_reading(raw_path, settings))
 }
 
 /// Whether the path has a character that is read in two ways.
 fn has_second_reading(raw: &[u8], settings: &Settings) -> bool {
+    if !matches!(raw.first(), Some(b'/')) || (!settings.path_backslash && find(b'%', raw).is_none()) {
+        return false;
+    }
     let lenient = Lenient(settings);
     let mut at = 0;
     while let Some(&byte) = raw.get(at) {

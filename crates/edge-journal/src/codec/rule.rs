@@ -216,22 +216,21 @@ pub(super) fn resource_from_wire(wire: wire::Resource<'_>) -> Result<Resource, I
         wire::Match::Prefix => Resource::prefix(host, path),
     };
     // The form of an older version is read as the rule that it is today: it only had more escapes.
-    let is_known = has_canonical_escapes(wire.path, resource.path.as_str());
+    let canonical = resource.path.as_str();
+    let is_known = canonical == wire.path || has_more_escapes(wire.path, canonical);
     if is_known { Ok(resource) } else { Err(Invalid::Path) }
 }
 
 /// Whether `text` is the canonical path, but for characters that it has as escapes in upper case.
-fn has_canonical_escapes(text: &str, canonical: &str) -> bool {
+fn has_more_escapes(text: &str, canonical: &str) -> bool {
     let mut rest = text.as_bytes();
-    canonical.bytes().all(|byte| {
-        let mut escape = *b"%00";
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        escape[1] = DIGITS[usize::from(byte >> 4)];
-        escape[2] = DIGITS[usize::from(byte & 15)];
-        let behind = rest.strip_prefix(&[byte]).or_else(|| rest.strip_prefix(&escape));
+    let is_prefix = canonical.bytes().all(|byte| {
+        let escape = format!("%{byte:02X}");
+        let behind = rest.strip_prefix(&[byte]).or_else(|| rest.strip_prefix(escape.as_bytes()));
         rest = behind.unwrap_or_default();
         behind.is_some()
-    }) && rest.is_empty()
+    });
+    is_prefix && rest.is_empty()
 }
 
 fn conditions_to_wire(conditions: &Conditions) -> wire::Conditions<'_> {

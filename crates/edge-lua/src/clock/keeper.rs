@@ -1,7 +1,7 @@
 //! Follows the wall clock, and keeps learned rules from ending by its steps.
 //!
-//! Rules of the manager and of lists end at a time of day. What a backend taught ends after a TTL, whatever becomes of the
-//! time of day meanwhile. Both are kept as seconds since the epoch, and lookups compare both with the same number. So,
+//! Rules of the manager and of lists end at a time of day. Learned rules end after a TTL, whatever becomes of the time of
+//! day meanwhile. Both are kept as seconds since the epoch, and lookups compare both with the same number. So,
 //! when the wall clock was set, the ends of the learned rules are moved by as much, and lookups go on by the new time:
 //! first the one and then the other where the clock went forward, the other way round where it went back, so that no
 //! learned rule has ended for a lookup meanwhile.
@@ -39,7 +39,7 @@ struct Step {
     by_s: i64,
     /// Where lookups are when it is done.
     offset_ns: i64,
-    /// What was learned later was learned by the new time.
+    /// Rules that were learned later were learned by the new time.
     before_us: u64,
     learned: Option<Box<dyn Iterator<Item = Option<Rule>> + Send>>,
     moved: u64,
@@ -124,7 +124,7 @@ enum Progress {
 impl Step {
     fn move_some(&mut self, filter: &Filter, now_s: u32) -> Progress {
         let Some(mut edit) = filter.edit(now_s) else { return Progress::Waits };
-        // What was taught before the step may wait for another thread still.
+        // A rule that was learned before the step may wait for another thread still.
         edit.settle();
         let learned = self.learned.get_or_insert_with(|| Box::new(edit.learned()));
         for _ in 0..PIECE_RULES {

@@ -142,7 +142,7 @@ impl State {
         (self.revision(), more)
     }
 
-    /// Copies all that this worker knows of lessons into a new journal soon: their ends are others by now.
+    /// Has all learned rules copied into a new journal soon: their ends have changed.
     pub(crate) fn write_anew(&self) {
         self.own.miss();
     }

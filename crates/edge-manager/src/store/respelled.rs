@@ -1,4 +1,4 @@
-//! Targets of an older version, brought into the canonical form of today: what is looked for is looked for in that form.
+//! Targets of an older version, brought into the canonical form of today: rules are found by their text in that form.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
@@ -13,9 +13,9 @@ struct Table {
 }
 
 const TABLES: [Table; 2] = [
-    // What refuses stays before what does not, then what ends later, then what was made later.
+    // A rule that refuses stays before one that does not, then the one that ends later, then the later one.
     Table { name: "rules", order: "verdict > 1 DESC, expires_at_s IS NULL DESC, expires_at_s DESC, id DESC" },
-    // What happened last holds, as everywhere: a lesson, or that one was taken back.
+    // The last event holds, as everywhere: that a rule was learned, or that one was taken back.
     Table { name: "lessons", order: "max(learned_at_us, coalesce(over_at_us, 0)) DESC, id DESC" },
 ];
 
@@ -55,7 +55,7 @@ fn stale(connection: &Connection, table: &Table) -> Result<Vec<(i64, TargetText)
     while let Some(row) = rows.next()? {
         let [kind, target, conditions] = [1, 2, 3].map(|column| row.get_ref(column));
         let (kind, target, conditions) = (kind?.as_str()?, target?.as_str()?, conditions?.as_str()?);
-        // A row that means nothing is found by whoever reads it.
+        // The commands that read such a row report it.
         let Ok(today) = target_of(kind, target, conditions) else { continue };
         let today = TargetText::of(&today);
         if (&*today.target, &*today.conditions) != (target, conditions) {
