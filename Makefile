@@ -26,7 +26,7 @@ demo-files: install module
 OF_HAPROXY = addresses:: configs:: conditions:: learned:: life:: linkage:: manager:: manager_api:: paths:: storm:: verdicts:: versions::
 
 test: install ## everything: format, lints, unit, property, end-to-end and browser tests
-	@scripts/install.sh pebble named
+	@scripts/install.sh pebble named nginx faketime
 	@$(MAKE) --no-print-directory lint
 	@# Those of the manager wait more than they work.
 	RUST_TEST_THREADS=4 $(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua

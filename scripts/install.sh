@@ -14,6 +14,7 @@ for command in "$@"; do
     case "$command" in
     chromedriver) need chromedriver chromium-driver ;;
     named) need named bind9 ;;
+    nginx) need nginx nginx-light ;;
     *) need "$command" "$command" ;;
     esac
 done

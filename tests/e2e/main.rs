@@ -3,6 +3,7 @@
 mod addresses;
 mod authority;
 mod cli;
+mod clock;
 mod conditions;
 mod configs;
 mod crash;
@@ -15,6 +16,7 @@ mod malformed;
 mod manager;
 mod manager_api;
 mod paths;
+mod readings;
 mod state;
 mod storm;
 mod upkeep;

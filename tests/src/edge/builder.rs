@@ -74,6 +74,12 @@ impl EdgeBuilder {
         self
     }
 
+    /// In front of this server, not of the backend.
+    pub fn server(mut self, addr: SocketAddr) -> Self {
+        self.server = addr;
+        self
+    }
+
     /// With this state directory.
     pub fn state(self, home: &StateHome) -> Self {
         let path = home.path();
