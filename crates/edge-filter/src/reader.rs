@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 
-use crate::address::Ruling;
 use crate::resource::{Found, Known, Query, ResourceRule, canonical_base};
 use crate::snapshot::LEARNED;
 use crate::tally::{Table, Tally};
 use crate::{
-    Action, Filter, List, Request, Rule, Scratch, Snapshot, Verdict, canonical_host, canonical_path,
+    Action, ClientNet, Filter, List, Request, Rule, Scratch, Snapshot, Verdict, canonical_host,
+    canonical_path,
 };
 
 /// Lookups for one thread: its view of the snapshot, its buffers, its counts.
@@ -31,42 +31,27 @@ pub struct Decision {
     pub rule: Option<Rule>,
 }
 
-/// The rule of a lookup, as far as counting it needs.
-struct Hit {
-    action: Action,
-    expires_at_s: u32,
-    slot: u32,
-    source: u8,
+/// Count the hit of the rule in this slot.
+#[inline]
+fn count(table: Table, action: Action, slot: u32, snapshot: &Snapshot, tally: &Tally) -> Verdict {
+    let verdict = action.verdict();
+    tally.count_hit(slot, &snapshot.cells);
+    tally.count_verdict(table, verdict);
+    verdict
 }
 
-impl From<&Ruling> for Hit {
-    #[inline]
-    fn from(ruling: &Ruling) -> Self {
-        let Ruling { expires_at_s, slot, source, .. } = *ruling;
-        Self { action: ruling.action(), expires_at_s, slot, source }
-    }
+/// Whether the one request of a learned rule near its end is still to be let through.
+#[inline]
+fn awaits_probe(rule: &ResourceRule, snapshot: &Snapshot, now_s: u32) -> bool {
+    rule.source == LEARNED && snapshot.cells.awaits_probe(rule.slot, rule.expires_at_s, now_s)
 }
 
-impl From<&ResourceRule> for Hit {
-    fn from(rule: &ResourceRule) -> Self {
-        let ResourceRule { conditions: _, details: _, action, expires_at_s, slot, source } = *rule;
-        Self { action, expires_at_s, slot, source }
-    }
-}
-
-impl Hit {
-    /// Count it; a request that is let through near the end of a learned rule passes.
-    #[inline]
-    fn verdict(&self, table: Table, snapshot: &Snapshot, tally: &Tally, now_s: u32) -> Verdict {
-        if self.source == LEARNED && snapshot.cells.take_probe(self.slot, self.expires_at_s, now_s) {
-            tally.count_half_open();
-            return Verdict::Pass;
-        }
-        let verdict = self.action.verdict();
-        tally.count_hit(self.slot, &snapshot.cells);
-        tally.count_verdict(table, verdict);
-        verdict
-    }
+/// Whether that request may come from this client: from another network than the one that caused the rule, so that
+/// nobody who has had a backend close a resource keeps it closed. Where one of the two is not known, they may be the same.
+fn may_probe(rule: &ResourceRule, client: Option<IpAddr>) -> bool {
+    let from = rule.details.as_deref().and_then(|details| details.provenance.as_deref());
+    let caused_by = from.and_then(|from| from.client_network);
+    caused_by.is_none_or(|network| client.is_some_and(|client| ClientNet::of_client(client) != network))
 }
 
 impl<'f> Reader<'f> {
@@ -88,12 +73,13 @@ impl<'f> Reader<'f> {
         self.tally.count_lookup(Table::Address);
         match snapshot.blocking(addr.to_canonical(), now_s) {
             None => Verdict::Pass,
-            Some(ruling) => Hit::from(ruling).verdict(Table::Address, snapshot, &self.tally, now_s),
+            Some(ruling) => count(Table::Address, ruling.action(), ruling.slot, snapshot, &self.tally),
         }
     }
 
     /// The verdict on a resource, given as HAProxy's `base`: the `Host` header and the path behind it.
-    /// [`Verdict::Ask`] where a rule has conditions. O(length); allocates nothing, takes no lock, cannot panic.
+    /// [`Verdict::Ask`] where a rule has conditions, or lets one request through and the client decides which. O(length);
+    /// allocates nothing, takes no lock, cannot panic.
     #[inline]
     pub fn resource(&mut self, base: &[u8], now_s: u32) -> Verdict {
         let snapshot = self.snapshot.load();
@@ -106,12 +92,12 @@ impl<'f> Reader<'f> {
         let Ok((host, path)) = canonical_base(base, parameters, host, path) else { return Verdict::Pass };
         match snapshot.resources.decide(host, path, Known::Resource, now_s) {
             None => Verdict::Pass,
-            Some(Found::Undecided(_)) => {
+            Some(Found::Rule(_, rule)) if !awaits_probe(rule, snapshot, now_s) => {
+                count(Table::Resource, rule.action, rule.slot, snapshot, &self.tally)
+            }
+            Some(Found::Rule(..) | Found::Undecided(_)) => {
                 self.tally.count_verdict(Table::Resource, Verdict::Ask);
                 Verdict::Ask
-            }
-            Some(Found::Rule(_, rule)) => {
-                Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s)
             }
         }
     }
@@ -124,7 +110,7 @@ impl<'f> Reader<'f> {
             let snapshot = self.snapshot.load();
             self.tally.count_lookup(Table::Address);
             if let Some(ruling) = snapshot.blocking(addr, now_s) {
-                decision.verdict = Hit::from(ruling).verdict(Table::Address, snapshot, &self.tally, now_s);
+                decision.verdict = count(Table::Address, ruling.action(), ruling.slot, snapshot, &self.tally);
                 decision.rule = Some(snapshot.address_rule(List::Block, &ruling.entry(addr)));
             }
         }
@@ -140,7 +126,7 @@ impl<'f> Reader<'f> {
     }
 
     /// The verdict on what a request asks for, conditions and all, whoever asks: for requests whose client was
-    /// judged before, so that it is neither counted nor let through twice.
+    /// judged before, so that it is not counted twice.
     pub fn check_resource(&mut self, request: &Request<'_>, now_s: u32) -> Decision {
         let snapshot = self.snapshot.load();
         self.tally.count_lookup(Table::Resource);
@@ -151,10 +137,18 @@ impl<'f> Reader<'f> {
         let Ok(path) = canonical_path(request.path, segments, path) else { return pass };
         let known = Known::Request(request, Query::new(request.query, query, parameters, keys));
         match snapshot.resources.decide(host, path, known, now_s) {
-            Some(Found::Rule(of, rule)) => Decision {
-                verdict: Hit::from(rule).verdict(Table::Resource, snapshot, &self.tally, now_s),
-                rule: Some(snapshot.resource_rule(of, rule)),
-            },
+            Some(Found::Rule(of, rule)) => {
+                let is_let_through = awaits_probe(rule, snapshot, now_s)
+                    && may_probe(rule, request.client)
+                    && snapshot.cells.take_probe(rule.slot, rule.expires_at_s, now_s);
+                let verdict = if is_let_through {
+                    self.tally.count_half_open();
+                    Verdict::Pass
+                } else {
+                    count(Table::Resource, rule.action, rule.slot, snapshot, &self.tally)
+                };
+                Decision { verdict, rule: Some(snapshot.resource_rule(of, rule)) }
+            }
             Some(Found::Undecided(_)) | None => pass,
         }
     }

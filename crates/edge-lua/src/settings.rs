@@ -32,6 +32,8 @@ pub(crate) struct ModuleSettings {
     pub(crate) allow_files: Vec<PathBuf>,
     /// Files of known bad resources.
     pub(crate) resource_files: Vec<PathBuf>,
+    /// Files of networks that no backend may block.
+    pub(crate) never_learn_files: Vec<PathBuf>,
     /// What each backend may teach; none: every backend its own hosts' paths.
     pub(crate) backend_file: Option<PathBuf>,
     /// Where state outlives HAProxy; none: nothing does.
@@ -53,6 +55,7 @@ impl Default for ModuleSettings {
             block_files: Vec::new(),
             allow_files: Vec::new(),
             resource_files: Vec::new(),
+            never_learn_files: Vec::new(),
             backend_file: None,
             state_dir: None,
             max_journal_bytes: MAX_JOURNAL_BYTES,
@@ -141,6 +144,7 @@ impl ModuleSettings {
             "EDGE_BLOCK_FILES" => self.block_files = paths(value),
             "EDGE_ALLOW_FILES" => self.allow_files = paths(value),
             "EDGE_RESOURCE_FILES" => self.resource_files = paths(value),
+            "EDGE_NEVER_LEARN_FILES" => self.never_learn_files = paths(value),
             "EDGE_BACKEND_FILE" => self.backend_file = (!value.is_empty()).then(|| value.into()),
             "EDGE_NATIVE" => self.native = one_of(value, [("on", true), ("off", false)])?,
             "EDGE_LEARN_TTL" => filter.learn_ttl_s = number(value, 1..=YEAR_S, "seconds")?,
@@ -245,6 +249,7 @@ mod tests {
             ("EDGE_BLOCK_FILES", "/a.txt:/b.map, /c"),
             ("EDGE_ALLOW_FILES", "/allow"),
             ("EDGE_RESOURCE_FILES", "/res"),
+            ("EDGE_NEVER_LEARN_FILES", "/allow:/proxies"),
             ("EDGE_BACKEND_FILE", "/backends"),
             ("EDGE_STATE_DIR", "/state"),
             ("EDGE_MAX_JOURNAL_BYTES", "65536"),
@@ -263,6 +268,11 @@ mod tests {
         .unwrap();
         assert_eq!(s.block_files, ["/a.txt", "/b.map", "/c"].map(PathBuf::from));
         assert_eq!(s.allow_files, [PathBuf::from("/allow")]);
+        assert_eq!(
+            s.never_learn_files,
+            ["/allow", "/proxies"].map(PathBuf::from),
+            "no list of rules of its own"
+        );
         assert_eq!(s.resource_files, [PathBuf::from("/res")]);
         assert_eq!(s.backend_file, Some(PathBuf::from("/backends")));
         let state = StateSettings { dir: "/state".into(), max_journal_bytes: 65_536 };

@@ -23,6 +23,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/6_caps.sql")),
     M::up(include_str!("migrations/7_certificates.sql")),
     M::up(include_str!("migrations/8_pages.sql")),
+    M::up(include_str!("migrations/9_client_network.sql")),
 ];
 
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
