@@ -71,7 +71,11 @@ fn authorities(site: &Site) -> String {
     let learning = site.backends.iter().filter(|backend| backend.mode == Mode::Http && backend.learn);
     lines(learning.filter_map(|backend| {
         let hosts = hosts.get(backend.name.as_str())?;
-        Some(format!("{} hosts={}", backend.name, hosts.join(",")))
+        let confirm = match backend.learn_confirm {
+            0 | 1 => String::new(),
+            networks => format!(" confirm={networks}"),
+        };
+        Some(format!("{} hosts={}{confirm}", backend.name, hosts.join(",")))
     }))
 }
 

@@ -144,6 +144,8 @@ pub struct BackendInput {
     pub resolve: bool,
     /// Whether its answers may teach the filter, about its own domains.
     pub learn: Option<bool>,
+    /// From how many client networks a resource is to be asked for, and answered alike, before there is a rule: 1 to 16; 1.
+    pub learn_confirm: Option<u8>,
     /// Its servers.
     pub servers: Vec<ServerInput>,
 }

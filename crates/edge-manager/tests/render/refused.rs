@@ -55,6 +55,12 @@ fn each_error_names_the_field_the_value_and_the_reason() {
             "domains[shop.example].template_override: \"../x\" has '/' at byte 2; allowed are letters, digits and -_.",
         ),
         ("/backends/1/name", json!("shop"), "backends[shop].name: \"shop\" is the name of another backend"),
+        ("/backends/1/learn_confirm", json!(0), "backends[images].learn_confirm: \"0\" is not from 1 to 16"),
+        (
+            "/backends/1/learn_confirm",
+            json!(17),
+            "backends[images].learn_confirm: \"17\" is not from 1 to 16",
+        ),
         (
             "/backends/1/name",
             json!("edge_stats"),
