@@ -112,7 +112,7 @@ fn a_lesson_whose_journals_were_lost_is_given_back(mode: Mode) {
     let _serve = manager.serve(&edge);
     teach(&backend, &edge, "/yeet", "false; ttl=3600");
     teach(&backend, &edge, "/gone", "false; method; ttl=3600");
-    backend.answer("/gone", Answer::status(200).header("X-Edge-Resource", "true"));
+    backend.answer("/gone", Answer::status(200).header("X-Edge-Resource", "true; method=any"));
     edge.send(&Request::new("POST", "/gone"));
     line(&manager, &edge, "/yeet");
     let is_over = || !resources(&manager, &edge, &["list"]).contains("/gone");

@@ -17,6 +17,7 @@ mod manager_api;
 mod paths;
 mod state;
 mod storm;
+mod teaching;
 mod upkeep;
 mod verdicts;
 mod versions;

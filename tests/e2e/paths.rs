@@ -56,8 +56,8 @@ fn paths_that_only_look_alike_pass(mode: Mode) {
 
 fn a_learned_path_is_blocked_in_every_spelling(mode: Mode) {
     let (backend, edge) = with_rules("", mode);
-    backend.answer("/b/../%79eet", Answer::teaching("false"));
-    assert!(!edge.refuses(&Request::get("/b/../%79eet")));
+    backend.answer("/yeet", Answer::teaching("false"));
+    assert!(!edge.refuses(&Request::get("/yeet")));
     for target in SPELLINGS {
         assert!(edge.refuses(&Request::get(target)), "{target} reached the backend");
     }

@@ -62,6 +62,12 @@ impl EdgeBuilder {
         }
     }
 
+    /// In front of this server, and not of the backend.
+    pub fn server(mut self, addr: SocketAddr) -> Self {
+        self.server = addr;
+        self
+    }
+
     /// Another configuration than `haproxy.cfg`, by its name under `haproxy/`.
     pub fn config(mut self, name: &str) -> Self {
         name.clone_into(&mut self.config);
