@@ -20,7 +20,6 @@ pub(crate) fn files() -> Vec<(FileName, Vec<Record>)> {
             vec![Record::Head(Head { revision: 18, stamp_us: 1_700_000_018_000_000, ..Head::default() })],
         ),
         (learned, learned_journal()),
-        (FileName::learned("2-1700000000").unwrap(), caused_by_clients()),
     ]
 }
 
@@ -150,22 +149,6 @@ pub(crate) fn learned(target: Target) -> Rule {
         client_network: None,
     };
     Rule { origin: Origin::Learned(Arc::new(provenance)), ..rule(target) }
-}
-
-/// Learned rules with the network of the client that caused them.
-fn caused_by_clients() -> Vec<Record> {
-    let mut records = vec![Record::Head(Head { stamp_us: 1_700_000_000_000_000, ..Head::default() })];
-    for (network, stamp_us) in ["192.0.2.0/24", "2001:db8:1::/48"].into_iter().zip(1_700_000_000_001_000..) {
-        let Some(mut rule) = rules().into_iter().rfind(|rule| matches!(rule.target, Target::Resource(..)))
-        else {
-            panic!("no resource")
-        };
-        let Origin::Learned(from) = &rule.origin else { panic!("not learned: {rule:?}") };
-        let from = Provenance { client_network: network.parse().ok(), ..Provenance::clone(from) };
-        rule.origin = Origin::Learned(Arc::new(from));
-        records.push(Record::Change { revision: 0, stamp_us, operation: Operation::Put(rule) });
-    }
-    records
 }
 
 fn operations() -> Vec<Operation> {
