@@ -6,12 +6,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use edge_filter::Rule;
-use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
+use rustix::fs::{AtFlags, Mode, OFlags, fsync, openat, renameat, statat};
 
 use super::chunks::Chunks;
+use super::sealing::Look;
 use super::{Journal, WriteError};
 use crate::appender::Appender;
 use crate::dir::{names, open_regular, remove};
+use crate::mark::{Digest, Mark, Seal};
 use crate::{FileKind, FileName, Head, codec};
 
 /// How much is written at a time, bytes.
@@ -40,13 +42,15 @@ impl Files {
         }
     }
 
-    /// Writes a snapshot or a list file to its temporary name. O(rules); holds one chunk.
+    /// Writes a snapshot or a list file to its temporary name, with the seal that `seal` makes of its contents and the number of
+    /// its rules. O(rules); holds one chunk.
     pub(super) fn write_rules<E: From<WriteError>>(
         &self,
         kind: FileKind,
         head: &Head,
         rules: impl Iterator<Item = Result<Rule, E>>,
-    ) -> Result<(), E> {
+        seal: impl FnOnce(Digest, u64) -> Seal,
+    ) -> Result<Seal, E> {
         let mut out = self.begin(kind)?;
         codec::head(&mut out.buffer, head).map_err(WriteError::from)?;
         let mut chunks = Chunks::default();
@@ -54,19 +58,25 @@ impl Files {
             chunks.push(&mut out.buffer, rule?).map_err(WriteError::from)?;
             out.write_if_full()?;
         }
-        chunks.finish(&mut out.buffer).map_err(WriteError::from)?;
+        let count = chunks.finish(&mut out.buffer).map_err(WriteError::from)?;
+        let seal = seal(out.content(), count);
+        codec::seal(&mut out.buffer, &seal).map_err(WriteError::from)?;
+        codec::end(&mut out.buffer, count).map_err(WriteError::from)?;
         out.finish()?;
-        Ok(())
+        Ok(seal)
     }
 
-    /// Makes a journal with its head; the journals of the same name that a crash left are replaced.
-    pub(super) fn create_journal(&self, base: u64, stamp_us: u64) -> Result<Journal, WriteError> {
+    /// Makes a journal with its head, and answers with its mark where it is the first. Journals of the same name that a crash left
+    /// are replaced.
+    pub(super) fn create_journal(&self, base: u64, stamp_us: u64) -> Result<(Journal, Mark), WriteError> {
         let mut out = self.begin(FileKind::Journal)?;
         codec::head(&mut out.buffer, &Head { revision: base, stamp_us, ..Head::default() })?;
         let bytes = u64::try_from(out.buffer.len()).unwrap_or(u64::MAX);
+        let head = out.buffer.get(codec::PREAMBLE_BYTES..).unwrap_or_default();
+        let first = Mark::first(codec::fingerprint(head));
         let file = out.finish()?;
         self.publish(FileKind::Journal, &FileName::Journal(base))?;
-        Ok(Journal { base, appender: Appender::new(file, bytes) })
+        Ok((Journal { base, appender: Appender::new(file, bytes) }, first))
     }
 
     /// Gives the file that was written last its name, on the disk too.
@@ -119,6 +129,15 @@ impl Files {
         Ok(names.iter().filter_map(|name| FileName::parse_rules(name)).collect())
     }
 
+    /// What the file of this name looks like; `None` where there is none.
+    pub(super) fn look(&self, name: &FileName) -> Result<Option<Look>, WriteError> {
+        match statat(&*self.parent, name.in_its_directory(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Look::of(&stat))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(WriteError::io(name, error.into())),
+        }
+    }
+
     /// A journal to append to.
     pub(super) fn open_journal(&self, base: u64) -> Result<File, WriteError> {
         let name = FileName::Journal(base);
@@ -141,7 +160,8 @@ impl Files {
         let file = open_regular(&self.parent, name, flags, Mode::from_raw_mode(0o640));
         let file = file.map_err(|error| WriteError::io(name, error))?;
         self.did_step();
-        Ok(Unfinished { files: self, name, file, buffer: codec::preamble(kind).to_vec() })
+        let buffer = codec::preamble(kind).to_vec();
+        Ok(Unfinished { files: self, name, file, digested: buffer.len(), buffer, content: Digest::default() })
     }
 
     fn did_step(&self) {
@@ -158,16 +178,32 @@ struct Unfinished<'a> {
     name: &'static str,
     file: File,
     buffer: Vec<u8>,
+    /// Over the records that were written, and those of the buffer up to this byte.
+    content: Digest,
+    digested: usize,
 }
 
 impl Unfinished<'_> {
+    /// Over all records so far.
+    fn content(&mut self) -> Digest {
+        while let Some(frame) = self.buffer.get(self.digested..).filter(|frame| !frame.is_empty()) {
+            self.content = self.content.after(codec::fingerprint(frame));
+            let length = frame.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
+            let whole = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(codec::FRAME_HEAD_BYTES);
+            self.digested = self.digested.saturating_add(whole);
+        }
+        self.content
+    }
+
     fn write_if_full(&mut self) -> Result<(), WriteError> {
         if self.buffer.len() < WRITE_BYTES { Ok(()) } else { self.write() }
     }
 
     fn write(&mut self) -> Result<(), WriteError> {
+        self.content();
         self.file.write_all(&self.buffer).map_err(|error| WriteError::io(self.name, error))?;
         self.buffer.clear();
+        self.digested = 0;
         self.files.did_step();
         Ok(())
     }

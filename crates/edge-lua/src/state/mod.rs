@@ -133,13 +133,13 @@ impl State {
         desk.turn(&self.place(filter, now_us), budget)
     }
 
-    /// Reads on now: the manager's revision in force, and whether more is waiting.
-    pub(crate) fn sync(&self, filter: &Filter, now_us: u64, budget: Budget) -> (u64, bool) {
+    /// Reads on now: how things are then, and whether more is waiting.
+    pub(crate) fn sync(&self, filter: &Filter, now_us: u64, budget: Budget) -> (Arc<Report>, bool) {
         let more = match self.desk.try_lock() {
             Some(mut desk) => desk.catch_up(&self.place(filter, now_us), budget),
             None => true,
         };
-        (self.revision(), more)
+        (self.report(), more)
     }
 
     /// The manager's revision in force, 0 for none.

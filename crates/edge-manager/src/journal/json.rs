@@ -21,6 +21,7 @@ pub(super) struct Line<'a> {
 pub(super) enum Content<'a> {
     Head { revision: u64, stamp_us: u64, learned_until_us: u64, lists: &'a [&'a str] },
     Rule(RuleJson<'a>),
+    Seal { taken: u64, chain: String, content: String },
     End { rules: u64 },
     Change { revision: u64, stamp_us: u64, change: OperationJson<'a> },
     Replace { revision: u64, stamp_us: u64, list: &'a str },
