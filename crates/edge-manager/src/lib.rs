@@ -27,4 +27,5 @@ pub mod site;
 pub mod sites;
 pub mod store;
 pub mod traffic;
+pub mod watch;
 pub mod web;

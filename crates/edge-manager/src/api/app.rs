@@ -23,6 +23,7 @@ use crate::rules::{Effect, Rules, RulesError};
 use crate::sites::{Defaults, Sites};
 use crate::store::Store;
 use crate::traffic::Traffic;
+use crate::watch::Watch;
 
 /// Requests that use the record, the state directory or HAProxy at the same time; others wait. Each has a thread.
 const MAX_AT_WORK: usize = 64;
@@ -115,6 +116,8 @@ pub struct App {
     pub metrics: Metrics,
     /// What comes of requests.
     pub traffic: Traffic,
+    /// Whether HAProxy answers, and has all rules.
+    pub watch: Watch,
     /// When it was opened, seconds since the Unix epoch.
     pub began_at_s: u32,
     /// Bodies with thousands of changes that are read at the same time.
@@ -163,6 +166,7 @@ impl App {
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             traffic: Traffic::new(sockets.clone()),
+            watch: Watch::new(sockets.clone()),
             began_at_s: seconds(now_us),
             sockets,
             replacing: Mutex::default(),
@@ -278,9 +282,30 @@ impl App {
     /// Waits until HAProxy obeys a change of the rules, for [`App::wait`] at most.
     pub fn enforce(&self, effect: &Effect) -> Enforcement {
         match effect {
-            Effect::Published(revision) => enforce(&self.sockets, *revision, self.wait),
+            Effect::Published(revision) => self.enforce_revision(*revision),
             Effect::StoredOnly(error) => Enforcement::StoredNotEnforced { reason: error.to_string() },
         }
+    }
+
+    /// Asks HAProxy whether it is there and has all rules: to be called again and again by one thread, after the pause that it
+    /// answers with.
+    pub fn look(&self) -> Duration {
+        // A record that cannot be read expects nothing of the workers.
+        let revision = self.store.read(|view| view.revision()).ok().flatten().unwrap_or_default();
+        let marks = self.rules.marks();
+        let control = self.sites.configuration().control();
+        self.watch.look(control, revision, &|revision| marks.at(revision), self.sites.is_changing())
+    }
+
+    /// Waits until all workers have this revision, for [`App::wait`] at most.
+    pub(super) fn enforce_revision(&self, revision: u64) -> Enforcement {
+        let marks = self.rules.marks();
+        let enforcement = enforce(&self.sockets, revision, &|revision| marks.at(revision), self.wait);
+        if enforcement != Enforcement::InForce {
+            // The files may be why.
+            self.rules.doubt();
+        }
+        enforcement
     }
 
     /// Tells answers without an end, such as streams of events, to end.

@@ -56,7 +56,11 @@ impl Publishing {
             settings: Vec::new(),
         });
         Defaults {
-            page: PageInput::from_environment(|name| env::var(name).ok().filter(|text| !text.is_empty())),
+            // What is no UTF-8 is refused for the characters that stand for it.
+            page: PageInput::from_environment(|name| {
+                let text = env::var_os(name).filter(|text| !text.is_empty())?;
+                Some(text.into_string().unwrap_or_else(|text| format!("{}\0", text.to_string_lossy())))
+            }),
             filter,
             stats_socket: places.sockets.first().map(text),
         }

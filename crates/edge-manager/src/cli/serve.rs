@@ -15,6 +15,7 @@ use super::publishing::Publishing;
 use super::site::read_json;
 use crate::access::KeyHash;
 use crate::serve::{self, Format, Logs, Settings};
+use crate::sites::SitesError;
 
 /// An admin's key, which is no argument: those are seen by every user of the machine.
 const KEY: &str = "HAPROXY_API_KEY";
@@ -71,6 +72,7 @@ impl Serve {
             log,
         } = self;
         let (configuration, defaults) = (publishing.settings(), publishing.defaults(&places));
+        defaults.check_environment().map_err(SitesError::from)?;
         let supervise = publishing.launch();
         let global = global.map(read_json).transpose()?;
         let control = places.control();

@@ -169,10 +169,12 @@ impl<'t> Taker<'t> {
 
     /// Gives everything free, and waits until HAProxy obeys.
     pub(super) fn finish(mut self) -> StoredJson {
-        drop(self.own.take());
-        if let Some(revision) = self.revision {
+        let marks = self.own.take().map(|own| own.0.marks());
+        if let (Some(revision), Some(marks)) = (self.revision, marks) {
             let Places { sockets, wait, .. } = &self.takes.places;
-            if let Enforcement::StoredNotEnforced { reason } = enforce(sockets, revision, *wait) {
+            if let Enforcement::StoredNotEnforced { reason } =
+                enforce(sockets, revision, &|revision| marks.at(revision), *wait)
+            {
                 self.lacks.push(reason);
             }
         }

@@ -6,6 +6,8 @@ mod error;
 mod explain;
 mod input;
 mod make;
+mod marks;
+mod repair;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,7 @@ pub use explain::{Answer, Question, explain};
 pub(crate) use input::expiry;
 pub use input::{Defect, End, Input, Invalid, client, fit_by, fit_reason, target, time_s};
 pub(crate) use make::Maker;
+pub use marks::Marks;
 pub(crate) use service::log;
 pub use service::{Applied, Cleared, Effect, MAX_CHANGES, Rules};
 pub use text::text_of;

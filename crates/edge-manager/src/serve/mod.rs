@@ -10,8 +10,10 @@ mod logs;
 mod presence;
 mod ready;
 mod renewing;
+mod repairs;
 mod run;
 mod server;
+mod watching;
 
 pub use logs::{Format, LogError, LogFiles, Logs};
 pub use run::{ServeError, Settings, run};

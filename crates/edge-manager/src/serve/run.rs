@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::background::Background;
 use super::following::Following;
+use super::watching::Watching;
 use super::{LogFiles, Server, ready, renewing};
 use crate::access::{Caller, KeyHash};
 use crate::api::{App, OpenError, Services};
@@ -181,6 +182,10 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     app.sites.answer_at(address);
     start(&app, global);
     let following = Following::start(app.clone()).map_err(ServeError::Runtime)?;
+    let watching = {
+        let (app, mut watching) = (app.clone(), Watching::default());
+        Background::start("watch", move || watching.look(&app)).map_err(ServeError::Runtime)?
+    };
     let looking = {
         let app = app.clone();
         Background::start("traffic", move || {
@@ -190,6 +195,10 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
             LOOK_EVERY
         })
         .map_err(ServeError::Runtime)?
+    };
+    let upholding = {
+        let app = app.clone();
+        Background::start("uphold", move || app.uphold_when_there()).map_err(ServeError::Runtime)?
     };
     runtime.block_on(async {
         if let Some(path) = ready_file {
@@ -204,7 +213,7 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
         };
         server.serve(app, stop).await.map_err(ServeError::Runtime)
     })?;
-    drop((following, looking));
+    drop((following, looking, watching, upholding));
     Ok(())
 }
 

@@ -281,15 +281,18 @@ pub struct PageInput {
 }
 
 impl PageInput {
-    /// What the environment says: `HAPROXY_DEFAULT_PAGE_TITLE`, `HAPROXY_DEFAULT_MAIN_MESSAGE` and
-    /// `HAPROXY_DEFAULT_SECONDARY_MESSAGE`.
+    /// The fields, and the variables of the environment that go before them.
+    pub(crate) const VARIABLES: [(&str, &str); 3] = [
+        ("title", "HAPROXY_DEFAULT_PAGE_TITLE"),
+        ("main_message", "HAPROXY_DEFAULT_MAIN_MESSAGE"),
+        ("secondary_message", "HAPROXY_DEFAULT_SECONDARY_MESSAGE"),
+    ];
+
+    /// What the environment says in [`PageInput::VARIABLES`].
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let text = |name| variable(name).map(Text::from);
-        Self {
-            title: text("HAPROXY_DEFAULT_PAGE_TITLE"),
-            main_message: text("HAPROXY_DEFAULT_MAIN_MESSAGE"),
-            secondary_message: text("HAPROXY_DEFAULT_SECONDARY_MESSAGE"),
-        }
+        let [title, main_message, secondary_message] =
+            Self::VARIABLES.map(|(_, name)| variable(name).map(Text::from));
+        Self { title, main_message, secondary_message }
     }
 }
 

@@ -5,6 +5,7 @@ mod error;
 mod merge;
 mod preview;
 mod record;
+mod rolled_back;
 mod service;
 mod wish;
 

@@ -54,7 +54,8 @@ impl Sites {
     ) -> Result<Published, SitesError> {
         let template = template_name(name)?;
         let _changing = self.changing.lock();
-        let site = self.site()?;
+        let recorded = self.recorded()?;
+        let site = self.parse(&recorded.input)?;
         // First, so that a bad one is never in the directory, from where a start reads it.
         self.configuration.check_template(&site, &template, source)?;
         let operation = if source.is_some() { "template.put" } else { "template.remove" };
@@ -65,7 +66,9 @@ impl Sites {
             self.configuration.write_template(&template, before.as_deref())?;
         }
         self.note(wish, &published);
-        Ok(published?)
+        let published = published?;
+        self.note_version(&published, &recorded);
+        Ok(published)
     }
 }
 

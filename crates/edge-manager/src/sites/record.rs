@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::site::{BackendInput, DomainInput, FieldError, FilterInput, PageInput, Site, SiteInput, Text};
+use serde::{Deserialize, Serialize};
+
+use crate::site::{
+    BackendInput, DomainInput, FieldError, FilterInput, GlobalInput, PageInput, Site, SiteInput, Text,
+};
 
 /// What haproxy.cfg is made of, as the record has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteRecord {
     /// What operators said. The names of domains are canonical.
     pub input: SiteInput,
@@ -79,6 +83,18 @@ impl Defaults {
     /// The first field that cannot be taken.
     pub fn parse(&self, input: &SiteInput, address: Option<&SocketAddr>) -> Result<Site, FieldError> {
         Site::parse(&self.complete(input, address))
+    }
+
+    /// Whether what the environment says can be taken, whatever the record says.
+    ///
+    /// # Errors
+    /// The first variable that cannot, by its name.
+    pub fn check_environment(&self) -> Result<(), FieldError> {
+        let global = GlobalInput { page: self.page.clone(), ..GlobalInput::default() };
+        Site::parse(&SiteInput { global, ..SiteInput::default() }).map(drop).map_err(|error| {
+            let name = PageInput::VARIABLES.into_iter().find(|(field, _)| error.field.ends_with(field));
+            FieldError { field: name.map_or(error.field, |(_, name)| name.to_owned()), ..error }
+        })
     }
 
     fn complete(&self, input: &SiteInput, address: Option<&SocketAddr>) -> SiteInput {

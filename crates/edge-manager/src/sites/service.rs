@@ -49,6 +49,12 @@ impl<T> AsRef<Published> for Changed<T> {
     }
 }
 
+impl<T> AsMut<Published> for Changed<T> {
+    fn as_mut(&mut self) -> &mut Published {
+        &mut self.published
+    }
+}
+
 impl Sites {
     /// Of this record, published by this configuration.
     pub fn new(store: Arc<Store>, configuration: Configuration, defaults: Defaults) -> Self {
@@ -71,6 +77,11 @@ impl Sites {
     /// How it is published.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    /// Whether a change is being published at the moment.
+    pub fn is_changing(&self) -> bool {
+        self.changing.is_locked()
     }
 
     /// What operators said.
@@ -103,19 +114,13 @@ impl Sites {
         let _changing = self.changing.lock();
         // First of all: what follows may fail, and HAProxy has to start with something.
         self.configuration.recover()?;
-        if let Some(set) = self.configuration.rolled_back()? {
-            tracing::warn!(
-                set,
-                "somebody went back to it: it stays until the record is changed or published by hand"
-            );
-            match self.configuration.uphold() {
-                Ok(published) => return Ok(published),
-                Err(error) => {
-                    tracing::error!(set, %error, "it cannot stay: what the record says is published")
-                }
-            }
+        if let Some(published) = self.start_rolled_back()? {
+            return Ok(published);
         }
-        Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?)
+        let recorded = self.recorded()?;
+        let published = self.configuration.publish(&self.parse(&recorded.input)?, &Caller::manager().name)?;
+        self.note_version(&published, &recorded);
+        Ok(published)
     }
 
     /// Publishes what the record says once more, with a reload in any case: templates or certificates may have changed.
@@ -125,9 +130,12 @@ impl Sites {
     pub fn regenerate(&self, caller: &Caller, now_us: u64) -> Result<Published, SitesError> {
         let _changing = self.changing.lock();
         let wish = Wish::new(caller, "configuration.regenerate", "site", now_us);
-        let published = self.configuration.publish_anew(&self.site()?, &caller.name);
+        let recorded = self.recorded()?;
+        let published = self.configuration.publish_anew(&self.parse(&recorded.input)?, &caller.name);
         self.note(wish, &published);
-        Ok(published?)
+        let published = published?;
+        self.note_version(&published, &recorded);
+        Ok(published)
     }
 
     /// Has HAProxy read what is in force again: certificates and lists may have changed.
@@ -141,16 +149,16 @@ impl Sites {
         Ok(reloaded?)
     }
 
-    /// Publishes an earlier set of files. The record stays as it is, and its next change is published from it.
+    /// Makes HAProxy run what the record says, or what somebody went back to, unless it does.
     ///
     /// # Errors
-    /// There is no such set, or HAProxy does not take it.
-    pub fn roll_back(&self, caller: &Caller, set: u64, now_us: u64) -> Result<Published, SitesError> {
+    /// As those of every change.
+    pub fn uphold(&self) -> Result<Published, SitesError> {
         let _changing = self.changing.lock();
-        let published = self.configuration.roll_back(set, &caller.name);
-        let target = format!("set {set}");
-        self.note(Wish::new(caller, "configuration.rollback", &target, now_us), &published);
-        Ok(published?)
+        match self.start_rolled_back()? {
+            Some(published) => Ok(published),
+            None => Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?),
+        }
     }
 
     /// Serves a domain, and says its number.
@@ -329,7 +337,7 @@ impl Sites {
     ) -> Result<Changed<U>, SitesError> {
         let _changing = self.changing.lock();
         let before = self.recorded()?;
-        let rolled_back = self.configuration.rolled_back()?;
+        let rolled_back = self.configuration.repeats()?;
         let mut after = before.clone();
         let value = change(&mut after)?;
         let site = self.parse(&after.input)?;
@@ -345,8 +353,11 @@ impl Sites {
             self.note(wish, &published);
         }
         let published = published?;
+        let kept = self.configuration.numbers().unwrap_or_default();
         let recorded = self.store.write(|record| {
             record.set_site(&after)?;
+            record.set_site_version(published.set, &after, &kept)?;
+            record.set_rolled_back(None)?;
             record.note(&wish.deed(DONE))?;
             then(value, record)
         });

@@ -23,6 +23,8 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/6_caps.sql")),
     M::up(include_str!("migrations/7_certificates.sql")),
     M::up(include_str!("migrations/8_pages.sql")),
+    M::up(include_str!("migrations/9_marks.sql")),
+    M::up(include_str!("migrations/10_rolled_back.sql")),
 ];
 
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);

@@ -15,6 +15,7 @@ mod learned;
 mod readers;
 mod selection;
 mod site;
+mod site_versions;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use edge_journal::{Digest, Mark};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::columns::{Decoder, ENTRY};
@@ -103,5 +104,19 @@ impl<'c> View<'c> {
         let revision =
             self.connection.query_row("SELECT revision FROM publication", [], |row| row.get::<_, i64>(0));
         Ok(revision.optional()?.map(i64::cast_unsigned))
+    }
+
+    /// The mark that the state directory has then; `None` before the first, and where it is not known.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
+        let sql =
+            "SELECT revision, taken, digest FROM publication WHERE taken IS NOT NULL AND digest IS NOT NULL";
+        let mark = self.connection.query_row(sql, [], |row| {
+            let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            Ok(Mark { revision: number(0)?, taken: number(1)?, digest: Digest::from_bits(number(2)?) })
+        });
+        Ok(mark.optional()?)
     }
 }

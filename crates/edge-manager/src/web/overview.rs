@@ -19,6 +19,7 @@ use crate::clock::now_s;
 use crate::haproxy;
 use crate::store::{AuditEntry, AuditSelection, CertificateRow, RuleCounts, StoreError};
 use crate::traffic::{Sample, Series, Top, WINDOW_S, Worker};
+use crate::watch::Kind;
 
 /// Changes that are shown.
 const CHANGES: u32 = 8;
@@ -66,6 +67,8 @@ struct Line {
 struct ManagerState {
     /// Why HAProxy cannot find changes that the record has.
     problem: Option<String>,
+    /// What else is wrong with HAProxy, or with the rules that it has.
+    reasons: Vec<String>,
     version: &'static str,
     began: Moment,
 }
@@ -135,6 +138,7 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
         haproxy: state(&app, &workers),
         manager: ManagerState {
             problem: app.rules.lack(),
+            reasons: app.watch.problems().iter().map(ToString::to_string).collect(),
             version: env!("CARGO_PKG_VERSION"),
             began: Moment::new(app.began_at_s, now_s),
         },
@@ -184,8 +188,10 @@ fn state(app: &App, workers: &[Worker]) -> Line {
                 }
                 haproxy::State::Stopped => "was stopped".to_owned(),
             };
-            let is_good = matches!(status.state, haproxy::State::Running { .. });
-            (is_good, text, "The manager's log has what HAProxy said.")
+            let runs = matches!(status.state, haproxy::State::Running { .. });
+            let hangs = app.watch.problems().iter().any(|problem| problem.kind == Kind::Haproxy);
+            let text = if runs && hangs { "does not answer".to_owned() } else { text };
+            (runs && !hangs, text, "The manager's log has what HAProxy said.")
         }
         _ if app.sockets.is_empty() => {
             (false, "is not known".to_owned(), "Name its stats socket with --socket or EDGE_SOCKET.")

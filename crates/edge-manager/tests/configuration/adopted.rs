@@ -26,6 +26,7 @@ fn start(sets: &Path, program: &Path) -> (Arc<Supervisor>, Configuration) {
         socket: sets.join("master.sock"),
         pace: Pace::default(),
         grace: Duration::from_millis(500),
+        hang_limit: Duration::from_secs(30),
     };
     std::fs::create_dir_all(sets).unwrap();
     let supervisor = Arc::new(Supervisor::start(launch).unwrap());

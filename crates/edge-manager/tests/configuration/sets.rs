@@ -84,18 +84,18 @@ fn a_publication_ends_a_roll_back_even_if_it_comes_to_the_same_files() {
     for title in ["a", "b"] {
         publish(&configuration, &home, title);
     }
-    assert_eq!(configuration.rolled_back().unwrap(), None);
+    assert_eq!(configuration.repeats().unwrap(), None);
     configuration.roll_back(1, "me").unwrap();
-    assert_eq!(configuration.rolled_back().unwrap(), Some(3));
+    assert_eq!(configuration.repeats().unwrap(), Some(1));
     let upheld = configuration.uphold().unwrap();
-    assert_eq!((upheld.set, upheld.is_changed, configuration.rolled_back().unwrap()), (3, false, Some(3)));
+    assert_eq!((upheld.set, upheld.is_changed, configuration.repeats().unwrap()), (3, false, Some(1)));
     let published = publish(&configuration, &home, "a");
     assert_eq!((published.set, published.before, published.is_changed), (4, Some(3), true));
     assert_eq!(configuration.change(&published).unwrap(), "");
-    assert_eq!(configuration.rolled_back().unwrap(), None);
+    assert_eq!(configuration.repeats().unwrap(), None);
     configuration.roll_back(2, "me").unwrap();
     assert_eq!(configuration.publish_anew(&home.site("b"), "me").unwrap().set, 6);
-    assert_eq!(configuration.rolled_back().unwrap(), None);
+    assert_eq!(configuration.repeats().unwrap(), None);
     let published = publish(&configuration, &home, "c");
     assert_eq!(configuration.change(&published).unwrap(), configuration.diff(6, 7).unwrap());
 }
