@@ -6,10 +6,13 @@ mod bodies;
 mod challenges;
 mod commands;
 mod crowd;
+mod damaged;
 mod domains;
 mod enforcement;
 mod health;
+mod hung;
 mod life;
+mod rolled_back;
 mod secrets;
 mod temporary;
 
