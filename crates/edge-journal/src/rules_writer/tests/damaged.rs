@@ -1,6 +1,7 @@
 //! Files that are not what was written any more: found at the next start, and while the writer lives.
 
 use super::*;
+use crate::rules_writer::sealing::{End, end_of_chain};
 
 type Harm = fn(&Path);
 
@@ -37,7 +38,11 @@ fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 const HARMS: [(&str, Harm); 10] = [
     ("a snapshot cut by half", |dir| edit(&dir.join(SNAPSHOT), |bytes| bytes.truncate(bytes.len() / 2))),
     ("an empty snapshot", |dir| edit(&dir.join(SNAPSHOT), Vec::clear)),
-    ("no snapshot", |dir| fs::remove_file(dir.join(SNAPSHOT)).unwrap()),
+    ("no snapshot", |dir| {
+        fs::remove_file(dir.join(SNAPSHOT)).unwrap();
+        // With it, all rules would still be there.
+        fs::remove_file(dir.join("rules.journal.0")).unwrap();
+    }),
     ("another snapshot", |dir| {
         let other = tempfile::tempdir().unwrap();
         fill(other.path(), 100);
@@ -105,18 +110,20 @@ fn every_harm_is_seen_at_the_start_and_mended() {
 #[test]
 fn no_flipped_bit_is_overlooked() {
     for file in [SNAPSHOT, JOURNAL] {
-        let (dir, mut writer) = directory();
+        let (dir, writer) = directory();
         let path = dir.path().join(file);
         let good = fs::read(&path).unwrap();
         let mark = writer.mark().unwrap();
+        let whole = End { mark: Some(mark), base: 3, torn_bytes: 0 };
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1 << (at % 8);
             fs::write(&path, &bad).unwrap();
-            assert!(writer.check(true).is_some(), "{file}, byte {at}");
-            fs::write(&path, &good).unwrap();
-            assert_eq!(writer.check(true), None, "{file}, byte {at}");
+            let found = end_of_chain(&writer.dir);
+            assert!(!found.is_ok_and(|found| found == whole), "{file}, byte {at}");
         }
+        fs::write(&path, &good).unwrap();
+        assert_eq!(end_of_chain(&writer.dir).unwrap(), whole);
         drop(writer);
         for at in 0..good.len() {
             let copy = tempfile::tempdir().unwrap();
@@ -191,8 +198,9 @@ fn a_stamp_is_later_than_those_of_a_foreign_file() {
     let (dir, mut writer) = directory();
     let other = tempfile::tempdir().unwrap();
     drop(fill(other.path(), 100));
-    let mut theirs = RulesWriter::open(other.path(), 9_000_000).unwrap();
-    mend(&mut theirs, 500);
+    let mut theirs = RulesWriter::open(other.path(), 1).unwrap();
+    let rules = [rule("192.0.2.1", "manager")].map(Ok::<_, WriteError>);
+    theirs.replace_all(rules, &["manager".into()], 500, 9_000_000).unwrap();
     fs::copy(other.path().join(SNAPSHOT), dir.path().join(SNAPSHOT)).unwrap();
     assert!(writer.check(false).is_some());
     mend(&mut writer, 6);
