@@ -1,21 +1,25 @@
 //! The steps that files are written in. A file appears under its name only when it is complete and on the disk.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use edge_filter::Rule;
-use rustix::fs::{Mode, OFlags, fsync, openat, renameat};
+use rustix::fs::{FileType, Mode, OFlags, fsync, openat, renameat};
+use rustix::io::Errno;
 
 use super::chunks::Chunks;
 use super::{Journal, WriteError};
 use crate::appender::Appender;
-use crate::dir::{names, open_regular, remove};
+use crate::dir::{LEARNED, file_type, names, open_regular, remove, set_foreign_aside};
 use crate::{FileKind, FileName, Head, codec};
 
 /// How much is written at a time, bytes.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// How often a file is made that another user puts something in the place of.
+const MAX_TRIES: usize = 16;
 
 /// The directory, as its writer sees it.
 pub(super) struct Files {
@@ -76,8 +80,17 @@ impl Files {
     }
 
     pub(super) fn rename(&self, kind: FileKind, name: &FileName) -> Result<(), WriteError> {
-        renameat(&*self.parent, temporary(kind), &*self.parent, name.in_its_directory())
-            .map_err(|error| WriteError::io(name, error.into()))?;
+        let target = name.in_its_directory();
+        let rename = || renameat(&*self.parent, temporary(kind), &*self.parent, &target);
+        let renamed = match rename() {
+            // A directory of another user has the name.
+            Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
+                set_foreign_aside(&self.parent, &target).map_err(|error| WriteError::io(name, error))?;
+                rename()
+            }
+            renamed => renamed,
+        };
+        renamed.map_err(|error| WriteError::io(name, error.into()))?;
         self.did_step();
         Ok(())
     }
@@ -99,16 +112,40 @@ impl Files {
     }
 
     pub(super) fn remove(&self, name: &FileName) -> Result<(), WriteError> {
-        remove(&self.parent, &name.in_its_directory()).map_err(|error| WriteError::io(name, error))?;
+        let file = name.in_its_directory();
+        let removed = set_foreign_aside(&self.parent, &file).and_then(|_| remove(&self.parent, &file));
+        removed.map_err(|error| WriteError::io(name, error))?;
         self.did_step();
         Ok(())
+    }
+
+    /// Puts aside what has the name of one of our files and is none of them. Says what, one line each.
+    pub(super) fn set_foreign_aside(&self) -> Result<Vec<String>, WriteError> {
+        let (names, _) = names(&self.parent).map_err(|error| WriteError::io("the state directory", error))?;
+        let temporaries = [FileKind::Snapshot, FileKind::List, FileKind::Journal].map(temporary);
+        let is_ours =
+            |name: &&String| temporaries.contains(&name.as_str()) || FileName::parse_rules(name).is_some();
+        let mut aside = Vec::new();
+        for name in names.iter().filter(is_ours) {
+            let found = set_foreign_aside(&self.parent, name).map_err(|error| WriteError::io(name, error))?;
+            aside.extend(found.map(|what| format!("{name}: {what}")));
+        }
+        // Workers make their journals there: a directory of theirs is right, and nothing else is.
+        let is_directory = matches!(file_type(&self.parent, LEARNED), Ok(None | Some(FileType::Directory)));
+        if !is_directory
+            && let Some(what) =
+                set_foreign_aside(&self.parent, LEARNED).map_err(|error| WriteError::io(LEARNED, error))?
+        {
+            aside.push(format!("{LEARNED}: {what}"));
+        }
+        Ok(aside)
     }
 
     /// What a writer that was killed has not given its name.
     pub(super) fn remove_temporaries(&self) -> Result<(), WriteError> {
         for kind in [FileKind::Snapshot, FileKind::List, FileKind::Journal] {
             let name = temporary(kind);
-            remove(&self.parent, name).map_err(|error| WriteError::io(name, error))?;
+            self.remove_temporary(name).map_err(|error| WriteError::io(name, error))?;
             self.did_step();
         }
         Ok(())
@@ -137,11 +174,27 @@ impl Files {
 
     fn begin(&self, kind: FileKind) -> Result<Unfinished<'_>, WriteError> {
         let name = temporary(kind);
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::TRUNC;
-        let file = open_regular(&self.parent, name, flags, Mode::from_raw_mode(0o640));
-        let file = file.map_err(|error| WriteError::io(name, error))?;
+        let file = self.make(name).map_err(|error| WriteError::io(name, error))?;
         self.did_step();
         Ok(Unfinished { files: self, name, file, buffer: codec::preamble(kind).to_vec() })
+    }
+
+    /// A new file, which nobody else has open: workers may write in the directory, and put something there meanwhile.
+    fn make(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        let mut tries = 0;
+        loop {
+            self.remove_temporary(name)?;
+            match open_regular(&self.parent, name, flags, Mode::from_raw_mode(0o640)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < MAX_TRIES => tries += 1,
+                made => return made,
+            }
+        }
+    }
+
+    fn remove_temporary(&self, name: &str) -> io::Result<()> {
+        set_foreign_aside(&self.parent, name)?;
+        remove(&self.parent, name)
     }
 
     fn did_step(&self) {

@@ -13,12 +13,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use edge_filter::{Operation, Origin, Rule};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock};
 
 use self::files::Files;
 use self::recovery::{Found, recover};
 use crate::appender::Appender;
-use crate::dir::open_regular;
+use crate::dir::{open_regular, set_foreign_aside};
 use crate::{FileKind, FileName, Head, Stamps, StateDir, codec};
 
 pub use self::error::WriteError;
@@ -40,6 +40,8 @@ pub struct RulesWriter {
     /// A journal that was rotated, but does not say so yet, for want of room on the disk.
     unlinked: Option<Journal>,
     torn_bytes: u64,
+    /// What had the names of our files when the directory was taken over, and was put aside.
+    foreign: Vec<String>,
     /// Held, not used.
     _lock: File,
 }
@@ -66,6 +68,7 @@ impl RulesWriter {
         let parent = dir.current().map_err(io)?;
         let lock = lock(&parent)?;
         let files = Files::new(parent);
+        let foreign = files.set_foreign_aside()?;
         let Found { revision, stamp_us, journal, previous } = recover(&dir, &files)?;
         let stamps = Stamps::default();
         stamps.seen(stamp_us);
@@ -77,6 +80,7 @@ impl RulesWriter {
             previous,
             unlinked: None,
             torn_bytes: 0,
+            foreign,
             _lock: lock,
         };
         match journal {
@@ -241,6 +245,11 @@ impl RulesWriter {
         self.journal.as_ref().is_none_or(|journal| journal.appender.is_torn())
     }
 
+    /// What was in the place of files of the writer when it took the directory over, and was put aside: a line each.
+    pub fn foreign(&self) -> &[String] {
+        &self.foreign
+    }
+
     /// What [`RulesWriter::open`] cut off the journal, bytes: a record that the writer before did not live to finish,
     /// and so never acknowledged. Worth a line in a log.
     pub fn torn_bytes(&self) -> u64 {
@@ -299,14 +308,18 @@ impl RulesWriter {
     }
 }
 
+/// Nobody but this user can open the lock: the workers, who may read what else is there, could hold it for ever.
 fn lock(parent: &std::os::fd::OwnedFd) -> Result<File, WriteError> {
     const NAME: &str = "rules.lock";
+    let io = |error| WriteError::io(NAME, error);
+    set_foreign_aside(parent, NAME).map_err(io)?;
     let flags = OFlags::RDWR | OFlags::CREATE;
-    let file = open_regular(parent, NAME, flags, Mode::from_raw_mode(0o640));
-    let file = file.map_err(|error| WriteError::io(NAME, error))?;
+    let file = open_regular(parent, NAME, flags, Mode::RUSR | Mode::WUSR).map_err(io)?;
+    // An earlier version let the group read it. One that is another trusted user's stays as it is.
+    let _ = fchmod(&file, Mode::RUSR | Mode::WUSR);
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(WriteError::Locked),
-        Err(error) => Err(WriteError::io(NAME, error.into())),
+        Err(error) => Err(io(error.into())),
     }
 }

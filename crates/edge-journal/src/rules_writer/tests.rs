@@ -1,4 +1,5 @@
 mod all;
+mod foreign;
 
 use std::cell::{Cell, RefCell};
 use std::fs;

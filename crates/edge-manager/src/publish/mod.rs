@@ -38,7 +38,13 @@ impl Publication {
         loop {
             match RulesWriter::open(dir, now_us) {
                 Err(WriteError::Locked) if Instant::now() < deadline => thread::sleep(PAUSE),
-                opened => return Ok(Self { dir: dir.to_owned(), writer: opened?, long_bytes: None }),
+                opened => {
+                    let writer = opened?;
+                    for foreign in writer.foreign() {
+                        tracing::error!(dir = %dir.display(), %foreign, "in the place of a file of the state directory: put aside");
+                    }
+                    return Ok(Self { dir: dir.to_owned(), writer, long_bytes: None });
+                }
             }
         }
     }
