@@ -10,6 +10,7 @@ mod domains;
 mod enforcement;
 mod health;
 mod life;
+mod local;
 mod secrets;
 mod temporary;
 
@@ -59,9 +60,19 @@ impl Supervised {
         Self::start_with(|builder| builder)
     }
 
+    /// With an admin's key, which its client sends.
     fn start_with(change: impl FnOnce(ManagerServerBuilder) -> ManagerServerBuilder) -> Self {
+        Self::of(change(alone().supervising().key("a-key-of-the-tests")))
+    }
+
+    /// Without any key.
+    fn without_key() -> Self {
+        Self::of(alone().supervising())
+    }
+
+    fn of(manager: ManagerServerBuilder) -> Self {
         let backend = Backend::start();
-        let manager = change(alone().supervising()).start();
+        let manager = manager.start();
         let served = Self { manager, backend };
         let answer =
             served.manager.api().post("/api/domain", &served.domain("www.example", "site").to_string());

@@ -1,6 +1,6 @@
 //! The services, put together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,6 +115,8 @@ pub struct App {
     pub metrics: Metrics,
     /// What comes of requests.
     pub traffic: Traffic,
+    /// What an admin has to look after, since the start: see [`App::alert`].
+    warnings: Mutex<Vec<String>>,
     /// When it was opened, seconds since the Unix epoch.
     pub began_at_s: u32,
     /// Bodies with thousands of changes that are read at the same time.
@@ -142,9 +144,15 @@ impl App {
             environment_key,
             is_local,
             configuration,
-            defaults,
+            mut defaults,
             certificates,
         } = services;
+        defaults.paths.allow(database.parent().map(Path::to_owned));
+        defaults.paths.allow([certificates.dir.clone()]);
+        defaults.paths.allow_setting("filter.state_dir", &state_dir);
+        for socket in &sockets {
+            defaults.paths.allow_setting("stats_socket", socket);
+        }
         let publication = Publication::open(&state_dir, now_us, PATIENCE).map_err(RulesError::from)?;
         let store = Arc::new(Store::open(&database).map_err(RulesError::from)?);
         let rules = Arc::new(Rules::open(store.clone(), publication, now_us)?);
@@ -163,6 +171,7 @@ impl App {
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             traffic: Traffic::new(sockets.clone()),
+            warnings: Mutex::default(),
             began_at_s: seconds(now_us),
             sockets,
             replacing: Mutex::default(),
@@ -281,6 +290,17 @@ impl App {
             Effect::Published(revision) => enforce(&self.sockets, *revision, self.wait),
             Effect::StoredOnly(error) => Enforcement::StoredNotEnforced { reason: error.to_string() },
         }
+    }
+
+    /// Tells admins that they have something to look after: in the log, and on the page until the next start.
+    pub fn alert(&self, warning: String) {
+        tracing::error!(%warning, "look after this");
+        self.warnings.lock().push(warning);
+    }
+
+    /// What [`App::alert`] has told.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().clone()
     }
 
     /// Tells answers without an end, such as streams of events, to end.

@@ -24,6 +24,9 @@ impl App {
             Preview::Backend(backend) => {
                 self.change_site(caller, |sites| sites.put_backend(caller, *backend, now_us))?.published
             }
+            Preview::Site(site) => {
+                self.change_site(caller, |sites| sites.put_site(caller, *site, now_us))?.published
+            }
             Preview::Global(global) => {
                 self.change_site(caller, |sites| sites.put_global(caller, *global, now_us))?.published
             }

@@ -24,9 +24,9 @@ use crate::json::PublishedJson;
 /// Files may hold what an operator's templates keep from readers.
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .admin(acting(routes!(regenerate)))
-        .admin(acting(routes!(reload)))
-        .admin(routes!(reload_safely))
+        .local(acting(routes!(regenerate)))
+        .local(acting(routes!(reload)))
+        .local(routes!(reload_safely))
         .admin(routes!(current))
         .reader(routes!(history))
         .admin(routes!(diff))

@@ -26,10 +26,10 @@ use crate::store::RecordedDomain;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .reader(routes!(list))
-        .admin(routes!(put))
-        .admin(routes!(remove))
-        .admin(routes!(put_and_tell))
-        .admin(routes!(remove_and_tell))
+        .local(routes!(put))
+        .local(routes!(remove))
+        .local(routes!(put_and_tell))
+        .local(routes!(remove_and_tell))
 }
 
 /// A domain.

@@ -47,7 +47,7 @@ use utoipa::openapi::OpenApi;
 pub use app::{App, OpenError, Services};
 pub(crate) use audit::{lines as audit_lines, time_us as audit_time_us};
 pub use authentication::Peer;
-pub(crate) use authentication::admit;
+pub(crate) use authentication::{admit, too_low, too_many_tries};
 pub(crate) use certificate_files::{CertificatePart, answer as certificate_file};
 pub use change::Changed;
 pub use configuration::DiffJson;

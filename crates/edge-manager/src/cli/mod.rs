@@ -6,6 +6,7 @@ mod certificate;
 mod change;
 mod configuration;
 mod control;
+mod database;
 mod events;
 mod export;
 mod failure;
@@ -29,6 +30,7 @@ use audit::Audit;
 use certificate::Certificate;
 use change::{Allow, Block, ClearExpired, Disallow, Unblock};
 use configuration::{Check, Configurations, Reload, Render};
+use database::Databases;
 use events::Events;
 use export::Export;
 use import::Import;
@@ -131,6 +133,9 @@ enum Command {
     /// List, compare and bring back the configurations that were published
     #[command(subcommand, after_help = EXIT_CODES)]
     Configurations(Configurations),
+    /// Check, copy and restore the database
+    #[command(subcommand, after_help = database::EXIT_CODES)]
+    Database(Databases),
     /// Inspect a state directory; nothing in it is changed
     #[command(subcommand)]
     Journal(Journal),
@@ -142,6 +147,7 @@ impl Cli {
         let done = match self.command {
             Command::Journal(journal) => return journal.run(),
             Command::Serve(serve) => serve.run(),
+            Command::Database(databases) => databases.run(),
             Command::Domain(domain) => domain.run(),
             Command::Site(site) => site.run(),
             Command::Certificate(certificate) => certificate.run(),

@@ -1,8 +1,10 @@
 //! The record of what haproxy.cfg is made of, and its changes: each is published, and only then recorded.
 
+mod allowed;
 mod change;
 mod error;
 mod merge;
+mod paths;
 mod preview;
 mod record;
 mod service;
@@ -11,6 +13,7 @@ mod wish;
 pub use change::NewDomain;
 pub use error::SitesError;
 pub use merge::{Merged, MergedSite, try_merge};
+pub use paths::NamedPaths;
 pub use preview::Preview;
 pub use record::{Defaults, SiteRecord};
 pub use service::{Changed, Sites};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::paths::NamedPaths;
 use crate::site::{BackendInput, DomainInput, FieldError, FilterInput, PageInput, Site, SiteInput, Text};
 
 /// What haproxy.cfg is made of, as the record has it.
@@ -70,6 +71,8 @@ pub struct Defaults {
     pub filter: Option<FilterInput>,
     /// The runtime socket, where the record names none.
     pub stats_socket: Option<Text>,
+    /// The files that the site may name.
+    pub paths: NamedPaths,
 }
 
 impl Defaults {
@@ -81,9 +84,15 @@ impl Defaults {
         Site::parse(&self.complete(input, address))
     }
 
+    /// What the record may not name, which is not published: [`NamedPaths`].
+    pub(super) fn taken_out(&self, input: &SiteInput) -> Vec<FieldError> {
+        self.paths.take_out(&mut input.global.clone(), self.filter.as_ref())
+    }
+
     fn complete(&self, input: &SiteInput, address: Option<&SocketAddr>) -> SiteInput {
         let mut input = input.clone();
         let global = &mut input.global;
+        self.paths.take_out(global, self.filter.as_ref());
         let texts = [
             (&mut global.page.title, &self.page.title),
             (&mut global.page.main_message, &self.page.main_message),

@@ -25,7 +25,7 @@ use crate::store::{Changes, DONE, Store, StoreError};
 pub struct Sites {
     pub(super) store: Arc<Store>,
     pub(super) configuration: Configuration,
-    defaults: Defaults,
+    pub(super) defaults: Defaults,
     /// Where the manager keeps certificates, if it does.
     certificates: Option<Files>,
     /// Where this program answers.
@@ -300,10 +300,10 @@ impl Sites {
         try_merge(self.recorded()?, &self.defaults, &self.configuration, domains, backends)
     }
 
-    /// What [`Self::put_site`] would publish. Nothing changes.
+    /// What would be published, were this what the database has. Nothing changes.
     ///
     /// # Errors
-    /// As there.
+    /// A value cannot be taken.
     pub fn parse(&self, input: &SiteInput) -> Result<Site, SitesError> {
         Ok(self.defaults.parse(input, self.address.get())?)
     }
@@ -332,7 +332,7 @@ impl Sites {
         let rolled_back = self.configuration.rolled_back()?;
         let mut after = before.clone();
         let value = change(&mut after)?;
-        let site = self.parse(&after.input)?;
+        let site = self.allowed(wish.caller, &before, &after)?;
         self.check_room(&before, &after, wish.now_us)?;
         after.canonicalize();
         let certificates = self.certificates.as_ref();

@@ -25,6 +25,9 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/8_pages.sql")),
 ];
 
+/// How many steps there are.
+pub(super) const STEP_COUNT: usize = STEPS.len();
+
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// How long one process waits for another's change.
@@ -72,7 +75,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// No URI: a path is a path, whatever is in it.
-fn flags(access: OpenFlags) -> OpenFlags {
+pub(super) fn flags(access: OpenFlags) -> OpenFlags {
     access | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
@@ -92,7 +95,7 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
-fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let id = connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
     match id {
         Ok(APPLICATION_ID) => Ok(()),
@@ -109,7 +112,7 @@ fn foreign(path: &Path, error: rusqlite::Error) -> StoreError {
 }
 
 /// How many steps it has.
-fn version(connection: &Connection) -> rusqlite::Result<usize> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))?;
     Ok(version as usize)
 }

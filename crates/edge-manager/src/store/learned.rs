@@ -67,6 +67,11 @@ impl View<'_> {
         self.lessons_where(" WHERE published = 1 AND expires_at_s > ?", [Value::from(now_s)])
     }
 
+    /// Learned rules that cannot be read. O(them).
+    pub(super) fn unreadable_lessons(&self) -> Vec<String> {
+        self.each(LESSON, |row| lesson(row).map(drop))
+    }
+
     /// The numbers of all lessons that hold and that the manager's files do not speak of. O(lessons).
     ///
     /// # Errors
@@ -240,13 +245,24 @@ impl LessonChanges<'_> {
 fn read(rows: &mut rusqlite::Rows<'_>) -> Result<Vec<Lesson>, StoreError> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(lesson(row)?);
+        match lesson(row) {
+            // One bad row is no reason to have none of the others: `View::unreadable` names it.
+            Err(StoreError::Lesson { .. }) => {}
+            lesson => found.push(lesson?),
+        }
     }
     Ok(found)
 }
 
 fn lesson(row: &Row<'_>) -> Result<Lesson, StoreError> {
     let id = row.get(0)?;
+    lesson_of(id, row).map_err(|error| match error {
+        StoreError::Lesson { .. } => error,
+        other => StoreError::Lesson { id, reason: other.to_string() },
+    })
+}
+
+fn lesson_of(id: i64, row: &Row<'_>) -> Result<Lesson, StoreError> {
     let bad = |reason: String| StoreError::Lesson { id, reason };
     let target = target_of(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
     let from = Provenance {

@@ -36,11 +36,38 @@ impl<'c> View<'c> {
         let mut statement = self.connection.prepare(&[ENTRY, &sql].concat())?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut decoder = Decoder::default();
-        let mut entries = std::iter::from_fn(|| match rows.next() {
+        let entries = std::iter::from_fn(|| match rows.next() {
             Ok(row) => row.map(|row| decoder.entry(row)),
             Err(error) => Some(Err(error.into())),
         });
+        // One bad row is no reason to have none of the others: `View::unreadable` names it.
+        let mut entries = entries.filter(|entry| !matches!(entry, Err(StoreError::Row { .. })));
         Ok(take(&mut entries))
+    }
+
+    /// Rules that cannot be read. O(rules).
+    pub(super) fn unreadable_rules(&self) -> Vec<String> {
+        let mut decoder = Decoder::default();
+        self.each(ENTRY, |row| decoder.entry(row).map(drop))
+    }
+
+    /// Why rows cannot be read, or why none can.
+    pub(super) fn each(
+        &self,
+        sql: &str,
+        mut read: impl FnMut(&rusqlite::Row<'_>) -> Result<(), StoreError>,
+    ) -> Vec<String> {
+        let mut faults = Vec::new();
+        let all = (|| {
+            let mut statement = self.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                faults.extend(read(row).err().map(|error| error.to_string()));
+            }
+            Ok::<_, StoreError>(())
+        })();
+        faults.extend(all.err().map(|error| error.to_string()));
+        faults
     }
 
     /// The rule of this number, ended or not. O(log rules).
@@ -79,7 +106,10 @@ impl<'c> View<'c> {
         for (kind, target) in targets {
             let mut rows = statement.query((target, kind))?;
             while let Some(row) = rows.next()? {
-                found.push(decoder.entry(row)?);
+                match decoder.entry(row) {
+                    Err(StoreError::Row { .. }) => {}
+                    entry => found.push(entry?),
+                }
             }
         }
         Ok(found)

@@ -14,6 +14,7 @@ use super::numbers::grouped;
 use super::pages::Pages;
 use super::plot::Plot;
 use super::visit::Visit;
+use crate::access::Role;
 use crate::api::App;
 use crate::clock::now_s;
 use crate::haproxy;
@@ -48,6 +49,8 @@ struct Overview {
     more_ending: usize,
     changes: Vec<ChangeRow>,
     is_new: bool,
+    /// For admins.
+    warnings: Vec<String>,
 }
 
 /// A plot with its words.
@@ -130,6 +133,7 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
     let more_ending = ending.len().saturating_sub(CERTIFICATES);
     ending.truncate(CERTIFICATES);
     let page = Overview {
+        warnings: if visit.may(Role::Admin) { app.warnings() } else { Vec::new() },
         frame: Frame::new(&visit, "/", "Overview"),
         plots: plots(&app.traffic.series(), now_s),
         haproxy: state(&app, &workers),

@@ -272,7 +272,7 @@ fn while_there_is_no_key_nobody_logs_in_and_other_sites_are_refused() {
     let mut visitor = Visitor::new(&manager);
     assert_eq!(visitor.get("/login").location(), Some("/"));
     let page = visitor.get("/");
-    assert!(page.status == 200 && page.body.contains("No key is needed"), "{page:?}");
+    assert!(page.status == 200 && page.body.contains("Without a key: rules and domains only"), "{page:?}");
     let added = visitor.send("/clients", "/clients/add", &[("target", "192.0.2.1")]);
     assert_eq!((added.status, added.location()), (303, Some("/clients?kind=block")));
     assert!(visitor.get("/clients").body.contains("192.0.2.1 is blocked."));
