@@ -17,6 +17,8 @@ mod manager_api;
 mod paths;
 mod state;
 mod storm;
+mod tarpits;
+mod trailers;
 mod upkeep;
 mod verdicts;
 mod versions;
