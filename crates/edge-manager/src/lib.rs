@@ -25,6 +25,8 @@ pub mod rules;
 pub mod serve;
 pub mod site;
 pub mod sites;
+mod socket_file;
 pub mod store;
 pub mod traffic;
+pub mod validation;
 pub mod web;

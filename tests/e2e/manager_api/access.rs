@@ -7,7 +7,7 @@ use super::{alone, blocked, refused};
 const KEY: &str = "correct-horse-battery-staple";
 
 /// What anybody may ask for.
-const OPEN: [&str; 2] = ["/health", "/.well-known/acme-challenge/{token}"];
+const OPEN: [&str; 1] = ["/health"];
 
 /// Legacy routes that do something although they are asked for with `GET`.
 const CHANGING_GETS: [&str; 2] = ["/api/regenerate", "/api/reload"];

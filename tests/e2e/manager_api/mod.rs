@@ -1,9 +1,9 @@
 //! The manager's API, as clients call it, and what HAProxy does then.
 
 mod access;
+mod acme_validation;
 mod blocks;
 mod bodies;
-mod challenges;
 mod commands;
 mod crowd;
 mod domains;

@@ -12,7 +12,6 @@ mod bulk;
 mod certificate_files;
 mod certificate_status;
 mod certificates;
-mod challenges;
 mod change;
 mod change_site;
 mod configuration;
@@ -78,7 +77,6 @@ fn routes() -> Routes {
         .merge(certificates::routes())
         .merge(certificate_status::routes())
         .merge(certificate_files::routes())
-        .merge(challenges::routes())
         .merge(import::routes())
         .merge(resources::routes())
         .merge(rules::routes())

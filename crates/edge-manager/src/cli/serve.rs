@@ -15,6 +15,7 @@ use super::publishing::Publishing;
 use super::site::read_json;
 use crate::access::KeyHash;
 use crate::serve::{self, Format, Logs, Settings};
+use crate::validation::Listen;
 
 /// An admin's key, which is no argument: those are seen by every user of the machine.
 const KEY: &str = "HAPROXY_API_KEY";
@@ -39,6 +40,11 @@ pub(super) struct Serve {
     publishing: Publishing,
     #[command(flatten)]
     authority: Authority,
+    /// Where ACME validation by HTTP is answered, for HAProxy: the path of a Unix socket, below its chroot if it has one, or a
+    /// loopback ADDRESS:PORT. By default edge/acme-validation.sock below the chroot that the record names, or
+    /// acme-validation.sock in the state directory
+    #[arg(long, env = "EDGE_ACME_VALIDATION_LISTEN", value_name = "LISTEN")]
+    acme_validation_listen: Option<Listen>,
     /// JSON of what holds for all backends, as PUT /api/global takes it: the record gets it at the first start
     #[arg(long, env = "EDGE_GLOBAL_FILE", value_name = "FILE")]
     global: Option<PathBuf>,
@@ -64,6 +70,7 @@ impl Serve {
             max_connections_per_client,
             publishing,
             authority,
+            acme_validation_listen,
             global,
             ready_file,
             log_format,
@@ -93,6 +100,7 @@ impl Serve {
             supervise,
             defaults,
             certificates,
+            acme_validation: acme_validation_listen,
             global,
             ready_file,
             logs,

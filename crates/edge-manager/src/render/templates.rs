@@ -39,7 +39,7 @@ const BUILT_IN: [(&str, &str); 16] = built_in![
     "global.cfg.j2",
     "defaults.cfg.j2",
     "web.cfg.j2",
-    "challenges.cfg.j2",
+    "acme-validation.cfg.j2",
     "refused.cfg.j2",
     "default.cfg.j2",
     "limits.cfg.j2",

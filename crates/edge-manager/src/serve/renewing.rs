@@ -14,6 +14,8 @@ pub(super) async fn renew(app: Arc<App>, every: Duration) {
     loop {
         ticks.tick().await;
         let looked = app.upkeep(|app| {
+            // Before orders, which need it.
+            app.sites.renew_validation();
             app.look_after_certificates();
             Ok(())
         });

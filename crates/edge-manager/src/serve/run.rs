@@ -26,6 +26,7 @@ use crate::site::GlobalInput;
 use crate::sites::Defaults;
 use crate::store::StoreError;
 use crate::traffic::LOOK_EVERY;
+use crate::validation::{self, Validation};
 
 /// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 98.
 const MAX_BLOCKING_THREADS: usize = 128;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub defaults: Defaults,
     /// Where certificates are kept, and whom they are got from.
     pub certificates: certificates::Settings,
+    /// Where ACME validation is answered; a socket that HAProxy reaches, if nothing is said.
+    pub acme_validation: Option<validation::Listen>,
     /// What the record says of all backends at the first start.
     pub global: Option<GlobalInput>,
     /// A file that gets the address as soon as it answers.
@@ -158,9 +161,11 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     let Settings {
         listen, max_per_client, control, database, state_dir, sockets, wait, environment_key, ..
     } = settings;
-    let Settings { configuration, defaults, certificates, global, ready_file, .. } = settings;
+    let Settings { configuration, defaults, certificates, acme_validation, global, ready_file, .. } =
+        settings;
     let check_every = certificates.check_every;
     let is_local = listen.ip().is_loopback();
+    let validation = validation::Settings { listen: acme_validation, state_dir: state_dir.clone() };
     let services = Services {
         database,
         state_dir,
@@ -178,7 +183,9 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     }
     let server = Server::bind(listen, max_per_client, &control)?;
     let address = server.address();
-    app.sites.answer_at(address);
+    let answers = app.certificates.answers().clone();
+    let validation = Validation::new(validation, answers, runtime.handle().clone(), address);
+    app.sites.validate_by(Arc::new(validation));
     start(&app, global);
     let following = Following::start(app.clone()).map_err(ServeError::Runtime)?;
     let looking = {

@@ -6,7 +6,7 @@ use edge_filter::ClientNet;
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::address::{Bind, Endpoint, LogTarget, ServerAddress, port};
+use super::address::{Bind, Endpoint, LogTarget, ServerAddress, ValidationServer, port};
 use super::fields::Place;
 use super::input::{FilterInput, GlobalInput, MailersInput, MemberInput, PageInput, PeersInput, Text};
 use super::refusal::FieldError;
@@ -51,8 +51,10 @@ pub struct Global {
     pub limits: Limits,
     /// Name servers for the addresses of servers.
     pub nameservers: Vec<Endpoint>,
-    /// Who answers proofs of control for certificates.
-    pub challenge_server: Option<Endpoint>,
+    /// The server that answers ACME validation by HTTP.
+    pub acme_validation_server: Option<ValidationServer>,
+    /// Whether clients get the trailers of responses.
+    pub response_trailers: bool,
     /// File that keeps the state of servers.
     pub server_state_file: Option<FilePath>,
     /// HAProxy processes that share the counts of clients.
@@ -80,7 +82,12 @@ pub struct Limits {
     pub concurrent: u32,
     /// Answers 400 to 499 in 30 s.
     pub errors: u32,
-    /// Clients that are counted at once, each some 200 bytes of memory.
+    /// Requests that are answered late (tarpit) at the same time, of all clients, but at most a quarter of `maxconn`; above it
+    /// they are refused at once, as with 0.
+    pub tarpits: u32,
+    /// The same of one client.
+    pub tarpits_per_client: u32,
+    /// Clients that are counted at once, each some 200 bytes of memory. An IPv6 /64 is one client.
     pub clients: u32,
 }
 
@@ -92,6 +99,8 @@ impl Default for Limits {
             connections: 500,
             concurrent: 500,
             errors: 100,
+            tarpits: 200,
+            tarpits_per_client: 5,
             clients: 100_000,
         }
     }
@@ -173,7 +182,9 @@ impl Global {
             exempt_private: input.exempt_private.unwrap_or(true),
             limits: input.limits,
             nameservers: place.list("nameservers", &input.nameservers, MAX_NAMESERVERS)?,
-            challenge_server: place.optional("challenge_server", &input.challenge_server)?,
+            acme_validation_server: place
+                .optional("acme_validation_server", &input.acme_validation_server)?,
+            response_trailers: input.response_trailers,
             server_state_file: place.optional("server_state_file", &input.server_state_file)?,
             peers: input.peers.as_ref().map(|peers| Peers::parse(peers, place)).transpose()?,
             mailers: input.mailers.as_ref().map(|mailers| Mailers::parse(mailers, place)).transpose()?,
@@ -193,7 +204,7 @@ impl Global {
 
 impl Limits {
     fn check(&self, place: &Place) -> Result<(), FieldError> {
-        let Self { slow_requests, requests, connections, concurrent, errors, clients } = *self;
+        let Self { slow_requests, requests, connections, concurrent, errors, clients, .. } = *self;
         let limits = [
             ("slow_requests", slow_requests),
             ("requests", requests),

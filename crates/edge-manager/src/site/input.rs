@@ -228,8 +228,13 @@ pub struct GlobalInput {
     pub mailers: Option<MailersInput>,
     /// The page for unknown domains.
     pub page: PageInput,
-    /// Who answers proofs of control for certificates, ADDRESS:PORT; the manager.
-    pub challenge_server: Option<Text>,
+    /// The server that answers ACME validation by HTTP: ADDRESS:PORT, or the path of a Unix socket as HAProxy sees it from
+    /// within its chroot; the manager. `challenge_server` is its former name.
+    #[serde(alias = "challenge_server")]
+    pub acme_validation_server: Option<Text>,
+    /// Whether clients get the trailers of responses, which gRPC needs. Without it, HAProxy drops them from 3.2 on: it cannot
+    /// remove X-Edge-Resource alone.
+    pub response_trailers: bool,
     /// The filter; without it nothing of it is rendered.
     pub filter: Option<FilterInput>,
 }

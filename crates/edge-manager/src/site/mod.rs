@@ -18,7 +18,7 @@ mod time;
 mod whole;
 pub mod words;
 
-pub use address::{Bind, Endpoint, LogTarget, ServerAddress};
+pub use address::{Bind, Endpoint, LogTarget, ServerAddress, ValidationServer};
 pub use backend::{Backend, HealthCheck, Hsts, Mode};
 pub use balance::Balance;
 pub use domain::{Domain, DomainName};

@@ -6,6 +6,7 @@ mod merge;
 mod preview;
 mod record;
 mod service;
+mod validating;
 mod wish;
 
 pub use change::NewDomain;

@@ -1,9 +1,9 @@
 //! What the record has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::site::{BackendInput, DomainInput, FieldError, FilterInput, PageInput, Site, SiteInput, Text};
+use crate::validation::Validation;
 
 /// What haproxy.cfg is made of, as the record has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,15 +73,19 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// What is published of this. `address` is where this program answers.
+    /// What is published of this; `validation` where this program answers ACME validation.
     ///
     /// # Errors
     /// The first field that cannot be taken.
-    pub fn parse(&self, input: &SiteInput, address: Option<&SocketAddr>) -> Result<Site, FieldError> {
-        Site::parse(&self.complete(input, address))
+    pub fn parse(&self, input: &SiteInput, validation: Option<&Validation>) -> Result<Site, FieldError> {
+        let mut input = self.complete(input);
+        if let Some(validation) = validation {
+            validation.complete(&mut input.global)?;
+        }
+        Site::parse(&input)
     }
 
-    fn complete(&self, input: &SiteInput, address: Option<&SocketAddr>) -> SiteInput {
+    fn complete(&self, input: &SiteInput) -> SiteInput {
         let mut input = input.clone();
         let global = &mut input.global;
         let texts = [
@@ -100,19 +104,6 @@ impl Defaults {
         if global.stats_socket.is_none() {
             global.stats_socket.clone_from(&self.stats_socket);
         }
-        if global.challenge_server.is_none() {
-            global.challenge_server = address.map(|address| reachable(*address).to_string().into());
-        }
         input
     }
-}
-
-/// Where a program of this machine reaches who listens there.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        let loopback =
-            if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-        address.set_ip(loopback);
-    }
-    address
 }

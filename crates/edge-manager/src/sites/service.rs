@@ -1,6 +1,5 @@
 //! One change at a time.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +14,7 @@ use crate::clock::seconds;
 use crate::configuration::{Configuration, Lack, Published};
 use crate::site::{BackendInput, DomainInput, GlobalInput, Site, SiteInput, Text};
 use crate::store::{Changes, DONE, Store, StoreError};
+use crate::validation::Validation;
 
 /// What haproxy.cfg is made of, and how it is changed.
 ///
@@ -28,8 +28,8 @@ pub struct Sites {
     defaults: Defaults,
     /// Where the manager keeps certificates, if it does.
     certificates: Option<Files>,
-    /// Where this program answers.
-    address: OnceLock<SocketAddr>,
+    /// Where this program answers ACME validation.
+    pub(super) validation: OnceLock<Arc<Validation>>,
     /// Held from reading the record to writing it.
     pub(super) changing: Mutex<()>,
 }
@@ -52,20 +52,14 @@ impl<T> AsRef<Published> for Changed<T> {
 impl Sites {
     /// Of this record, published by this configuration.
     pub fn new(store: Arc<Store>, configuration: Configuration, defaults: Defaults) -> Self {
-        let (address, changing) = (OnceLock::new(), Mutex::default());
-        Self { store, configuration, defaults, certificates: None, address, changing }
+        let (validation, changing) = (OnceLock::new(), Mutex::default());
+        Self { store, configuration, defaults, certificates: None, validation, changing }
     }
 
     /// With stand-ins for certificates that a change names and that are not among these files.
     #[must_use]
     pub fn standing_in(self, certificates: Files) -> Self {
         Self { certificates: Some(certificates), ..self }
-    }
-
-    /// From now on HAProxy brings proofs of control for certificates here, where the record names nobody else.
-    pub fn answer_at(&self, address: SocketAddr) {
-        // Who listens listens at one address for good.
-        let _ = self.address.set(address);
     }
 
     /// How it is published.
@@ -108,6 +102,7 @@ impl Sites {
                 set,
                 "somebody went back to it: it stays until the record is changed or published by hand"
             );
+            self.listen_as_recorded();
             match self.configuration.uphold() {
                 Ok(published) => return Ok(published),
                 Err(error) => {
@@ -115,7 +110,7 @@ impl Sites {
                 }
             }
         }
-        Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?)
+        Ok(self.publish(&self.site()?, &Caller::manager().name)?)
     }
 
     /// Publishes what the record says once more, with a reload in any case: templates or certificates may have changed.
@@ -125,7 +120,9 @@ impl Sites {
     pub fn regenerate(&self, caller: &Caller, now_us: u64) -> Result<Published, SitesError> {
         let _changing = self.changing.lock();
         let wish = Wish::new(caller, "configuration.regenerate", "site", now_us);
-        let published = self.configuration.publish_anew(&self.site()?, &caller.name);
+        let site = self.site()?;
+        self.listen(&site);
+        let published = self.configuration.publish_anew(&site, &caller.name);
         self.note(wish, &published);
         Ok(published?)
     }
@@ -305,7 +302,7 @@ impl Sites {
     /// # Errors
     /// As there.
     pub fn parse(&self, input: &SiteInput) -> Result<Site, SitesError> {
-        Ok(self.defaults.parse(input, self.address.get())?)
+        Ok(self.defaults.parse(input, self.validation.get().map(Arc::as_ref))?)
     }
 
     pub(super) fn recorded(&self) -> Result<SiteRecord, StoreError> {
@@ -339,7 +336,7 @@ impl Sites {
         let stand_ins = certificates
             .map(|files| files.stand_in_for(&after.input.domains, seconds(wish.now_us).into()))
             .unwrap_or_default();
-        let published = self.configuration.publish(&site, &wish.caller.name);
+        let published = self.publish(&site, &wish.caller.name);
         if published.is_err() {
             // That it was refused is in the log too.
             self.note(wish, &published);
@@ -360,9 +357,7 @@ impl Sites {
                 let by = &wish.caller.name;
                 let _ = match rolled_back {
                     Some(set) => self.configuration.roll_back(set, by).map_err(SitesError::from),
-                    None => self
-                        .parse(&before.input)
-                        .and_then(|site| Ok(self.configuration.publish(&site, by)?)),
+                    None => self.parse(&before.input).and_then(|site| Ok(self.publish(&site, by)?)),
                 };
                 Err(error)
             }

@@ -15,18 +15,18 @@ use crate::haproxy::{PATH, write};
 use crate::sites;
 
 /// Longest wait for HAProxy to listen, and for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// HAProxy on one rendering, before a server that answers with what it was asked.
-struct Edge {
+pub(crate) struct Edge {
     haproxy: Child,
-    port: u16,
+    pub(crate) port: u16,
     _directory: tempfile::TempDir,
 }
 
 impl Edge {
     /// Starts the installed HAProxy on `minimal` with changes.
-    fn start(change: impl FnOnce(&mut Value)) -> Self {
+    pub(crate) fn start(change: impl FnOnce(&mut Value)) -> Self {
         let (port, stats_port) = (free_port(), free_port());
         let mut json = sites::json("minimal");
         json["global"] = json!({
@@ -50,7 +50,7 @@ impl Edge {
     }
 
     /// The whole answer to a request for a path of a host.
-    fn get(&self, host: &str, path: &str, headers: &str) -> String {
+    pub(crate) fn get(&self, host: &str, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n").unwrap();
@@ -59,7 +59,7 @@ impl Edge {
         answer
     }
 
-    fn status(&self, path: &str, headers: &str) -> u16 {
+    pub(crate) fn status(&self, path: &str, headers: &str) -> u16 {
         self.get("www.example.com", path, headers).split(' ').nth(1).unwrap().parse().unwrap()
     }
 }
@@ -84,7 +84,7 @@ fn free_port() -> u16 {
 }
 
 /// A server that sends back the head of each request as its answer, with 404 for `/missing`. Its thread ends with the test's process.
-fn echo() -> u16 {
+pub(crate) fn echo() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {

@@ -6,4 +6,5 @@ mod hostile;
 mod live;
 mod overrides;
 mod refused;
+mod shares;
 mod sites;

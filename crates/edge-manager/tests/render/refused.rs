@@ -154,6 +154,11 @@ fn each_error_names_the_field_the_value_and_the_reason() {
             json!("0.0.0.0:8404"),
             "global.stats_bind: \"0.0.0.0:8404\" is no loopback address",
         ),
+        (
+            "/global/acme_validation_server",
+            json!("manager"),
+            "global.acme_validation_server: \"manager\" is neither ADDRESS:PORT nor the path of a socket",
+        ),
         ("/global/maxconn", json!(0), "global.maxconn: \"0\" lets nobody in"),
         ("/global/limits", json!({"concurrent": 0}), "global.limits.concurrent: \"0\" lets nobody in"),
         (
