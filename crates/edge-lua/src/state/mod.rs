@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use edge_filter::{Filter, Operation};
-use edge_journal::{MAX_TAKEN_BACK, Stamps, StateDir, Taken, shortened};
+use edge_journal::{LearnedJournal, MAX_TAKEN_BACK, Stamps, StateDir, Taken, shortened};
 use parking_lot::Mutex;
 
 pub(crate) use budget::Budget;
@@ -116,6 +116,7 @@ impl State {
         if let Some(taken) = Taken::of(operation) {
             self.took_back(taken, stamp_us);
         }
+        self.own.begin(|| LearnedJournal::create(&self.dir, &compaction::new_name(stamp_us), stamp_us));
         if self.own.append(stamp_us, operation) {
             self.lessons_written.fetch_add(1, Relaxed);
         }

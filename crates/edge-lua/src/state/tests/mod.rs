@@ -3,6 +3,7 @@
 mod anew;
 mod compaction;
 mod day;
+mod interleavings;
 mod lessons;
 mod manager;
 mod overtaken;
