@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything is built below target/ and dist/.
 .DELETE_ON_ERROR:
-.PHONY: help run demo test bench dist fmt lint install module-5.3 module-5.4
+.PHONY: help run demo bench dist fmt lint install module-5.3 module-5.4
 
 CARGO ?= cargo
 # What the installed HAProxy was built with; known once it is installed.
@@ -22,22 +22,9 @@ demo: demo-files ## the same, unattended: walks through what the filter does and
 demo-files: install module
 	$(CARGO) build --locked -p edge-manager --bin edge-manager -p edge-e2e --bin edge-demo
 
-# Of the end-to-end tests, those of what another HAProxy could do otherwise.
-OF_HAPROXY = addresses:: configs:: conditions:: learned:: life:: linkage:: manager:: manager_api:: paths:: storm:: verdicts:: versions::
-
-test: install ## everything: format, lints, unit, property, end-to-end and browser tests
-	@scripts/install.sh pebble named
-	@$(MAKE) --no-print-directory lint
-	@# Those of the manager wait more than they work.
-	RUST_TEST_THREADS=4 $(CARGO) test --locked --workspace --exclude edge-e2e --exclude edge-lua
-	$(CARGO) test --locked -p edge-lua --features $(MODULE_LUA) --target-dir target/$(MODULE_LUA)
-	@$(MAKE) --no-print-directory loom
-	$(CARGO) test --locked -p edge-e2e --lib --bins
-	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh installed
-	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/e2e.sh untried trixie -- $(OF_HAPROXY)
-	@$(MAKE) --no-print-directory test-web
-	@$(MAKE) --no-print-directory test-api
-	@$(MAKE) --no-print-directory test-valgrind
+.PHONY: test
+test: ## everything: format, lints, unit, property, end-to-end and browser tests; STEPS="lint e2e" for some of it
+	@MAKE="$(MAKE)" CARGO="$(CARGO)" scripts/test.sh $(STEPS)
 
 .PHONY: test-api
 test-api: install module ## the manager's API against its own description, by schemathesis; API_CHECK_EXAMPLES=100 tries more

@@ -74,12 +74,12 @@ local function is_anonymous(txn)
     return true
 end
 
--- What edge_resource answers where a rule has conditions.
+-- What edge_resource answers where a rule has conditions, or lets one request through near its end.
 local ASK = -1
 
 -- All dimensions of a request. Sets txn.edge.verdict (integer), and of the rule that decided, if one did,
 -- txn.edge.rule and txn.edge.reason. Where edge_resource asked, edge_ip has judged the client before it: a second
--- look would count twice, and refuse whom edge_ip let through near the end of a learned rule.
+-- look would count twice.
 core.register_action("edge_check", { "http-req" }, function(txn)
     local fetch = txn.sf
     local client_is_judged = txn:get_var("txn.edge.verdict") == ASK
@@ -98,19 +98,23 @@ end)
 local HEADER = "x-edge-resource"
 
 -- What a response says of the resource. The request is gone by now: haproxy.cfg keeps what is needed of it in
--- txn.edge.base, txn.edge.method and txn.edge.query.
+-- txn.edge.base, txn.edge.method and txn.edge.query, and sets txn.edge.partial where the answer is not that to a plain
+-- request.
 core.register_action("edge_learn", { "http-res" }, function(txn)
     local fetch = txn.sf
     local header_count = txn.f:res_fhdr_cnt(HEADER)
     if not header_count or header_count == 0 then
         return
     end
+    -- A boolean is an integer for Lua before HAProxy 3.1 (tune.lua.bool-sample-conversion).
+    local partial = txn:get_var("txn.edge.partial")
     local line = edge.learn({
         header = fetch:res_fhdr(HEADER),
         header_count = header_count,
         base = txn:get_var("txn.edge.base"),
         method = txn:get_var("txn.edge.method"),
         query = txn:get_var("txn.edge.query"),
+        is_partial = partial ~= nil and partial ~= false and partial ~= 0,
         client = fetch:src(),
         status = txn.f:status(),
         backend = fetch:be_name(),

@@ -34,7 +34,7 @@ check() { # check alone|supervised PATHS-LEFT-OUT
         exec venv/bin/schemathesis run openapi.json --url "$API_URL" --header "Authorization: Bearer $API_KEY" \
             --exclude-path-regex "$2" --max-examples "$3" \
             --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
-            --workers 2 --seed 1 --request-timeout 30 --warnings off --no-color
+            --workers 2 --seed 1 --request-timeout 120 --warnings off --no-color
     ' sh "$describe" "$2" "$examples"
 }
 

@@ -9,7 +9,7 @@ from openapi_spec_validator import validate
 
 headers = {"Authorization": "Bearer " + os.environ["API_KEY"]}
 request = urllib.request.Request(os.environ["API_URL"] + "/openapi.json", headers=headers)
-document = json.load(urllib.request.urlopen(request, timeout=10))
+document = json.load(urllib.request.urlopen(request, timeout=60))
 validate(document)
 with open(sys.argv[1], "w") as file:
     json.dump(document, file, indent=1)

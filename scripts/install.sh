@@ -14,6 +14,8 @@ for command in "$@"; do
     case "$command" in
     chromedriver) need chromedriver chromium-driver ;;
     named) need named bind9 ;;
+    ip) need ip iproute2 ;;
+    nginx) need nginx nginx-light ;;
     *) need "$command" "$command" ;;
     esac
 done
@@ -49,6 +51,12 @@ if [ -n "$missing" ]; then
         *bind9*)
             echo "Debian has started its own named.service, on port 53; to be rid of it:"
             echo "    systemctl disable --now named"
+            ;;
+        esac
+        case "$missing" in
+        *nginx*)
+            echo "Debian has started its own nginx.service, on port 80; to be rid of it:"
+            echo "    systemctl disable --now nginx"
             ;;
         esac
     fi

@@ -43,8 +43,9 @@ fn learn_all(criterion: &mut Criterion) {
             backend: b"shop",
             server: b"shop-1",
             unique_id: b"7F000001:1F90_7F000001:1F91_66A0B0C0_0001:0001",
+            is_partial: false,
             request: Request {
-                host: b"Shop.Example:8080",
+                host: b"shop.example:8080",
                 path: b"/shop/basket/items/12345",
                 query: b"a=1",
                 method: b"GET",

@@ -21,14 +21,19 @@ const LEGACY: &str = "legacy.example";
 /// `shop` may do everything on its hosts for an hour, `blog` only single paths for ten minutes.
 fn start(mode: Mode) -> (Backend, Edge) {
     let backend = Backend::start();
-    let edge = Edge::before(&backend, mode).config("multi-backend.cfg").start();
+    let bind = "  bind \"${FILTER_BIND-127.0.0.1:8080}\"\n";
+    let edge = Edge::before(&backend, mode)
+        .config("multi-backend.cfg")
+        // This machine's own addresses, which the tests come from, are never blocked.
+        .edit(bind, &format!("{bind}  http-request set-src hdr_ip(X-Forwarded-For)\n"))
+        .start();
     (backend, edge)
 }
 
 /// Whether `value`, said on `host`, makes the edge refuse the next request; nothing but that is learned.
 fn learns(backend: &Backend, edge: &Edge, host: &str, value: &str) -> bool {
     backend.answer("/dir/yeet", Answer::teaching(value));
-    let request = Request::get("/dir/yeet").host(host);
+    let request = Request::get("/dir/yeet").host(host).forwarded_for("192.0.2.1");
     assert!(edge.send(&request).is_from_backend());
     edge.refuses(&request)
 }

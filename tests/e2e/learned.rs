@@ -112,7 +112,7 @@ fn a_lesson_whose_journals_were_lost_is_given_back(mode: Mode) {
     let _serve = manager.serve(&edge);
     teach(&backend, &edge, "/yeet", "false; ttl=3600");
     teach(&backend, &edge, "/gone", "false; method; ttl=3600");
-    backend.answer("/gone", Answer::status(200).header("X-Edge-Resource", "true"));
+    backend.answer("/gone", Answer::status(200).header("X-Edge-Resource", "true; method=any"));
     edge.send(&Request::new("POST", "/gone"));
     line(&manager, &edge, "/yeet");
     let is_over = || !resources(&manager, &edge, &["list"]).contains("/gone");
@@ -137,7 +137,7 @@ fn a_pinned_lesson_outlives_its_ttl(mode: Mode) {
     let (backend, home, mut edge) = start(mode);
     let manager = manager(&home);
     let _serve = manager.serve(&edge);
-    teach(&backend, &edge, "/yeet", "false; ttl=8; status=410");
+    teach(&backend, &edge, "/yeet", "false; ttl=15; status=410");
     let found = line(&manager, &edge, "/yeet");
     resources(&manager, &edge, &["pin", id(&found), "--wait", "60s"]);
     let pinned = line(&manager, &edge, "/yeet");
@@ -145,7 +145,10 @@ fn a_pinned_lesson_outlives_its_ttl(mode: Mode) {
         pinned.starts_with("rule-1: www.example/yeet: deny 410, no end, pinned, reason: learned from"),
         "{pinned}"
     );
-    thread::sleep(Duration::from_secs(9));
+    // One with the same TTL that is taught later, and has ended.
+    teach(&backend, &edge, "/ends", "false; ttl=15");
+    backend.answer("/ends", Answer::status(200));
+    eventually("the end of the TTL", || (!refuses(&edge, "/ends")).then_some(()));
     assert_eq!(edge.get("/yeet").status, 410);
     edge.crash_and_restart();
     assert_eq!(edge.get("/yeet").status, 410);

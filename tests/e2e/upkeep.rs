@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use edge_e2e::{Answer, Backend, Edge, KeepAlive, Mode, Process, Request, RulesProcess, StateHome, tell};
+use edge_e2e::{
+    Answer, Backend, Edge, KeepAlive, Mode, Process, Request, RulesProcess, StateHome, eventually, tell,
+};
 
 const RULES: u32 = 1_000_000;
 const OLD: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 0);
@@ -18,8 +20,8 @@ const LIST: &str = "bulk";
 /// Small, so that lessons displace one another from the beginning.
 const MAX_LEARNED: u32 = 500;
 
-/// Before the change, and after it: load alone.
-const QUIET: Duration = Duration::from_secs(1);
+/// Requests of each client before the change, and after it: load alone.
+const QUIET: u64 = 500;
 
 /// The new list is in force by then, on whatever machine.
 const IN_FORCE: Duration = Duration::from_secs(300);
@@ -56,14 +58,18 @@ fn a_million_rules_are_replaced_at_once_under_load() {
     let lessons = AtomicU32::new(0);
     let peak_kib = AtomicU64::new(0);
     let process = Process(edge.worker_pid());
-    let run = |quiet: Duration, change: &mut dyn FnMut()| {
+    let run = |quiet: u64, change: &mut dyn FnMut()| {
         stop.store(false, Ordering::Relaxed);
+        let measured = [AtomicU64::new(0), AtomicU64::new(0)];
+        let (client_of, is_over) = (&edge, &stop);
         thread::scope(|scope| {
-            let clients: Vec<_> = (0..2).map(|_| scope.spawn(|| measure(&edge, &stop))).collect();
+            let client = |count| scope.spawn(move || measure(client_of, count, is_over));
+            let clients: Vec<_> = measured.iter().map(client).collect();
             scope.spawn(|| teach(&edge, &lessons, &stop));
             scope.spawn(|| watch(process, &peak_kib, &stop));
             let pairs = scope.spawn(|| probe(&edge, &stop));
-            thread::sleep(quiet);
+            let is_enough = || measured.iter().all(|count| count.load(Ordering::Relaxed) >= quiet);
+            eventually("requests", || is_enough().then_some(()));
             change();
             stop.store(true, Ordering::Relaxed);
             let latencies = clients.into_iter().flat_map(|client| client.join().expect("no request fails"));
@@ -75,7 +81,7 @@ fn a_million_rules_are_replaced_at_once_under_load() {
     let before_kib = process.resident_kib();
     let turns = upkeep(&edge);
     let mut took = (Duration::ZERO, Duration::ZERO);
-    let (during, pairs) = run(Duration::ZERO, &mut || {
+    let (during, pairs) = run(1, &mut || {
         let started = Instant::now();
         let revision = writer.bulk(LIST, NEW, RULES).expect("the new list");
         took.0 = started.elapsed();
@@ -142,13 +148,14 @@ fn probe(edge: &Edge, stop: &AtomicBool) -> u32 {
     pairs
 }
 
-fn measure(edge: &Edge, stop: &AtomicBool) -> Vec<u64> {
+fn measure(edge: &Edge, count: &AtomicU64, stop: &AtomicBool) -> Vec<u64> {
     let mut client = KeepAlive::new(edge.web_addr());
     let mut took_us = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let started = Instant::now();
         assert_eq!(client.get("/load").expect("an answer").status, 200);
         took_us.push(u64::try_from(started.elapsed().as_micros()).expect("a short time"));
+        count.fetch_add(1, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(1));
     }
     took_us

@@ -20,7 +20,7 @@ use crate::watcher::Watcher;
 use crate::{KeepAlive, Request};
 
 /// How long anything may take to appear.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a browser shows pages.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_HEADERS: usize = 64;
 
 /// A request. Method, target and headers reach the wire as they are.
@@ -78,7 +78,7 @@ impl Request {
     /// Sends it and reads the answer.
     ///
     /// # Errors
-    /// No connection, no whole answer, or none within 10 s.
+    /// No connection, no whole answer, or none within 60 s.
     pub fn send(&self, to: SocketAddr) -> io::Result<Response> {
         let stream = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
         if let Some(from) = self.from {

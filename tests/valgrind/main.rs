@@ -96,7 +96,7 @@ fn lessons(edge: &Edge, backend: &Backend) {
     assert!(edge.refuses(&Request::get("/yolo").forwarded_for("192.0.2.7")));
     assert!(edge.refuses(&Request::get("/changing")));
     // Bound to the method, so another one still reaches the backend, which takes it back.
-    backend.answer("/changing", Answer::teaching("true"));
+    backend.answer("/changing", Answer::teaching("true; method=any"));
     edge.send(&Request::new("POST", "/changing"));
     assert!(!edge.refuses(&Request::get("/changing")));
     backend.answer("/brief", Answer::status(200));

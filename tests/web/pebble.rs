@@ -1,11 +1,11 @@
 //! Debian's pebble: a real ACME server, which asks for its proofs through HAProxy.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use edge_e2e::eventually;
+use edge_e2e::{Port, Process, eventually};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -14,7 +14,7 @@ use crate::tls;
 /// Where it will be: known before the manager is started, whose port for HTTP is known only then.
 pub(crate) struct Pebble {
     dir: TempDir,
-    port: u16,
+    port: Port,
 }
 
 /// It runs. Dropping it ends it.
@@ -25,12 +25,12 @@ impl Pebble {
         let dir = tempfile::tempdir().expect("a directory");
         tls::make(dir.path(), "ca", "DNS:ca.example");
         tls::make(dir.path(), "localhost", "DNS:localhost");
-        Self { dir, port: free_port() }
+        Self { dir, port: Port::reserve().expect("a free port") }
     }
 
     /// The URL of its directory.
     pub(crate) fn directory(&self) -> String {
-        format!("https://localhost:{}/dir", self.port)
+        format!("https://localhost:{}/dir", self.port.addr().port())
     }
 
     /// Who has signed its own certificate.
@@ -40,9 +40,9 @@ impl Pebble {
 
     /// Starts it; every name leads to this server.
     pub(crate) fn start(&self, web: SocketAddr) -> Running {
-        let (dns, names) = (free_port(), self.dir.path().join("pebble.json"));
+        let config = self.dir.path().join("pebble.json");
         let configuration = json!({"pebble": {
-            "listenAddress": format!("127.0.0.1:{}", self.port),
+            "listenAddress": self.port.addr().to_string(),
             "certificate": self.dir.path().join("localhost.pem"),
             "privateKey": self.dir.path().join("localhost.key"),
             "httpPort": web.port(),
@@ -51,25 +51,19 @@ impl Pebble {
             "externalAccountBindingRequired": false,
             "certificateValidityPeriod": 90 * 86_400,
         }});
-        fs::write(&names, configuration.to_string()).expect("a file of ours");
+        fs::write(&config, configuration.to_string()).expect("a file of ours");
         let mut resolver = Command::new("pebble-challtestsrv");
         resolver.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-management", ""]);
-        resolver.args([
-            "-defaultIPv4",
-            "127.0.0.1",
-            "-defaultIPv6",
-            "",
-            "-dns01",
-            &format!("127.0.0.1:{dns}"),
-        ]);
-        let mut server = Command::new("pebble");
-        server.arg("-config").arg(&names).args(["-dnsserver", &format!("127.0.0.1:{dns}")]);
-        server.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "0");
+        resolver.args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", "127.0.0.1:0"]);
         let log = self.dir.path().join("log");
-        let running = Running(vec![spawn(&mut resolver, &log), spawn(&mut server, &log)]);
-        for (what, port) in [("pebble", self.port), ("its resolver", dns)] {
-            eventually(what, || TcpStream::connect(("127.0.0.1", port)).ok());
-        }
+        let mut running = Running(vec![spawn(&mut resolver, &log)]);
+        let resolver = Process(running.0[0].id());
+        let dns = eventually("its resolver", || resolver.udp_port(self.port.addr().ip()));
+        let mut server = Command::new("pebble");
+        server.arg("-config").arg(&config).args(["-dnsserver", &format!("127.0.0.1:{dns}")]);
+        server.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "0");
+        running.0.push(spawn(&mut server, &log));
+        eventually("pebble", || TcpStream::connect(self.port.addr()).ok());
         running
     }
 }
@@ -87,10 +81,4 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
     let log = File::options().append(true).create(true).open(log).expect("a file of ours");
     command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}: `make test-web`"))
-}
-
-/// A port that nobody had a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }

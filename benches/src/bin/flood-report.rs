@@ -86,6 +86,7 @@ fn flood(hosts: usize) {
                 backend: b"shop",
                 server: b"shop-1",
                 unique_id: b"",
+                is_partial: false,
                 request,
             };
             let start = Instant::now();

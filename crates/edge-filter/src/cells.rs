@@ -58,9 +58,8 @@ impl Cells {
         }
     }
 
-    /// Whether this request is the one that is let through near the end of a learned rule. True once for a
-    /// window, whatever threads ask.
-    pub(crate) fn take_probe(&self, slot: u32, expires_at_s: u32, now_s: u32) -> bool {
+    /// Whether a learned rule is near its end and its one request was not let through yet.
+    pub(crate) fn awaits_probe(&self, slot: u32, expires_at_s: u32, now_s: u32) -> bool {
         let left_s = expires_at_s.saturating_sub(now_s);
         // The cell is a cache miss most often.
         if left_s > WINDOW_MAX_S {
@@ -68,11 +67,14 @@ impl Cells {
         }
         let Some(cell) = self.get(slot) else { return false };
         let state = cell.load(Ordering::Relaxed);
-        let window_s = state & WINDOW_MASK;
-        if state & PROBED != 0 || u64::from(left_s) > window_s {
-            return false;
-        }
-        cell.fetch_or(PROBED, Ordering::Relaxed) & PROBED == 0
+        state & PROBED == 0 && u64::from(left_s) <= state & WINDOW_MASK
+    }
+
+    /// Whether this request is the one that is let through near the end of a learned rule. True once for a
+    /// window, whatever threads ask.
+    pub(crate) fn take_probe(&self, slot: u32, expires_at_s: u32, now_s: u32) -> bool {
+        self.awaits_probe(slot, expires_at_s, now_s)
+            && self.get(slot).is_some_and(|cell| cell.fetch_or(PROBED, Ordering::Relaxed) & PROBED == 0)
     }
 
     /// What the cell of this slot is, for whoever will change it: it is in the cache then.
@@ -105,9 +107,16 @@ mod tests {
         cells.reserve(5000);
         cells.set_window(5000, 100);
         cells.add_hits(5000, 3);
-        assert!(!cells.take_probe(5000, 200, 189), "the window is ten seconds");
+        assert!(
+            !cells.awaits_probe(5000, 200, 189) && !cells.take_probe(5000, 200, 189),
+            "the window is ten seconds"
+        );
+        assert!(cells.awaits_probe(5000, 200, 190), "to ask takes nothing");
         assert!(cells.take_probe(5000, 200, 190));
-        assert!(!cells.take_probe(5000, 200, 191), "only one goes through");
+        assert!(
+            !cells.awaits_probe(5000, 200, 191) && !cells.take_probe(5000, 200, 191),
+            "only one goes through"
+        );
         cells.set_window(5000, 100);
         assert!(cells.take_probe(5000, 300, 299), "a renewed rule has a new window");
         assert_eq!(cells.hits(5000, 0), 3);

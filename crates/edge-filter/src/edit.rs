@@ -148,6 +148,14 @@ impl Edit<'_> {
         self.rules.learned()
     }
 
+    /// Let a learned rule, as [`Edit::learned`] gave it, end at another time, whatever clock that is by; whether it was
+    /// still the same one.
+    pub fn end_at(&mut self, rule: &Rule, expires_at_s: u32) -> bool {
+        let mut is_same = false;
+        self.change(false, |rules, context| is_same = rules.end_at(rule, expires_at_s, context));
+        is_same
+    }
+
     /// Whether there is a draft that was not published.
     pub fn has_draft(&self) -> bool {
         self.rules.has_draft()

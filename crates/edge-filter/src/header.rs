@@ -16,8 +16,8 @@ pub struct Directive {
     pub matching: Match,
     /// `path="/x"`, as written.
     pub path: Option<String>,
-    /// `method`: only requests with this one's method.
-    pub method: bool,
+    /// `method`: which methods are meant.
+    pub method: Methods,
     /// `query`: only requests with this one's query.
     pub query: bool,
     /// `anon`: only requests without a session.
@@ -34,6 +34,8 @@ pub struct Directive {
     pub action: ActionName,
     /// `reason="..."`: visible ASCII and spaces.
     pub reason: Option<String>,
+    /// `confirm=N`, 1 to [`MAX_CONFIRM`]: how many client networks have to be answered so.
+    pub confirm: Option<u8>,
 }
 
 /// Whether a rule is made or taken back.
@@ -44,6 +46,20 @@ pub enum Change {
     /// `true` or `?1`: take the block back.
     TakeBack,
 }
+
+/// Which methods a rule is meant for. What a method may teach at most is another matter: see [`crate::learn()`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Methods {
+    /// `method` is absent or `?0`: all of them for a GET, else that of the request alone.
+    Default,
+    /// `method` or `method=?1`: that of the request alone.
+    Own,
+    /// `method=any`: all of them.
+    Any,
+}
+
+/// Most client networks that `confirm` may ask for.
+pub const MAX_CONFIRM: u8 = 16;
 
 /// What is blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +127,9 @@ pub enum HeaderError {
     /// Only `deny` answers with a status.
     #[error("status goes with action=deny only")]
     StatusWithoutDeny,
+    /// Outside 1 to [`MAX_CONFIRM`].
+    #[error("confirm must be from 1 to {MAX_CONFIRM}")]
+    InvalidConfirm,
     /// This parameter says something about a resource.
     #[error("{0} does not go with scope=client")]
     NotOfClient(&'static str),
@@ -130,6 +149,7 @@ impl HeaderError {
             Self::InvalidTtl => "invalid_ttl",
             Self::InvalidStatus => "invalid_status",
             Self::StatusWithoutDeny => "status_without_deny",
+            Self::InvalidConfirm => "invalid_confirm",
             Self::NotOfClient(_) => "not_of_client",
         }
     }
@@ -168,7 +188,7 @@ impl Directive {
             ttl_s: None,
             matching: Match::Exact,
             path: None,
-            method: false,
+            method: Methods::Default,
             query: false,
             anonymous: false,
             client: false,
@@ -177,6 +197,7 @@ impl Directive {
             status: None,
             action: ActionName::Deny,
             reason: None,
+            confirm: None,
         })
     }
 
@@ -191,7 +212,7 @@ impl Directive {
                 })?;
             }
             "path" => self.path = Some(text("path", value)?),
-            "method" => self.method = flag("method", value)?,
+            "method" => self.method = methods(value)?,
             "query" => self.query = flag("query", value)?,
             "anon" => self.anonymous = flag("anon", value)?,
             "src" => self.client = flag("src", value)?,
@@ -214,6 +235,7 @@ impl Directive {
                 })?;
             }
             "reason" => self.reason = Some(text("reason", value)?),
+            "confirm" => self.confirm = Some(confirm(value)?),
             // A name is ASCII, so it can be cut anywhere.
             _ => {
                 let shown = &name[..name.len().min(MAX_SHOWN_NAME_BYTES)];
@@ -231,7 +253,7 @@ impl Directive {
         let about_resource = [
             ("match", self.matching == Match::Prefix),
             ("path", self.path.is_some()),
-            ("method", self.method),
+            ("method", self.method != Methods::Default),
             ("query", self.query),
             ("anon", self.anonymous),
             ("src", self.client),
@@ -267,6 +289,24 @@ fn status(value: &BareItem) -> Result<Status, HeaderError> {
     let wrong_type = HeaderError::WrongType { parameter: "status", expected: "an integer" };
     let code = i64::from(value.as_integer().ok_or(wrong_type)?);
     u16::try_from(code).ok().and_then(Status::new).ok_or(HeaderError::InvalidStatus)
+}
+
+fn methods(value: &BareItem) -> Result<Methods, HeaderError> {
+    let wrong_type = HeaderError::WrongType { parameter: "method", expected: "a boolean or the token any" };
+    match (value.as_boolean(), value.as_token().map(|token| token.as_str())) {
+        (Some(true), _) => Ok(Methods::Own),
+        (Some(false), _) => Ok(Methods::Default),
+        (_, Some("any")) => Ok(Methods::Any),
+        (_, Some(_)) => Err(HeaderError::UnknownWord { parameter: "method", expected: "a boolean or any" }),
+        _ => Err(wrong_type),
+    }
+}
+
+fn confirm(value: &BareItem) -> Result<u8, HeaderError> {
+    let wrong_type = HeaderError::WrongType { parameter: "confirm", expected: "an integer" };
+    let networks = i64::from(value.as_integer().ok_or(wrong_type)?);
+    let networks = u8::try_from(networks).ok().filter(|networks| (1..=MAX_CONFIRM).contains(networks));
+    networks.ok_or(HeaderError::InvalidConfirm)
 }
 
 fn flag(parameter: &'static str, value: &BareItem) -> Result<bool, HeaderError> {

@@ -31,6 +31,12 @@ pub struct Settings {
     pub default_status: Status,
     /// Whether `;params` of a path segment belong to the path.
     pub parameter_segments: ParameterSegments,
+    /// Whether some backends take a backslash in a path, and its escape, for a slash.
+    pub path_backslash: bool,
+    /// Whether some backends decode the escapes of a path twice.
+    pub path_double_escape: bool,
+    /// Whether paths that backends read in two ways are refused.
+    pub strict_paths: bool,
 }
 
 impl Default for Settings {
@@ -46,6 +52,9 @@ impl Default for Settings {
             max_ttl_s: 86_400,
             default_status: Status::FORBIDDEN,
             parameter_segments: ParameterSegments::Keep,
+            path_backslash: false,
+            path_double_escape: false,
+            strict_paths: false,
         }
     }
 }

@@ -46,6 +46,9 @@ pub struct Provenance {
     pub request: String,
     /// The stamp of the lesson, microseconds since the Unix epoch: it orders the lessons of all processes.
     pub learned_at_us: u64,
+    /// The network of the client whose request caused it: the half-open request of the rule comes from another one.
+    /// `None` where that is not known.
+    pub client_network: Option<ClientNet>,
 }
 
 impl fmt::Display for Origin {
@@ -53,7 +56,8 @@ impl fmt::Display for Origin {
         match self {
             Self::List(name) => f.write_str(name),
             Self::Learned(from) => {
-                let Provenance { backend, server, unique_id, request, learned_at_us: _ } = &**from;
+                let Provenance { backend, server, unique_id, request, learned_at_us: _, client_network: _ } =
+                    &**from;
                 write!(f, "learned from {backend}/{server} by {request}")?;
                 if unique_id.is_empty() { Ok(()) } else { write!(f, " id={unique_id}") }
             }

@@ -185,7 +185,8 @@ impl Rules {
                 take_slot(&mut self.slots, &mut self.next.cells, context.pending)
             }
         };
-        if let Origin::Learned(from) = &rule.origin {
+        // A rule about a client lets nothing through: only that client could ask, who has caused the rule.
+        if let (Origin::Learned(from), Target::Resource(..)) = (&rule.origin, &rule.target) {
             // Rounded up as the end is, so that the two are the TTL apart.
             let learned_at_s = u32::try_from(from.learned_at_us.div_ceil(1_000_000)).unwrap_or(NEVER);
             self.next.cells.set_window(slot, rule.expires_at_s.saturating_sub(learned_at_s));

@@ -11,6 +11,12 @@ impl Status {
     /// The answer when neither the rule nor the backend named one.
     pub const FORBIDDEN: Self = Self(403);
 
+    /// The answer to a path with two readings where those are refused.
+    pub(crate) const BAD_REQUEST: Self = Self(400);
+
+    /// The answer to a path or a query that is too long to be held against the rules.
+    pub(crate) const URI_TOO_LONG: Self = Self(414);
+
     /// `None` outside 400 to 599.
     pub const fn new(code: u16) -> Option<Self> {
         if 400 <= code && code <= 599 { Some(Self(code)) } else { None }

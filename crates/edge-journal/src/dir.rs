@@ -7,7 +7,11 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, fstat, mkdirat, openat, renameat_with, statat,
+    unlinkat,
+};
+use rustix::process::geteuid;
 
 use crate::FileName;
 
@@ -19,7 +23,7 @@ pub const MAX_LEARNED_JOURNALS: usize = 1024;
 const MAX_ENTRIES: usize = 16_384;
 
 /// The directory of the learned journals.
-const LEARNED: &str = "learned";
+pub(crate) const LEARNED: &str = "learned";
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -223,6 +227,61 @@ pub(crate) fn open_regular(parent: &OwnedFd, name: &str, access: OFlags, mode: M
     })?;
     let file_type = FileType::from_raw_mode(fstat(&fd)?.st_mode);
     if file_type == FileType::RegularFile { Ok(File::from(fd)) } else { Err(not_ours("not a regular file")) }
+}
+
+/// What is not the writer's own has its name with this behind it, and a number.
+const FOREIGN: &str = ".foreign";
+
+/// Foreign things of one name that are kept.
+const MAX_FOREIGN: u32 = 16;
+
+/// Makes room for the writer where another user has put something in its place: the workers may write in the directory too.
+/// A symbolic link, a pipe or a socket is removed, a directory or a file is renamed. Says what it was.
+///
+/// # Errors
+/// Those of the system.
+pub(crate) fn set_foreign_aside(parent: &OwnedFd, name: &str) -> io::Result<Option<&'static str>> {
+    let found = match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => found,
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let what = match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile if is_own(parent, &found)? => return Ok(None),
+        FileType::RegularFile => "a file of another user",
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link",
+        _ => "neither a file nor a directory",
+    };
+    if !matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Directory) {
+        remove(parent, name)?;
+        return Ok(Some(what));
+    }
+    for n in 0..MAX_FOREIGN {
+        match renameat_with(parent, name, parent, format!("{name}{FOREIGN}{n}"), RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::EXIST) => {}
+            moved => return moved.map(|()| Some(what)).map_err(Into::into),
+        }
+    }
+    // So many are kept. A directory that is not empty stays, which the caller is told.
+    let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+    unlinkat(parent, name, if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() })?;
+    Ok(Some(what))
+}
+
+/// What has this name, `None` if nothing has.
+pub(crate) fn file_type(parent: &OwnedFd, name: &str) -> io::Result<Option<FileType>> {
+    match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(Some(FileType::from_raw_mode(found.st_mode))),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether this file is root's, or of the user of this process, or of whoever owns the directory; and has one name only.
+fn is_own(parent: &OwnedFd, found: &Stat) -> io::Result<bool> {
+    let owners = [0, geteuid().as_raw(), fstat(parent)?.st_uid];
+    Ok(owners.contains(&found.st_uid) && found.st_nlink == 1)
 }
 
 /// Removes `name` from `parent`; that it is not there is no error.

@@ -88,6 +88,9 @@ pub enum Damage {
     /// A record that does not belong here.
     #[error("{0}")]
     Order(String),
+    /// Each record is whole, but they are not the ones that were sealed, in their order.
+    #[error("the records before the seal are not those that were written")]
+    Content,
     /// A snapshot or list file without its last record.
     #[error("the file ends before its last record")]
     Unfinished,

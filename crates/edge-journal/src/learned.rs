@@ -19,6 +19,10 @@ const UNFINISHED: &str = ".new";
 /// A learned journal that was set aside has its name with this behind it.
 const ASIDE: &str = ".damaged";
 
+/// How often it is tried to make a journal. Another worker that makes one at the same time takes the unfinished file for one
+/// of the dead, as long as it is not locked: then the lock or the name is gone.
+const TRIES: u32 = 8;
+
 /// Journals set aside that are kept.
 const MAX_ASIDE: usize = 16;
 
@@ -41,13 +45,24 @@ impl LearnedJournal {
     pub fn create(dir: &StateDir, worker: &str, stamp_us: u64) -> io::Result<Self> {
         let name = FileName::learned(worker)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a worker's name"))?;
+        for _ in 1..TRIES {
+            match Self::try_create(dir, &name, stamp_us) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => {
+                }
+                other => return other,
+            }
+        }
+        Self::try_create(dir, &name, stamp_us)
+    }
+
+    fn try_create(dir: &StateDir, name: &FileName, stamp_us: u64) -> io::Result<Self> {
         let parent = dir.learned_or_new()?;
         remove_unfinished(&parent);
         let finished = name.in_its_directory();
         let unfinished = format!("{finished}{UNFINISHED}");
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
         let file = open_regular(&parent, &unfinished, flags, Mode::from_raw_mode(0o640))?;
-        let made = Self::begin(&parent, file, name, stamp_us, &unfinished, &finished);
+        let made = Self::begin(&parent, file, name.clone(), stamp_us, &unfinished, &finished);
         if made.is_err() {
             // The next worker does it if this does not work.
             let _ = remove(&parent, &unfinished);

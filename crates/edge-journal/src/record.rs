@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use edge_filter::{AddressRule, Operation, Rule};
 
+use crate::Seal;
+
 /// The first record of every file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
@@ -35,6 +37,8 @@ pub enum Record {
         /// The rules, at most [`crate::MAX_RULES_PER_CHUNK`]; those of IPv4 are written before those of IPv6.
         rules: Vec<AddressRule>,
     },
+    /// Before the last of a snapshot or a list file.
+    Seal(Seal),
     /// The last of a snapshot or a list file.
     End {
         /// How many rules the file holds.
@@ -72,6 +76,7 @@ impl Record {
             Self::Head(_) => "head",
             Self::Rules(_) => "rules",
             Self::Addresses { .. } => "addresses",
+            Self::Seal(_) => "seal",
             Self::End { .. } => "end",
             Self::Change { .. } => "change",
             Self::Replace { .. } => "replace",

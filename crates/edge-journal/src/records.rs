@@ -7,8 +7,10 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{FlockOperation, flock, fstat};
 
 use crate::codec::{
-    BadPreamble, FRAME_HEAD_BYTES, Frame, PREAMBLE_BYTES, check_preamble, could_be_preamble, decode, split,
+    BadPreamble, FRAME_HEAD_BYTES, Frame, PREAMBLE_BYTES, check_preamble, could_be_preamble, decode,
+    fingerprint, split,
 };
+use crate::mark::{Digest, Fingerprint};
 use crate::sequence::Sequence;
 use crate::{Damage, FileName, Identity, ReadError, Record, StateDir};
 
@@ -81,6 +83,10 @@ pub struct Records<S = File> {
     file: FileName,
     source: S,
     sequence: Sequence,
+    /// Over all records so far.
+    content: Digest,
+    /// Of the last record.
+    fingerprint: Fingerprint,
     /// Where the next record begins.
     offset: u64,
     window: Vec<u8>,
@@ -128,7 +134,16 @@ impl<S: Source> Records<S> {
     /// As [`Records::open`].
     pub fn over(file: FileName, source: S) -> Result<Self, ReadError> {
         let sequence = Sequence::new(file.kind());
-        let mut records = Self { file, source, sequence, offset: 0, window: Vec::new(), consumed: 0 };
+        let mut records = Self {
+            file,
+            source,
+            sequence,
+            content: Digest::default(),
+            fingerprint: 0,
+            offset: 0,
+            window: Vec::new(),
+            consumed: 0,
+        };
         records.pass_preamble()?;
         Ok(records)
     }
@@ -155,7 +170,12 @@ impl<S: Source> Records<S> {
             }
             match self.look() {
                 Ok(Look::Record(record, bytes)) => {
+                    if matches!(&record, Record::Seal(seal) if seal.content != self.content) {
+                        return Err(self.damaged(Damage::Content));
+                    }
                     self.sequence.accept(&record).map_err(|damage| self.damaged(damage))?;
+                    self.fingerprint = fingerprint(self.rest());
+                    self.content = self.content.after(self.fingerprint);
                     self.consume(bytes);
                     return Ok(Next::Record(record));
                 }
@@ -178,10 +198,16 @@ impl<S: Source> Records<S> {
         self.offset
     }
 
+    /// What the last record is told apart by, for [`crate::Mark`].
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
     /// Begins again.
     pub fn rewind(&mut self) {
         self.forget_window();
         self.sequence = Sequence::new(self.file.kind());
+        self.content = Digest::default();
         self.offset = 0;
     }
 

@@ -47,6 +47,7 @@ impl Sequence {
             (State::Begin, ..) => return Err(order("a file that does not begin with its head")),
             (State::Rules(before), _, Record::Rules(rules)) => more(before, rules.len()),
             (State::Rules(before), _, Record::Addresses { rules, .. }) => more(before, rules.len()),
+            (State::Rules(before), _, Record::Seal(_)) => State::Rules(before),
             (State::Rules(before), _, Record::End { rules }) if before == *rules => State::Done,
             (State::Rules(before), _, Record::End { rules }) => {
                 return Err(order(&format!("{before} rules where {rules} were written")));

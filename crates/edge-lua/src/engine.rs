@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock};
 use edge_filter::{Authorities, Filter, Reader, Scratch};
 
 use crate::abi::{Types, Unsupported};
+use crate::clock::{Clocks, Keeper};
 use crate::large_pages::Heap;
 use crate::learn::School;
 use crate::lists::{self, ListFile, Lists};
@@ -25,6 +26,7 @@ pub(crate) struct Engine {
     /// What outlives the process, where a directory for it is set.
     pub(crate) state: Option<State>,
     pub(crate) upkeep: Upkeep,
+    pub(crate) clock: Keeper,
     /// Malloc's, where the tables are.
     pub(crate) heap: Option<Heap>,
     /// HAProxy's type numbers for the native converters, or why the converters are Lua's.
@@ -57,12 +59,14 @@ impl Engine {
     ) -> Result<Self, String> {
         let now_s = u32::try_from(now_us / 1_000_000).unwrap_or(u32::MAX);
         cpu::check()?;
+        clock::start();
         let mut settings = ModuleSettings::read(variables).map_err(|e| e.to_string())?;
-        let authorities = authorities(&settings)?;
+        let mut authorities = authorities(&settings)?;
         let filter = Filter::new(settings.filter.clone());
         let mut edit = filter.edit(now_s).ok_or("the rules are being changed already")?;
         let lists = Lists::load(&settings, &mut edit).map_err(|e| e.to_string())?;
         drop(edit);
+        authorities.never_block(lists.never_learned);
         let mut warnings = std::mem::take(&mut settings.warnings);
         warnings.extend(lists.warnings);
         let state = state(&settings, &lists.files, &filter, now_us, &mut warnings);
@@ -90,6 +94,7 @@ impl Engine {
             school: School::new(authorities),
             state,
             upkeep: Upkeep::default(),
+            clock: Keeper::new(Clocks::now()),
             heap,
             native,
             warnings: Mutex::new(warnings),
@@ -252,7 +257,13 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_stops_the_start() {
-        for setting in ["EDGE_BLOCK_FILES", "EDGE_ALLOW_FILES", "EDGE_RESOURCE_FILES", "EDGE_BACKEND_FILE"] {
+        for setting in [
+            "EDGE_BLOCK_FILES",
+            "EDGE_ALLOW_FILES",
+            "EDGE_RESOURCE_FILES",
+            "EDGE_NEVER_LEARN_FILES",
+            "EDGE_BACKEND_FILE",
+        ] {
             let failure = build(&[(setting, "/nowhere/list")]).err().unwrap();
             assert!(failure.starts_with(&format!("{setting}: cannot read \"/nowhere/list\": No such file")));
             let failure = build(&[(setting, "/")]).err().unwrap();

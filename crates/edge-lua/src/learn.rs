@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use edge_filter::{
-    Authorities, Filter, Lesson, LogGate, Operation, Refusal, Request, Taught, learn, split_base,
+    Authorities, Confirmations, Filter, Lesson, LogGate, Operation, Refusal, Request, Taught, learn,
+    split_base,
 };
+use parking_lot::Mutex;
 
 use crate::engine;
 use crate::state::State;
@@ -23,6 +25,8 @@ pub(crate) struct Heard<'a> {
     pub(crate) method: Option<&'a [u8]>,
     /// `txn.edge.query`; not set for a request without one.
     pub(crate) query: &'a [u8],
+    /// `txn.edge.partial`: the answer to this request is not that to a plain one.
+    pub(crate) is_partial: bool,
     /// The client's address as text; not one for a Unix socket.
     pub(crate) client: &'a [u8],
     /// Status of the response.
@@ -38,10 +42,12 @@ pub(crate) struct Heard<'a> {
 /// Who may teach what, and what came of it.
 pub(crate) struct School {
     authorities: Authorities,
+    confirmations: Mutex<Confirmations>,
     log_gate: LogGate,
     learned: AtomicU64,
     clipped: AtomicU64,
     taken_back: AtomicU64,
+    unconfirmed: AtomicU64,
     not_captured: AtomicU64,
     queue_full: AtomicU64,
     refused: [AtomicU64; Refusal::LABELS.len()],
@@ -51,10 +57,12 @@ impl School {
     pub(crate) fn new(authorities: Authorities) -> Self {
         Self {
             authorities,
+            confirmations: Mutex::default(),
             log_gate: LogGate::new(),
             learned: AtomicU64::new(0),
             clipped: AtomicU64::new(0),
             taken_back: AtomicU64::new(0),
+            unconfirmed: AtomicU64::new(0),
             not_captured: AtomicU64::new(0),
             queue_full: AtomicU64::new(0),
             refused: [const { AtomicU64::new(0) }; Refusal::LABELS.len()],
@@ -84,6 +92,7 @@ impl School {
             backend: heard.backend,
             server: heard.server,
             unique_id: heard.unique_id,
+            is_partial: heard.is_partial,
             request: Request { host, path, query: heard.query, method, anonymous: false, client },
         };
         let stamp_us = state.map_or(now_us, |state| state.stamp_us(now_us));
@@ -106,6 +115,10 @@ impl School {
         state: Option<(&State, u64)>,
         now_s: u32,
     ) -> Option<String> {
+        if !self.is_confirmed(&taught, now_s) {
+            self.unconfirmed.fetch_add(1, Relaxed);
+            return None;
+        }
         let result = match (&taught.operation, taught.clipped) {
             (Operation::Put(_), false) => &self.learned,
             (Operation::Put(_), true) => &self.clipped,
@@ -129,12 +142,30 @@ impl School {
         None
     }
 
+    /// Whether as many client networks were answered so as the change waits for. Waits for no thread: where another one
+    /// counts at this moment, this answer is not counted.
+    fn is_confirmed(&self, taught: &Taught, now_s: u32) -> bool {
+        let confirmations = self.confirmations.try_lock();
+        match (&taught.operation, taught.confirm) {
+            (Operation::Put(rule), Some(confirm)) => {
+                confirmations.is_some_and(|mut waiting| waiting.confirm(rule, confirm, now_s))
+            }
+            (operation, _) => {
+                if let Some(mut waiting) = confirmations {
+                    waiting.take_back(operation);
+                }
+                true
+            }
+        }
+    }
+
     /// How many responses came to which result, each response to one. Labels are stable.
     pub(crate) fn results(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let results = [
             ("learned", &self.learned),
             ("clipped", &self.clipped),
             ("taken_back", &self.taken_back),
+            ("unconfirmed", &self.unconfirmed),
             ("not_captured", &self.not_captured),
             ("queue_full", &self.queue_full),
         ];
@@ -198,6 +229,38 @@ mod tests {
                 ("prefix_not_allowed", 1)
             ]
         );
+    }
+
+    #[test]
+    fn a_rule_waits_for_as_many_client_networks_as_the_header_or_the_backend_asks_for() {
+        let filter = Filter::new(Settings::default());
+        let school = School::new(Authorities::parse("shop confirm=2").unwrap());
+        let hear = |header: &[u8], client: &[u8]| {
+            assert_eq!(school.hear(&Heard { client, ..heard(header) }, &filter, None, NOW_US), None);
+            filter.reader().resource(b"shop.example/yeet", 1000).code()
+        };
+        assert_eq!([hear(b"false", b"192.0.2.1"), hear(b"false", b"192.0.2.2")], [0, 0]);
+        assert_eq!(hear(b"false", b"198.51.100.1"), 404);
+        assert_eq!(hear(b"true", b"192.0.2.1"), 0);
+        for header in [&b"false;confirm=3"[..], b"false;confirm=3", b"true"] {
+            assert_eq!(hear(header, b"192.0.2.1"), 0);
+        }
+        assert_eq!(hear(b"false;confirm=3", b"198.51.100.1"), 0, "begun anew after true");
+        assert_eq!(hear(b"false;confirm=3", b"203.0.113.1"), 0);
+        assert_eq!(hear(b"false;confirm=3", b"2001:db8::1"), 404);
+        assert_eq!(counts(&school), [("learned", 2), ("taken_back", 2), ("unconfirmed", 6)]);
+    }
+
+    #[test]
+    fn while_another_thread_counts_nothing_is_learned() {
+        let filter = Filter::new(Settings::default());
+        let school = School::new(Authorities::default());
+        let counting = school.confirmations.lock();
+        assert_eq!(school.hear(&heard(b"false;confirm=2"), &filter, None, NOW_US), None);
+        assert_eq!(school.hear(&heard(b"false"), &filter, None, NOW_US), None, "this one waits for nobody");
+        assert_eq!(school.hear(&heard(b"true"), &filter, None, NOW_US), None);
+        drop(counting);
+        assert_eq!(counts(&school), [("learned", 1), ("taken_back", 1), ("unconfirmed", 1)]);
     }
 
     #[test]

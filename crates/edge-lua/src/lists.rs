@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edge_filter::list::{BadLine, addresses, resources};
-use edge_filter::{Action, AddressRule, Edit, List, NEVER, Operation, Origin, Rule, Settings, Target};
+use edge_filter::{
+    Action, AddressRule, ClientNet, Edit, List, NEVER, Operation, Origin, Rule, Settings, Target,
+};
 
 use crate::settings::ModuleSettings;
 
@@ -24,6 +26,8 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 pub(crate) struct Lists {
     /// In the order of loading.
     pub(crate) files: Vec<ListFile>,
+    /// Networks that no backend may block.
+    pub(crate) never_learned: Vec<ClientNet>,
     /// Bad lines, one line of text each.
     pub(crate) warnings: Vec<String>,
 }
@@ -73,6 +77,9 @@ impl Lists {
             lists.load_resources("EDGE_RESOURCE_FILES", path, filter, edit)?;
         }
         edit.publish_draft();
+        for path in &settings.never_learn_files {
+            lists.load_never_learned("EDGE_NEVER_LEARN_FILES", path)?;
+        }
         Ok(lists)
     }
 
@@ -125,13 +132,30 @@ impl Lists {
         Ok(())
     }
 
+    /// Such a file is no list of rules, so that it may be one of those too.
+    fn load_never_learned(&mut self, setting: &'static str, path: &Path) -> Result<(), UnreadableFile> {
+        let mut reading = Reading::new(path);
+        let mut pieces = Pieces::open(setting, path)?;
+        while let Some((piece, first_line)) = pieces.next() {
+            self.never_learned.extend(addresses(piece, first_line).filter_map(|line| reading.take(line)));
+        }
+        pieces.end()?;
+        self.report(reading);
+        Ok(())
+    }
+
     fn add(&mut self, reading: Reading) {
+        let file = self.report(reading);
+        self.files.push(file);
+    }
+
+    fn report(&mut self, reading: Reading) -> ListFile {
         let Reading { name, rules, bad_lines, warnings } = reading;
         self.warnings.extend(warnings);
         if bad_lines > MAX_REPORTED_LINES {
             self.warnings.push(format!("{name}: and {} more bad lines", bad_lines - MAX_REPORTED_LINES));
         }
-        self.files.push(ListFile { path: name.to_string(), rules, bad_lines });
+        ListFile { path: name.to_string(), rules, bad_lines }
     }
 }
 

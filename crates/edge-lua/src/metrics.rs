@@ -102,6 +102,8 @@ fn module(page: &mut Page, engine: &Engine) {
     page.metric("edge_filter_native", Kind::Gauge, help).value(u8::from(engine.native.is_ok()));
     let help = "Panics caught, each a defect.";
     page.metric("edge_filter_panics_total", Kind::Counter, help).value(guard::panics());
+    let help = "Steps of the system clock that were seen.";
+    page.metric("edge_filter_clock_steps_total", Kind::Counter, help).value(engine.clock.steps());
     let help = "Longest turn of the upkeep task, seconds.";
     page.metric("edge_filter_upkeep_seconds_max", Kind::Gauge, help).value(engine.upkeep.longest_s());
     let help = "Most processor time of one turn of the upkeep task, seconds.";
@@ -145,6 +147,7 @@ mod tests {
             "edge_filter_native 0",
             "# TYPE edge_filter_native gauge",
             "edge_filter_expired_total 0",
+            "edge_filter_clock_steps_total 0",
             "edge_filter_build_info{version=\"0.1.0\"} 1",
         ] {
             assert!(page.lines().any(|other| other == line), "{line} is not in\n{page}");

@@ -93,6 +93,7 @@ fn learn(engine: &Engine, heard: &LuaValue) -> Option<String> {
         base: base.0.as_deref(),
         method: method.0.as_deref(),
         query: &text("query"),
+        is_partial: heard.raw_get::<LuaValue>("is_partial").is_ok_and(|value| truthy(&value)),
         client: &text("client"),
         status: number("status"),
         backend: &text("backend"),

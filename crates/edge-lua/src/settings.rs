@@ -32,6 +32,8 @@ pub(crate) struct ModuleSettings {
     pub(crate) allow_files: Vec<PathBuf>,
     /// Files of known bad resources.
     pub(crate) resource_files: Vec<PathBuf>,
+    /// Files of networks that no backend may block.
+    pub(crate) never_learn_files: Vec<PathBuf>,
     /// What each backend may teach; none: every backend its own hosts' paths.
     pub(crate) backend_file: Option<PathBuf>,
     /// Where state outlives HAProxy; none: nothing does.
@@ -53,6 +55,7 @@ impl Default for ModuleSettings {
             block_files: Vec::new(),
             allow_files: Vec::new(),
             resource_files: Vec::new(),
+            never_learn_files: Vec::new(),
             backend_file: None,
             state_dir: None,
             max_journal_bytes: MAX_JOURNAL_BYTES,
@@ -141,8 +144,9 @@ impl ModuleSettings {
             "EDGE_BLOCK_FILES" => self.block_files = paths(value),
             "EDGE_ALLOW_FILES" => self.allow_files = paths(value),
             "EDGE_RESOURCE_FILES" => self.resource_files = paths(value),
+            "EDGE_NEVER_LEARN_FILES" => self.never_learn_files = paths(value),
             "EDGE_BACKEND_FILE" => self.backend_file = (!value.is_empty()).then(|| value.into()),
-            "EDGE_NATIVE" => self.native = one_of(value, [("on", true), ("off", false)])?,
+            "EDGE_NATIVE" => self.native = switch(value)?,
             "EDGE_LEARN_TTL" => filter.learn_ttl_s = number(value, 1..=YEAR_S, "seconds")?,
             "EDGE_MAX_TTL" => filter.max_ttl_s = number(value, 1..=YEAR_S, "seconds")?,
             "EDGE_MAX_LEARNED" => filter.max_learned = number(value, 1..=10_000_000, "rules")?,
@@ -159,6 +163,9 @@ impl ModuleSettings {
                 let allowed = [("keep", ParameterSegments::Keep), ("drop", ParameterSegments::Drop)];
                 filter.parameter_segments = one_of(value, allowed)?;
             }
+            "EDGE_PATH_BACKSLASH" => filter.path_backslash = switch(value)?,
+            "EDGE_PATH_DOUBLE_ESCAPE" => filter.path_double_escape = switch(value)?,
+            "EDGE_STRICT_PATHS" => filter.strict_paths = switch(value)?,
             "EDGE_SESSION_COOKIES" => self.session_cookies = cookie_names(value)?,
             "EDGE_STATE_DIR" => self.state_dir = directory(value)?,
             "EDGE_MAX_JOURNAL_BYTES" => self.max_journal_bytes = number(value, 65_536..=1 << 30, "bytes")?,
@@ -206,6 +213,10 @@ fn one_of<T: Copy, const N: usize>(value: &str, allowed: [(&str, T); N]) -> Resu
     allowed.iter().find(|(name, _)| *name == value).map(|(_, t)| *t).ok_or(format!("{names} is allowed"))
 }
 
+fn switch(value: &str) -> Result<bool, String> {
+    one_of(value, [("on", true), ("off", false)])
+}
+
 fn number<T>(value: &str, bounds: RangeInclusive<T>, unit: &str) -> Result<T, String>
 where
     T: std::str::FromStr + PartialOrd + std::fmt::Display,
@@ -245,6 +256,7 @@ mod tests {
             ("EDGE_BLOCK_FILES", "/a.txt:/b.map, /c"),
             ("EDGE_ALLOW_FILES", "/allow"),
             ("EDGE_RESOURCE_FILES", "/res"),
+            ("EDGE_NEVER_LEARN_FILES", "/allow:/proxies"),
             ("EDGE_BACKEND_FILE", "/backends"),
             ("EDGE_STATE_DIR", "/state"),
             ("EDGE_MAX_JOURNAL_BYTES", "65536"),
@@ -258,11 +270,19 @@ mod tests {
             ("EDGE_MAX_REASON_BYTES", "0"),
             ("EDGE_SESSION_COOKIES", "sid, JSESSIONID"),
             ("EDGE_PATH_PARAMS", "drop"),
+            ("EDGE_PATH_BACKSLASH", "on"),
+            ("EDGE_PATH_DOUBLE_ESCAPE", "on"),
+            ("EDGE_STRICT_PATHS", "on"),
             ("EDGE_DEFAULT_STATUS", "410"),
         ])
         .unwrap();
         assert_eq!(s.block_files, ["/a.txt", "/b.map", "/c"].map(PathBuf::from));
         assert_eq!(s.allow_files, [PathBuf::from("/allow")]);
+        assert_eq!(
+            s.never_learn_files,
+            ["/allow", "/proxies"].map(PathBuf::from),
+            "no list of rules of its own"
+        );
         assert_eq!(s.resource_files, [PathBuf::from("/res")]);
         assert_eq!(s.backend_file, Some(PathBuf::from("/backends")));
         let state = StateSettings { dir: "/state".into(), max_journal_bytes: 65_536 };
@@ -279,6 +299,9 @@ mod tests {
             learn_ttl_s: 60,
             max_ttl_s: 3600,
             default_status: Status::new(410).unwrap(),
+            path_backslash: true,
+            path_double_escape: true,
+            strict_paths: true,
             parameter_segments: ParameterSegments::Drop,
             ..Settings::default()
         };

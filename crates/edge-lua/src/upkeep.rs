@@ -4,8 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::clock::Clocks;
 use crate::engine::{self, Engine};
-use crate::state::{Budget, Turn};
+use crate::state::{Budget, Report, Turn};
 use crate::{clock, guard};
 
 /// Work of one turn: HAProxy's thread serves nobody meanwhile. A piece of work that was begun, and the freeing of memory
@@ -74,7 +75,12 @@ fn survive(turn: impl FnOnce() -> Turn) -> Turn {
 
 fn work(engine: &Engine, budget: Budget) -> Turn {
     let sweep = Budget::of(SWEEP);
-    let mut is_cut = false;
+    // Before what has ended is swept: it may have ended by a step of the clock alone.
+    let followup = engine.clock.turn(&engine.filter, Clocks::now(), sweep);
+    if let Some(state) = engine.state.as_ref().filter(|_| followup.has_moved) {
+        state.write_anew();
+    }
+    let mut is_cut = followup.is_cut;
     while engine.filter.upkeep(clock::now_s(), SLICE) == SLICE {
         if sweep.is_spent() {
             is_cut = true;
@@ -86,6 +92,7 @@ fn work(engine: &Engine, budget: Budget) -> Turn {
         None => Turn::default(),
     };
     turn.is_cut |= is_cut;
+    turn.lines.extend(followup.line);
     join_freed();
     if let Some(heap) = &engine.heap {
         heap.tell(false);
@@ -103,27 +110,53 @@ fn join_freed() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
 }
 
-/// Applies what waits, reads on in the state directory, and answers with the manager's revision then in force; who asks
-/// must not take it for that where more is waiting, nor where rules of it are missing.
+/// Applies what waits, reads on in the state directory, and answers with the manager's revision then in force, how many rules and
+/// changes came to it, and their hash. Behind that, in this order, what keeps it from being all of them: each holds whatever
+/// else does.
 pub(crate) fn sync(engine: &Engine) -> String {
     engine.filter.upkeep(clock::now_s(), 0);
-    let (revision, more) = match &engine.state {
-        Some(state) => state.sync(&engine.filter, clock::now_us(), Budget::of(TURN)),
-        None => (0, false),
+    match &engine.state {
+        Some(state) => {
+            let (report, more) = state.sync(&engine.filter, clock::now_us(), Budget::of(TURN));
+            answer(&report, more)
+        }
+        None => "revision 0".to_owned(),
+    }
+}
+
+fn answer(report: &Report, more: bool) -> String {
+    let Report { revision, taken, hash, incomplete, stopped, rules_problem, .. } = report;
+    let hash = hash.as_deref().unwrap_or("unknown");
+    let waiting = if more { ", more is waiting" } else { "" };
+    let why = match (incomplete, stopped) {
+        (true, _) => ", incomplete: ",
+        (false, true) => ", stopped: ",
+        (false, false) => "",
     };
-    let rest = if more {
-        ", more is waiting"
-    } else if engine.state.as_ref().is_some_and(|state| state.report().incomplete) {
-        ", incomplete: rules.snapshot cannot be read"
-    } else {
-        ""
+    let problem = match rules_problem {
+        Some(problem) if !why.is_empty() => problem,
+        None if !why.is_empty() => "its log says why",
+        _ => "",
     };
-    format!("revision {revision}{rest}")
+    format!("revision {revision}, taken {taken}, hash {hash}{waiting}{why}{problem}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_lacks_rules_says_so_whatever_else_waits() {
+        let report = Report { revision: 7, taken: 8192, incomplete: true, ..Report::default() };
+        let problem = Some("rules.snapshot: damaged at byte 9".to_owned());
+        let report = Report { rules_problem: problem, ..report };
+        let expected = "revision 7, taken 8192, hash unknown, more is waiting, incomplete: rules.snapshot: damaged at byte 9";
+        assert_eq!(answer(&report, true), expected);
+        let report = Report { hash: Some("0a".into()), incomplete: false, ..report };
+        assert_eq!(answer(&report, false), "revision 7, taken 8192, hash 0a");
+        let stopped = Report { stopped: true, ..report };
+        assert!(answer(&stopped, false).ends_with(", stopped: rules.snapshot: damaged at byte 9"));
+    }
 
     #[test]
     fn a_panic_does_not_end_the_task() {

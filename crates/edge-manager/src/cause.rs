@@ -59,6 +59,7 @@ impl From<&SitesError> for Cause {
             SitesError::Field(_) => Self::Invalid,
             SitesError::UnknownDomain(_)
             | SitesError::UnknownBackend(_)
+            | SitesError::NeedsAdmin(_)
             | SitesError::InUse { .. }
             | SitesError::NoRoom { .. } => Self::Refused,
             SitesError::Publication(error) => error.into(),

@@ -106,6 +106,7 @@ fn published(path: &Path) -> State {
                 }
                 Record::Change { operation, .. } => submit(operation),
                 Record::Next { revision } => waiting.push(FileName::Journal(revision)),
+                Record::Seal(_) => {}
                 Record::End { .. } => waiting.push(FileName::Journal(revision)),
                 Record::Replace { .. } => panic!("no list is replaced here"),
             }

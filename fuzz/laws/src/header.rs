@@ -1,8 +1,8 @@
 //! The grammar of `X-Edge-Resource`, and what responses teach.
 
 use edge_filter::{
-    Authorities, CanonicalPath, Directive, HeaderError, Lesson, Operation, Request, Rule, Scratch, Settings,
-    Target, learn,
+    Authorities, CanonicalPath, Directive, HeaderError, Lesson, MAX_CONFIRM, Operation, Request, Rule,
+    Scratch, Settings, Target, Taught, learn,
 };
 
 pub(crate) const WORDS: &[&str] = &[
@@ -18,6 +18,9 @@ pub(crate) const WORDS: &[&str] = &[
     ";path=\"/x/\"",
     ";path=\"/\"",
     ";method",
+    ";method=any",
+    ";confirm=",
+    ";confirm=2",
     ";query",
     ";anon",
     ";src",
@@ -51,10 +54,10 @@ pub(crate) const WORDS: &[&str] = &[
 const NOW_US: u64 = 1_700_000_000_500_000;
 
 const REQUEST: Request<'_> = Request {
-    host: b"Shop.Example:443",
-    path: b"/x/%79eet//",
+    host: b"shop.example:443",
+    path: b"/x/yeet/",
     query: b"id=%61&debug",
-    method: b"POST",
+    method: b"GET",
     anonymous: true,
     client: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),
 };
@@ -84,13 +87,14 @@ pub fn header(data: &[u8]) {
 
 fn lesson(data: &[u8], directive: Result<Directive, HeaderError>, settings: &Settings) {
     let authorities = Authorities::parse("free prefix client").unwrap();
-    let mut lesson = Lesson {
+    let lesson = Lesson {
         header: data,
         header_count: 1,
         status: 404,
         backend: b"free",
         server: b"s",
         unique_id: data,
+        is_partial: false,
         request: REQUEST,
     };
     let mut scratch = Scratch::new();
@@ -99,8 +103,27 @@ fn lesson(data: &[u8], directive: Result<Directive, HeaderError>, settings: &Set
     match taught {
         Ok(taught) => {
             operation_fits(&taught.operation, settings);
-            lesson.header_count = 2;
-            assert!(learn(&lesson, &authorities, settings, NOW_US, NOW_US, &mut scratch).is_err());
+            assert!(taught.confirm.is_none_or(|confirm| (2..=MAX_CONFIRM).contains(&confirm.networks)));
+            let twice = Lesson { header_count: 2, ..lesson };
+            let partial = Lesson { is_partial: true, ..lesson };
+            let not_modified = Lesson { status: 304, ..lesson };
+            let elsewhere = Lesson { request: Request { path: b"/y/../x/yeet/", ..REQUEST }, ..lesson };
+            for other in [twice, partial, not_modified, elsewhere] {
+                assert!(
+                    learn(&other, &authorities, settings, NOW_US, NOW_US, &mut scratch).is_err(),
+                    "{other:?}"
+                );
+            }
+            // Whatever the header says, a HEAD teaches for HEAD alone.
+            let head = Lesson { request: Request { method: b"HEAD", ..REQUEST }, ..lesson };
+            let taught = learn(&head, &authorities, settings, NOW_US, NOW_US, &mut scratch);
+            if let Ok(Taught {
+                operation: Operation::Put(Rule { target: Target::Resource(_, of), .. }),
+                ..
+            }) = taught
+            {
+                assert_eq!(of.method.as_deref(), Some("HEAD"));
+            }
         }
         Err(refusal) => assert!(!refusal.to_string().chars().any(char::is_control), "{refusal}"),
     }
@@ -132,7 +155,7 @@ fn target_fits(target: &Target, settings: &Settings) {
             let path = CanonicalPath::parse(REQUEST.path, settings.parameter_segments, 99).unwrap();
             assert_eq!(resource.host.as_ref().map(|host| host.as_str()), Some("shop.example"));
             assert!(resource.covers_path(&path), "{resource}");
-            assert!(conditions.hold(&REQUEST, &Scratch::new().query(REQUEST.query)));
+            assert_eq!(conditions.hold(&REQUEST, &Scratch::new().query(REQUEST.query)), Some(true));
         }
     }
 }

@@ -111,7 +111,11 @@ fn is_within_bounds(record: &Record) {
             assert!(operations.len() <= MAX_OPERATIONS);
             assert!(!operations.iter().any(|one| matches!(one, Operation::Batch(_))));
         }
-        Record::Change { .. } | Record::End { .. } | Record::Replace { .. } | Record::Next { .. } => {}
+        Record::Change { .. }
+        | Record::Seal(_)
+        | Record::End { .. }
+        | Record::Replace { .. }
+        | Record::Next { .. } => {}
     }
 }
 

@@ -1,21 +1,32 @@
 //! The canonical form of paths, queries and hosts.
 
 use edge_filter::{
-    CanonicalPath, ParameterSegments, Scratch, canonical_host, canonical_path, canonical_query, split_base,
+    CanonicalPath, ParameterSegments, PathReadings, Scratch, Settings, canonical_host, canonical_path,
+    canonical_query, has_one_reading, path_readings, split_base,
 };
 
 pub(crate) const WORDS: &[&str] = &[
-    "/", "//", ".", "..", "/./", "/../", ";", "%2e", "%2E", "%2f", "%61", "%c3", "%", "%4", "%25", "?", "#",
-    "*", ":80",
+    "/", "//", ".", "..", "/./", "/../", ";", "%2e", "%2E", "%2f", "%2F", "%40", "%3b", "%5c", "\\", "%252f",
+    "%252e", "%61", "%c3", "%", "%4", "%25", "?", "#", "*", ":80",
 ];
 
 /// The canonical form of a path is idempotent, pure ASCII, without empty or dot segments, borrowed exactly
-/// where the input is canonical, and what a slow reference makes of it. Queries and hosts likewise.
+/// where the input is canonical, and what a slow reference makes of it. The second reading is what a backend sees that
+/// decodes first and splits then, and is there where that may differ. Queries and hosts likewise.
 pub fn path(data: &[u8]) {
     let mut scratch = Scratch::new();
     for parameters in [ParameterSegments::Keep, ParameterSegments::Drop] {
         one_path(data, parameters, &mut scratch);
         one_path(&[b"/", data].concat(), parameters, &mut scratch);
+    }
+    for bits in 0..8 {
+        let settings = Settings {
+            parameter_segments: if bits & 1 == 0 { ParameterSegments::Keep } else { ParameterSegments::Drop },
+            path_backslash: bits & 2 != 0,
+            path_double_escape: bits & 4 != 0,
+            ..Settings::default()
+        };
+        readings(&[b"/", data].concat(), &settings, &mut scratch);
     }
     query(data, &mut scratch);
     host(data, &mut scratch);
@@ -50,10 +61,29 @@ fn one_path(raw: &[u8], parameters: ParameterSegments, scratch: &mut Scratch) {
     }
 }
 
+fn readings(raw: &[u8], settings: &Settings, scratch: &mut Scratch) {
+    let Scratch { path, second_path, .. } = scratch;
+    let Ok(PathReadings { first, second }) = path_readings(raw, settings, path, second_path) else {
+        assert!(raw.len() * 3 > 64 * 1024, "too long");
+        return;
+    };
+    let parameters = settings.parameter_segments;
+    assert_eq!(first, reference_path(raw, parameters).as_bytes());
+    let expected = reference_second(raw, settings);
+    assert_eq!(second.unwrap_or(first), expected.as_bytes(), "what a lenient backend reads");
+    assert_eq!(canonical_path(expected.as_bytes(), parameters, &mut []), Ok(expected.as_bytes()));
+    let is_plain = first == raw && second.is_none();
+    assert_eq!(has_one_reading(raw, settings), is_plain);
+    // Strict settings refuse exactly the paths with two readings.
+    let strict = Settings { strict_paths: true, ..settings.clone() };
+    let has_second = second.is_some();
+    assert_eq!(path_readings(raw, &strict, path, second_path).is_err(), has_second);
+}
+
 fn query(raw: &[u8], scratch: &mut Scratch) {
     let Ok(query) = canonical_query(raw, &mut scratch.query) else { return };
     let raw = raw.split(|&b| b == b'#').next().unwrap_or_default();
-    assert_eq!(query, reference_escapes(raw).as_bytes());
+    assert_eq!(query, reference_query(raw).as_bytes());
     assert_eq!(canonical_query(query, &mut []), Ok(query));
 }
 
@@ -87,7 +117,7 @@ fn reference_path(raw: &[u8], parameters: ParameterSegments) -> String {
             ParameterSegments::Keep => segment,
             ParameterSegments::Drop => segment.split(|&b| b == b';').next().unwrap_or_default(),
         };
-        let name = reference_escapes(name);
+        let name = reference_escapes(name, parameters);
         is_open = matches!(&*name, "" | "." | "..");
         match &*name {
             "" | "." => {}
@@ -101,18 +131,57 @@ fn reference_path(raw: &[u8], parameters: ParameterSegments) -> String {
     format!("/{}", kept.join("/"))
 }
 
-fn reference_escapes(raw: &[u8]) -> String {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut text = String::new();
+/// The second reading: decoded as a whole, and split then.
+fn reference_second(raw: &[u8], settings: &Settings) -> String {
+    let mut decoded: Vec<u8> = decoded(without_query(raw)).into_iter().map(|(byte, _)| byte).collect();
+    if settings.path_double_escape {
+        decoded = self::decoded(&decoded).into_iter().map(|(byte, _)| byte).collect();
+    }
+    // As a path in which each byte but those that separate is an escape, and none has a second meaning.
+    let mut plain = String::new();
+    for byte in decoded {
+        match byte {
+            b'/' => plain.push('/'),
+            b'\\' if settings.path_backslash => plain.push('/'),
+            b';' if settings.parameter_segments == ParameterSegments::Drop => plain.push(';'),
+            byte => plain += &format!("%{byte:02X}"),
+        }
+    }
+    reference_path(plain.as_bytes(), settings.parameter_segments)
+}
+
+/// Each byte, and whether it was an escape.
+fn decoded(raw: &[u8]) -> Vec<(u8, bool)> {
+    let mut bytes = Vec::new();
     let mut rest = raw;
     while !rest.is_empty() {
         let digits =
             rest.get(1..3).filter(|digits| rest[0] == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
         let value = digits.map(|digits| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap());
-        let byte = value.unwrap_or(rest[0]);
-        let is_plain = unreserved(byte) || (value.is_none() && b"!$&'()*+,;=:@/?".contains(&byte));
-        text += &if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+        bytes.push((value.unwrap_or(rest[0]), value.is_some()));
         rest = &rest[if value.is_some() { 3 } else { 1 }..];
     }
-    text
+    bytes
+}
+
+fn is_pchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
+}
+
+fn text(bytes: Vec<(u8, bool)>, is_plain: impl Fn(u8, bool) -> bool) -> String {
+    let text = |(byte, is_escaped)| {
+        if is_plain(byte, is_escaped) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    bytes.into_iter().map(text).collect()
+}
+
+fn reference_escapes(segment: &[u8], parameters: ParameterSegments) -> String {
+    let keeps_semicolon = parameters == ParameterSegments::Drop;
+    text(decoded(segment), |byte, _| is_pchar(byte) && !(byte == b';' && keeps_semicolon))
+}
+
+fn reference_query(raw: &[u8]) -> String {
+    text(decoded(raw), |byte, is_escaped| {
+        (is_pchar(byte) || b"/?".contains(&byte)) && !(is_escaped && b"&=+".contains(&byte))
+    })
 }

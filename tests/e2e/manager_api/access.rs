@@ -7,7 +7,7 @@ use super::{alone, blocked, refused};
 const KEY: &str = "correct-horse-battery-staple";
 
 /// What anybody may ask for.
-const OPEN: [&str; 2] = ["/health", "/.well-known/acme-challenge/{token}"];
+const OPEN: [&str; 1] = ["/health"];
 
 /// Legacy routes that do something although they are asked for with `GET`.
 const CHANGING_GETS: [&str; 2] = ["/api/regenerate", "/api/reload"];
@@ -77,8 +77,12 @@ fn without_its_key_nothing_is_answered_but_health_and_page() {
     let routes = routes(&mut manager.api());
     let almost = [&KEY[..KEY.len() - 1], &format!("{KEY}x"), &KEY.to_uppercase(), "x", ""];
     let mut strangers: Vec<Api> = almost.iter().map(|key| Api::new(manager.addr()).key(key)).collect();
-    strangers.push(Api::new(manager.addr()));
+    let mut without = Api::new(manager.addr());
     for route in &routes {
+        refused(&route.call(&mut without), 401);
+    }
+    // A client that goes on with wrong keys has to wait: `who_tries_many_keys_has_to_wait`.
+    for route in &routes[..2] {
         for stranger in &mut strangers {
             refused(&route.call(stranger), 401);
         }
@@ -156,7 +160,7 @@ fn without_any_key_it_listens_on_loopback_only() {
 
 #[test]
 fn every_answer_to_a_body_that_makes_no_sense_is_an_error_of_the_client() {
-    let manager = alone().start();
+    let manager = alone().key(KEY).start();
     let mut api = manager.api();
     let routes = routes(&mut api);
     // Without HAProxy none is reloaded, whatever is asked for.
@@ -165,5 +169,34 @@ fn every_answer_to_a_body_that_makes_no_sense_is_an_error_of_the_client() {
             let answer = api.call(&route.method, &route.target(), body);
             assert!(answer.status < 500, "{} {} {body:.20}: {answer:?}", route.method, route.path);
         }
+    }
+}
+
+#[test]
+fn who_tries_many_keys_has_to_wait() {
+    let manager = alone().key(KEY).start();
+    let made = key(&manager, "read");
+    let mut guesser = Api::new(manager.addr()).key("a-wrong-key");
+    let refusals: Vec<u16> = (0..40).map(|_| guesser.get("/api/blocked-ips").status).collect();
+    let looked_at = refusals.iter().filter(|status| **status == 401).count();
+    assert!((11..16).contains(&looked_at) && refusals[11] == 429, "{refusals:?}");
+    let told = guesser.get("/api/blocked-ips");
+    let wait: u64 = told.header("retry-after").expect("when to come back").parse().expect("seconds");
+    assert!(told.status == 429 && (1..=61).contains(&wait), "{told:?}");
+    // What a person has chosen may be guessed, so that even the right one waits. A key of the manager's own cannot be.
+    assert_eq!(manager.api().get("/api/blocked-ips").status, 429);
+    assert_eq!(Api::new(manager.addr()).key(&made).get("/api/blocked-ips").status, 200);
+    // Who has no key yet loses nothing, and the command line is not concerned.
+    assert_eq!(Api::new(manager.addr()).get("/api/blocked-ips").status, 401);
+    let blocked = manager.command(&["block", "192.0.2.1", "--wait", "0s"]);
+    assert!([Some(0), Some(3)].contains(&blocked.status.code()), "{blocked:?}");
+}
+
+#[test]
+fn a_short_key_is_taken_and_warned_of() {
+    for (key, is_short) in [("x", true), ("fifteen-letters", true), ("sixteen--letters", false)] {
+        let manager = alone().key(key).start();
+        assert_eq!(manager.api().get("/api/blocked-ips").status, 200);
+        assert_eq!(manager.log().contains("HAPROXY_API_KEY is shorter than 16 bytes"), is_short, "{key}");
     }
 }

@@ -1,6 +1,7 @@
 //! Domains, and the configuration that is made of them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use edge_e2e::{Request, eventually, shipped};
 use serde_json::json;
@@ -159,10 +160,14 @@ fn a_template_that_haproxy_refuses_is_told_and_the_last_good_one_serves_on() {
 
 #[test]
 fn a_reload_that_haproxy_refuses_says_why_and_haproxy_serves_on() {
-    let served = Supervised::start();
+    let served = Supervised::start_with(|builder| {
+        let dir = builder.dir().to_owned();
+        builder.env("EDGE_ALLOW_DIRS", dir)
+    });
     let mut api = served.manager.api();
     let certificate = served.manager.dir().join("www.pem");
     fs::copy(shipped("crates/edge-manager/tests/render/certificate.pem"), &certificate).unwrap();
+    fs::set_permissions(&certificate, fs::Permissions::from_mode(0o600)).unwrap();
     let mut site = api.get("/api/site").json();
     site["domains"][0]["ssl_enabled"] = json!(true);
     site["domains"][0]["ssl_cert_path"] = json!(certificate);

@@ -47,7 +47,7 @@ fn what_haproxy_missed_it_has_when_it_is_back() {
 fn a_rule_with_a_ttl_ends_by_itself() {
     let served = Beside::start();
     let mut api = served.manager.api();
-    let answer = api.post("/api/rules", r#"{"target":"198.51.100.7","ttl":5,"reason":"for a moment"}"#);
+    let answer = api.post("/api/rules", r#"{"target":"198.51.100.7","ttl":15,"reason":"for a moment"}"#);
     assert!([200, 201].contains(&answer.status), "{answer:?}");
     assert_eq!(answer.json()["enforcement"], "in_force", "{answer:?}");
     assert!(served.is_refused("198.51.100.7"));

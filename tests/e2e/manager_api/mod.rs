@@ -1,15 +1,19 @@
 //! The manager's API, as clients call it, and what HAProxy does then.
 
 mod access;
+mod acme_validation;
 mod blocks;
 mod bodies;
-mod challenges;
 mod commands;
 mod crowd;
+mod damaged;
 mod domains;
 mod enforcement;
 mod health;
+mod hung;
 mod life;
+mod local;
+mod rolled_back;
 mod secrets;
 mod temporary;
 
@@ -59,9 +63,19 @@ impl Supervised {
         Self::start_with(|builder| builder)
     }
 
+    /// With an admin's key, which its client sends.
     fn start_with(change: impl FnOnce(ManagerServerBuilder) -> ManagerServerBuilder) -> Self {
+        Self::of(change(alone().supervising().key("a-key-of-the-tests")))
+    }
+
+    /// Without any key.
+    fn without_key() -> Self {
+        Self::of(alone().supervising())
+    }
+
+    fn of(manager: ManagerServerBuilder) -> Self {
         let backend = Backend::start();
-        let manager = change(alone().supervising()).start();
+        let manager = manager.start();
         let served = Self { manager, backend };
         let answer =
             served.manager.api().post("/api/domain", &served.domain("www.example", "site").to_string());

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use edge_e2e::{Answer, Backend, Edge, Mode, Request, StateHome, eventually, in_every_mode};
@@ -55,7 +54,7 @@ fn what_was_taken_back_stays_taken_back(mode: Mode) {
     backend.answer("/yeet", Answer::teaching("false; method; ttl=3600"));
     edge.get("/yeet");
     assert!(refuses(&edge, "/yeet"));
-    backend.answer("/yeet", Answer::status(200).header("X-Edge-Resource", "true"));
+    backend.answer("/yeet", Answer::status(200).header("X-Edge-Resource", "true; method=any"));
     edge.send(&Request::new("POST", "/yeet"));
     assert!(!refuses(&edge, "/yeet"));
     for _ in 0..2 {
@@ -70,7 +69,10 @@ fn the_ttl_goes_on(mode: Mode) {
     let (backend, _home, mut edge) = start(mode);
     teach(&backend, &edge, "/yeet");
     let taught = Instant::now();
-    thread::sleep(Duration::from_millis(2500));
+    backend.answer("/ends", Answer::teaching("false; ttl=2"));
+    edge.get("/ends");
+    backend.answer("/ends", Answer::status(200));
+    eventually("two seconds", || (!refuses(&edge, "/ends")).then_some(()));
     edge.crash_and_restart();
     let asked = taught.elapsed().as_secs();
     let rules = edge.cli("show edge rules resource");
@@ -84,8 +86,10 @@ fn an_expired_rule_stays_dead(mode: Mode) {
     let (backend, _home, mut edge) = start(mode);
     backend.answer("/yeet", Answer::teaching("false; ttl=1"));
     edge.get("/yeet");
+    let taught = Instant::now();
     edge.crash();
-    thread::sleep(Duration::from_millis(2100));
+    // Its end is rounded up to a second.
+    eventually("the end of the TTL", || (taught.elapsed() > Duration::from_secs(2)).then_some(()));
     edge.start_again();
     assert_eq!(edge.metrics().learned_rules(), 0.0);
     backend.answer("/yeet", Answer::status(200));

@@ -68,6 +68,11 @@ impl EdgeBuilder {
         self
     }
 
+    /// Before another server than the [`Backend`].
+    pub fn server(self, server: SocketAddr) -> Self {
+        Self { server, ..self }
+    }
+
     /// With this `EDGE_` setting.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));

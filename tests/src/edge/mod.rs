@@ -19,7 +19,7 @@ pub use builder::{EdgeBuilder, module_dir, shipped};
 use crate::{Backend, Haproxy, Launch, Metrics, Mode, Port, Request, Response, StartFailure, eventually};
 use builder::Prepared;
 
-const CLI_TIMEOUT: Duration = Duration::from_secs(10);
+const CLI_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running HAProxy with the filter, in front of one [`Backend`].
 #[derive(Debug)]

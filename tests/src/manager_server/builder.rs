@@ -64,7 +64,7 @@ impl ManagerServerBuilder {
             "stats_socket": self.dir.path().join("edge.sock"),
             "log": "stderr",
             "maxconn": 4000,
-            "trusted_proxies": ["127.0.0.0/8"],
+            "trusted_proxies": [{"header": "X-Forwarded-For", "networks": ["127.0.0.0/8"], "own_requests": true}],
             "filter": {
                 "module_dir": fs::canonicalize(module).expect("a directory"),
                 "state_dir": self.dir.path().join("state"),

@@ -68,6 +68,7 @@ fn lessons(counter: &Counter, filter: &Filter) {
             backend: b"shop",
             server: b"shop-1",
             unique_id: b"7F000001:1F90_7F000001:1F91_66A0B0C0_0001:0001",
+            is_partial: false,
             request: Request { host, path, query: b"", method: b"GET", anonymous: true, client },
         };
         now_us += 1000;

@@ -60,10 +60,23 @@ fn not_canonical(listed: &[String]) -> Vec<String> {
     listed.iter().map(|base| base.replacen('/', ":8080//", 1).replace("item", "%69tem")).collect()
 }
 
+/// The same with an escaped slash: the rule is found by the second reading.
+fn read_in_two_ways(listed: &[String]) -> Vec<String> {
+    listed.iter().map(|base| base.replace("/item", "%2Fitem")).collect()
+}
+
 pub(super) fn count(counter: &Counter, rules: usize) {
-    let names =
-        ["hit", "miss", "hit not canonical", "hit beside prefixes", "miss beside prefixes", "prefix hit"]
-            .map(|what| format!("resource {what} of {rules}"));
+    let kinds = [
+        "hit",
+        "miss",
+        "hit not canonical",
+        "hit beside prefixes",
+        "miss beside prefixes",
+        "prefix hit",
+        "hit by the second reading",
+        "miss by both readings",
+    ];
+    let names = kinds.map(|what| format!("resource {what} of {rules}"));
     if !counter.wants(&names.each_ref().map(String::as_str)) {
         return;
     }
@@ -80,6 +93,8 @@ pub(super) fn count(counter: &Counter, rules: usize) {
         beside_prefixes.clone(),
         unlisted(&beside_prefixes),
         beside_prefixes.iter().map(below).collect(),
+        read_in_two_ways(&hits),
+        read_in_two_ways(&unlisted(&hits)),
     ];
     let mut reader = filter.reader();
     for (name, inputs) in names.iter().zip(inputs) {

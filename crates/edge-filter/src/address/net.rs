@@ -46,6 +46,16 @@ impl ClientNet {
         }
     }
 
+    /// The network that stands for a client where several have to agree: the /24 of an IPv4 address, the /48 of an IPv6
+    /// address. No longer prefixes are routed between the networks of the Internet, so for another one a client needs
+    /// addresses that were given to somebody else, where for another address it needs only its own /64 or subnet.
+    pub fn of_client(addr: IpAddr) -> Self {
+        match addr.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4.to_bits() & (u32::MAX << 8), 24),
+            IpAddr::V6(v6) => Self::V6(v6.to_bits() & (u128::MAX << 80), 48),
+        }
+    }
+
     /// The network that holds `addr` alone.
     pub fn host(addr: IpAddr) -> Self {
         match addr.to_canonical() {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::filter::QUEUE;
 use crate::*;
 
+mod half_open;
+
 const NOW_S: u32 = 1_000_000;
 
 fn filter() -> Filter {
@@ -185,18 +187,6 @@ fn check_refuses_a_blocked_client_whatever_it_asks_for() {
     let decision = filter.reader().check(&request, NOW_S);
     assert_eq!(decision.verdict.code(), 403);
     assert_eq!(&*decision.rule.unwrap().reason, "scanner");
-}
-
-#[test]
-fn a_learned_rule_lets_one_request_through_near_its_end() {
-    let filter = filter();
-    put(&filter, learned("a.example/x", NOW_S + 100));
-    let mut reader = filter.reader();
-    let mut at = |now_s| reader.resource(b"a.example/x", now_s).code();
-    assert_eq!([at(NOW_S + 89), at(NOW_S + 90), at(NOW_S + 91)], [404, 0, 404]);
-    assert_eq!(filter.counters().half_open, 1);
-    put(&filter, learned("a.example/x", NOW_S + 190));
-    assert_eq!([at(NOW_S + 91), at(NOW_S + 189), at(NOW_S + 189), at(NOW_S + 190)], [404, 0, 404, 0]);
 }
 
 #[test]

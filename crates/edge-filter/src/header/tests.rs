@@ -22,23 +22,26 @@ fn the_value_says_block_or_take_back() {
 
 #[test]
 fn every_parameter_is_read() {
-    let value = r#"false;ttl=60;match=prefix;path="/x/";method;query;anon;src;param="id";status=410;reason="it \"is\" gone""#;
+    let value = r#"false;ttl=60;match=prefix;path="/x/";method;query;anon;src;param="id";status=410;reason="it \"is\" gone";confirm=3"#;
     assert_eq!(
         parse(value),
         Ok(Directive {
             ttl_s: Some(60),
             matching: Match::Prefix,
             path: Some("/x/".to_owned()),
-            method: true,
+            method: Methods::Own,
             query: true,
             anonymous: true,
             client: true,
             parameter: Some("id".to_owned()),
             status: Status::new(410),
             reason: Some(r#"it "is" gone"#.to_owned()),
+            confirm: Some(3),
             ..plain(Change::Block)
         })
     );
+    assert_eq!(parse("false;method=any"), Ok(Directive { method: Methods::Any, ..plain(Change::Block) }));
+    assert_eq!(parse("true;confirm=16"), Ok(Directive { confirm: Some(16), ..plain(Change::TakeBack) }));
     for (word, action) in
         [("tarpit", ActionName::Tarpit), ("drop", ActionName::Drop), ("observe", ActionName::Observe)]
     {
@@ -80,7 +83,15 @@ fn each_mistake_has_its_error() {
         ("false;ttl=1.5", HeaderError::InvalidTtl),
         ("false;ttl", wrong_type("ttl", "an integer")),
         ("false;ttl=\"1\"", wrong_type("ttl", "an integer")),
-        ("false;method=\"GET\"", wrong_type("method", "a boolean")),
+        ("false;method=\"GET\"", wrong_type("method", "a boolean or the token any")),
+        ("false;method=ANY", unknown_word("method", "a boolean or any")),
+        ("false;method=GET", unknown_word("method", "a boolean or any")),
+        ("false;confirm=0", HeaderError::InvalidConfirm),
+        ("false;confirm=17", HeaderError::InvalidConfirm),
+        ("false;confirm=-1", HeaderError::InvalidConfirm),
+        ("false;confirm=257", HeaderError::InvalidConfirm),
+        ("false;confirm", wrong_type("confirm", "an integer")),
+        ("false;confirm=2.0", wrong_type("confirm", "an integer")),
         ("false;src=1", wrong_type("src", "a boolean")),
         ("false;path=/x", HeaderError::Malformed),
         ("false;path=x", wrong_type("path", "a quoted string")),
@@ -98,6 +109,7 @@ fn each_mistake_has_its_error() {
         ("false;action=drop;status=404", HeaderError::StatusWithoutDeny),
         ("false;scope=client;path=\"/x\"", HeaderError::NotOfClient("path")),
         ("false;method;scope=client", HeaderError::NotOfClient("method")),
+        ("false;method=any;scope=client", HeaderError::NotOfClient("method")),
         ("false;match=prefix;scope=client", HeaderError::NotOfClient("match")),
         ("false;scope=client;src", HeaderError::NotOfClient("src")),
     ] {

@@ -1,15 +1,15 @@
 //! What a response teaches.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::{Cause, Refusal};
-use crate::resource::{canonical_escapes, method};
+use crate::resource::{canonical_escapes, has_one_reading, method};
 use crate::text::printable;
 use crate::{
     Action, ActionName, Authorities, Authority, CanonicalPath, Change, ClientNet, Conditions, Directive,
-    HeaderError, Host, InvalidPath, List, MAX_CONDITION_BYTES, Match, NEVER, Operation, Origin, Provenance,
-    Request, Resource, Rule, Scope, Scratch, Settings, Status, Target, canonical_host, canonical_path,
+    HeaderError, Host, InvalidPath, List, MAX_CONDITION_BYTES, Match, Methods, NEVER, Operation, Origin,
+    Provenance, Request, Resource, Rule, Scope, Scratch, Settings, Status, Target, canonical_host,
     canonical_query, parameter_values,
 };
 
@@ -40,6 +40,9 @@ pub struct Lesson<'a> {
     pub server: &'a [u8],
     /// The unique-id of the request, empty for none.
     pub unique_id: &'a [u8],
+    /// Whether the request asks for a range, has a precondition (RFC 9110 sections 13.1 and 14.2), names a whole URL in
+    /// place of a path, or a port that it did not come to: its answer is not that to a plain request.
+    pub is_partial: bool,
     /// The request.
     pub request: Request<'a>,
 }
@@ -51,6 +54,17 @@ pub struct Taught {
     pub operation: Operation,
     /// Whether the TTL that the header asked for was above [`Settings::max_ttl_s`] and was cut to it.
     pub clipped: bool,
+    /// Where the change waits until other clients were answered so too.
+    pub confirm: Option<Confirm>,
+}
+
+/// What a rule waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    /// So many client networks, at least 2, are to be answered alike.
+    pub networks: u8,
+    /// The network of this client.
+    pub network: ClientNet,
 }
 
 /// What the response teaches at `now_us` (Unix time, microseconds), where its TTL begins. `stamp_us` is what the rule
@@ -68,8 +82,7 @@ pub fn learn(
     stamp_us: u64,
     scratch: &mut Scratch,
 ) -> Result<Taught, Refusal> {
-    let authority = authorities.of(lesson.backend);
-    understand(lesson, authority, settings, now_us, stamp_us, scratch).map_err(|cause| {
+    understand(lesson, authorities, settings, now_us, stamp_us, scratch).map_err(|cause| {
         let host = canonical_host(lesson.request.host, &mut scratch.host);
         Refusal {
             backend: printable(lesson.backend, MAX_NAME_BYTES),
@@ -81,33 +94,49 @@ pub fn learn(
 
 fn understand(
     lesson: &Lesson<'_>,
-    authority: &Authority,
+    authorities: &Authorities,
     settings: &Settings,
     now_us: u64,
     stamp_us: u64,
     scratch: &mut Scratch,
 ) -> Result<Taught, Cause> {
+    let authority = authorities.of(lesson.backend);
     if lesson.header_count > 1 {
         return Err(HeaderError::SeveralValues.into());
     }
     let directive = Directive::parse(lesson.header, settings.max_header_bytes)?;
-    let host = Host::from_canonical(canonical_host(lesson.request.host, &mut scratch.host))?;
+    check_exchange(lesson, settings)?;
+    let canonical = canonical_host(lesson.request.host, &mut scratch.host);
+    let host = Host::from_canonical(canonical)?;
     if !authority.covers(&host) {
         return Err(Cause::HostNotAllowed);
+    }
+    // A backend may have the routes of another host, or none, for one that is written otherwise. Ports are left to
+    // haproxy.cfg: it knows the one that the client has connected to.
+    if !matches!(lesson.request.host.strip_prefix(canonical), Some([] | [b':', _, ..])) {
+        return Err(Cause::NotPlainHost);
     }
     let target = match directive.scope {
         Scope::Client => client_target(&lesson.request, authority)?,
         Scope::Resource => {
-            let resource = resource(host, &directive, &lesson.request, authority, settings, scratch)?;
+            let resource = resource(host, &directive, &lesson.request, authority, settings)?;
             Target::Resource(resource, conditions(&directive, &lesson.request, scratch)?)
         }
     };
-    let (operation, clipped) = match (directive.change, target) {
+    let (operation, clipped, confirm) = match (directive.change, target) {
         (Change::TakeBack, Target::Resource(resource, conditions)) if conditions.is_empty() => {
-            (Operation::ForgetResource(resource), false)
+            (Operation::ForgetResource(resource), false, None)
         }
-        (Change::TakeBack, target) => (Operation::Forget(target), false),
+        (Change::TakeBack, target) => (Operation::Forget(target), false, None),
         (Change::Block, target) => {
+            let only_client = only_client(&target);
+            if only_client.is_some_and(|client| !authorities.may_block(client)) {
+                return Err(Cause::ProtectedClient);
+            }
+            let confirm = match (only_client, directive.confirm.max(authority.confirm)) {
+                (None, Some(networks @ 2..)) => Some(Confirm { networks, network: network(lesson)? }),
+                _ => None,
+            };
             let (ttl_s, clipped) = ttl(directive.ttl_s, authority, settings)?;
             let rule = Rule {
                 target,
@@ -117,10 +146,39 @@ fn understand(
                 reason: printable(directive.reason.unwrap_or_default().as_bytes(), settings.max_reason_bytes)
                     .into(),
             };
-            (Operation::Put(rule), clipped)
+            (Operation::Put(rule), clipped, confirm)
         }
     };
-    Ok(Taught { operation, clipped })
+    Ok(Taught { operation, clipped, confirm })
+}
+
+/// Whether what the backend was asked, and its answer, are about a resource that the edge knows too.
+fn check_exchange(lesson: &Lesson<'_>, settings: &Settings) -> Result<(), Cause> {
+    let Lesson { request, status, is_partial, .. } = lesson;
+    if *is_partial {
+        return Err(Cause::PartialRequest);
+    }
+    if let 100..=199 | 206 | 304 | 412 | 416 = *status {
+        return Err(Cause::PartialResponse(*status));
+    }
+    if request.path.first() != Some(&b'/') {
+        // `OPTIONS *` is about the server, not about `/`.
+        return Err(Cause::RequestPath(InvalidPath::NoSlash));
+    }
+    if has_one_reading(request.path, settings) { Ok(()) } else { Err(Cause::NotPlainPath) }
+}
+
+/// The client that a rule concerns, if it concerns no other. Such a rule waits for nobody.
+fn only_client(target: &Target) -> Option<IpAddr> {
+    match target {
+        Target::Client(_, ClientNet::V4(bits, _)) => Some(Ipv4Addr::from_bits(*bits).into()),
+        Target::Client(_, ClientNet::V6(bits, _)) => Some(Ipv6Addr::from_bits(*bits).into()),
+        Target::Resource(_, conditions) => conditions.client,
+    }
+}
+
+fn network(lesson: &Lesson<'_>) -> Result<ClientNet, Cause> {
+    lesson.request.client.map(ClientNet::of_client).ok_or(Cause::NoClient)
 }
 
 fn client_target(request: &Request<'_>, authority: &Authority) -> Result<Target, Cause> {
@@ -136,20 +194,12 @@ fn resource(
     request: &Request<'_>,
     authority: &Authority,
     settings: &Settings,
-    scratch: &mut Scratch,
 ) -> Result<Resource, Cause> {
     if directive.matching == Match::Prefix && !authority.prefix {
         return Err(Cause::PrefixNotAllowed);
     }
     let (parameters, max_bytes) = (settings.parameter_segments, settings.max_path_bytes);
-    if request.path.is_empty() {
-        // `OPTIONS *` is about the server, not about `/`.
-        return Err(Cause::RequestPath(InvalidPath::NoSlash));
-    }
-    let requested = canonical_path(request.path, parameters, &mut scratch.path)
-        .map_err(|_| InvalidPath::TooLong(max_bytes))
-        .and_then(|path| CanonicalPath::from_canonical(path, max_bytes))
-        .map_err(Cause::RequestPath)?;
+    let requested = CanonicalPath::from_canonical(request.path, max_bytes).map_err(Cause::RequestPath)?;
     let path = match &directive.path {
         Some(path) => CanonicalPath::parse(path, parameters, max_bytes).map_err(Cause::Path)?,
         None => requested.clone(),
@@ -166,13 +216,24 @@ fn resource(
     if resource.covers_path(&requested) { Ok(resource) } else { Err(Cause::NotCovered) }
 }
 
+/// Whether a rule is about this method alone. What a backend answers to a GET it answers for the resource (RFC 9110
+/// section 9.3.1); to a method that it does not support at all it may answer whatever it likes. For the methods that
+/// change a resource the backend can say that it means all.
+fn is_bound_to_method(methods: Methods, method: &[u8]) -> bool {
+    match method {
+        b"GET" => methods == Methods::Own,
+        b"POST" | b"PUT" | b"PATCH" | b"DELETE" => methods != Methods::Any,
+        _ => true,
+    }
+}
+
 fn conditions(
     directive: &Directive,
     request: &Request<'_>,
     scratch: &mut Scratch,
 ) -> Result<Conditions, Cause> {
     let mut conditions = Conditions { anonymous: directive.anonymous, ..Conditions::default() };
-    if directive.method {
+    if is_bound_to_method(directive.method, request.method) {
         conditions.method = Some(method(request.method).ok_or(Cause::Method)?);
     }
     if directive.client {
@@ -246,6 +307,7 @@ fn provenance(lesson: &Lesson<'_>, learned_at_us: u64, scratch: &mut Scratch) ->
         unique_id: printable(lesson.unique_id, MAX_NAME_BYTES),
         request: printable(&[method, b" ", host, path].concat(), MAX_REQUEST_BYTES),
         learned_at_us,
+        client_network: lesson.request.client.map(ClientNet::of_client),
     }
 }
 

@@ -67,6 +67,21 @@ pub enum Cause {
     /// The request's method is longer than 32 bytes or no token.
     #[error("the request's method is none that a rule can have")]
     Method,
+    /// With capital letters, a trailing dot or the like.
+    #[error("the request's host is not in canonical form, so the backend may have answered for another one")]
+    NotPlainHost,
+    /// See [`crate::has_one_reading`].
+    #[error("the request's path is not in canonical form, so the backend may have answered for another one")]
+    NotPlainPath,
+    /// See [`crate::Lesson::is_partial`].
+    #[error("the request asks for a part, has a precondition, or names a whole URL or another port")]
+    PartialRequest,
+    /// An interim response, or one to a range or a precondition.
+    #[error("status {0} says nothing of the resource as a whole")]
+    PartialResponse(u16),
+    /// See [`crate::Authorities::never_block`].
+    #[error("the address of the client is one that no backend may block")]
+    ProtectedClient,
 }
 
 impl Cause {
@@ -88,13 +103,18 @@ impl Cause {
             Self::AmbiguousParameter => "ambiguous_parameter",
             Self::ConditionTooLong => "condition_too_long",
             Self::Method => "invalid_method",
+            Self::NotPlainHost => "not_plain_host",
+            Self::NotPlainPath => "not_plain_path",
+            Self::PartialRequest => "partial_request",
+            Self::PartialResponse(_) => "partial_response",
+            Self::ProtectedClient => "protected_client",
         }
     }
 }
 
 impl Refusal {
     /// The labels of all causes, so that a metric is an array of counters.
-    pub const LABELS: [&str; 25] = [
+    pub const LABELS: [&str; 31] = [
         "header_too_long",
         "several_values",
         "malformed",
@@ -105,6 +125,7 @@ impl Refusal {
         "invalid_ttl",
         "invalid_status",
         "status_without_deny",
+        "invalid_confirm",
         "not_of_client",
         "invalid_host",
         "invalid_request_path",
@@ -120,6 +141,11 @@ impl Refusal {
         "ambiguous_parameter",
         "condition_too_long",
         "invalid_method",
+        "not_plain_host",
+        "not_plain_path",
+        "partial_request",
+        "partial_response",
+        "protected_client",
     ];
 
     /// A short stable name of the cause for metrics: one of [`Self::LABELS`].
@@ -151,6 +177,7 @@ mod tests {
             HeaderError::InvalidTtl,
             HeaderError::InvalidStatus,
             HeaderError::StatusWithoutDeny,
+            HeaderError::InvalidConfirm,
             HeaderError::NotOfClient("path"),
         ];
         let causes = header.into_iter().map(Cause::Header).chain([
@@ -168,6 +195,11 @@ mod tests {
             Cause::AmbiguousParameter,
             Cause::ConditionTooLong,
             Cause::Method,
+            Cause::NotPlainHost,
+            Cause::NotPlainPath,
+            Cause::PartialRequest,
+            Cause::PartialResponse(206),
+            Cause::ProtectedClient,
         ]);
         let refusal = |cause| Refusal { backend: String::new(), host: String::new(), cause };
         let places: Vec<_> = causes.map(|cause| refusal(cause).label_index()).collect();

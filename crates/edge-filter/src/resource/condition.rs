@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::escape::is_canonical;
+use super::escape::{canonical_escapes, is_canonical};
 use super::query::Query;
 
 /// Longest query, parameter name or parameter value of a condition, bytes in canonical form.
@@ -96,28 +96,51 @@ impl Conditions {
         *self == Self::default()
     }
 
-    /// Whether all of them hold for this request, of which `query` is the query. One that is too long is equal to
-    /// no condition. A parameter given more than once holds if any of its values does, so adding another does
-    /// not evade the rule.
+    /// Whether all of them hold for this request, of which `query` is the query. `None` where only the query could tell and
+    /// it is too long to be read: then it must not be a way around the rule. A parameter given more than once holds if any
+    /// of its values does, so adding another does not evade the rule.
     ///
     /// O(log n) in the number of parameters for a rule that does not hold; allocates nothing.
-    pub fn hold(&self, request: &Request<'_>, query: &Query<'_>) -> bool {
+    pub fn hold(&self, request: &Request<'_>, query: &Query<'_>) -> Option<bool> {
         let canonical = |client: IpAddr| client.to_canonical();
-        self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
+        let others_hold = self.method.as_ref().is_none_or(|method| method.as_bytes() == request.method)
             && (!self.anonymous || request.anonymous)
-            && self.client.is_none_or(|client| request.client.map(canonical) == Some(canonical(client)))
-            && self.query.as_ref().is_none_or(|expected| query.text == Some(expected.as_bytes()))
-            && self
-                .parameter
-                .as_ref()
-                .is_none_or(|(name, value)| query.has(name.as_bytes(), value.as_bytes()))
+            && self.client.is_none_or(|client| request.client.map(canonical) == Some(canonical(client)));
+        if !others_hold || (self.query.is_none() && self.parameter.is_none()) {
+            return Some(others_hold);
+        }
+        let text = query.text?;
+        let of_parameter =
+            |(name, value): &(Box<str>, Box<str>)| query.has(name.as_bytes(), value.as_bytes());
+        Some(
+            self.query.as_ref().is_none_or(|expected| text == expected.as_bytes())
+                && self.parameter.as_ref().is_none_or(of_parameter),
+        )
+    }
+
+    /// The same conditions with their escapes in canonical form, as far as that makes no text longer: for those that an
+    /// older version or an operator wrote.
+    #[must_use]
+    pub fn in_canonical_form(mut self) -> Self {
+        let canonical = |text: &mut Box<str>| {
+            let mut buffer = vec![0; text.len()];
+            match canonical_escapes(text.as_bytes(), &mut buffer).map(str::from_utf8) {
+                Ok(Ok(canonical)) if canonical != &**text => *text = canonical.into(),
+                _ => {}
+            }
+        };
+        self.query.as_mut().into_iter().for_each(canonical);
+        let parameter = self.parameter.as_mut();
+        parameter.into_iter().flat_map(|(name, value)| [name, value]).for_each(canonical);
+        self
     }
 }
 
 impl FromStr for Conditions {
     type Err = InvalidCondition;
 
-    /// Reads what is printed of them, in any order: `method=POST query=id=7 param:id=7 anon src=192.0.2.1`.
+    /// Reads what is printed of them, in any order: `method=POST query=id=7 param:id=7 anon src=192.0.2.1`. Escapes may be
+    /// written otherwise than in canonical form.
     fn from_str(text: &str) -> Result<Self, InvalidCondition> {
         let mut conditions = Self::default();
         // No canonical text holds a space.
@@ -142,6 +165,7 @@ impl FromStr for Conditions {
                 return Err(InvalidCondition::Word);
             }
         }
+        let conditions = conditions.in_canonical_form();
         conditions.check()?;
         Ok(conditions)
     }
@@ -171,9 +195,13 @@ mod tests {
         client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),
     };
 
-    fn holds_for(conditions: &Conditions, request: &Request<'_>, text: &mut [u8]) -> bool {
+    fn decision(conditions: &Conditions, request: &Request<'_>, text: &mut [u8]) -> Option<bool> {
         let (mut parameters, keys) = (Vec::with_capacity(8), RandomState::new());
         conditions.hold(request, &Query::new(request.query, text, &mut parameters, &keys))
+    }
+
+    fn holds_for(conditions: &Conditions, request: &Request<'_>, text: &mut [u8]) -> bool {
+        decision(conditions, request, text).expect("the query is short")
     }
 
     fn holds(conditions: &Conditions) -> bool {
@@ -218,8 +246,32 @@ mod tests {
         assert!(!holds(&Conditions { client: "192.0.2.1".parse().ok(), ..Conditions::default() }));
         let empty = Conditions { query: Some("".into()), ..Conditions::default() };
         assert!(holds(&empty));
+    }
+
+    #[test]
+    fn a_query_that_cannot_be_read_decides_nothing() {
         let too_long = Request { query: b"%zz", ..REQUEST };
-        assert!(!holds_for(&empty, &too_long, &mut []));
+        let decision = |conditions: &Conditions| decision(conditions, &too_long, &mut []);
+        let query = || Conditions { query: Some("".into()), ..Conditions::default() };
+        let parameter = Conditions { parameter: Some(("a".into(), "".into())), ..Conditions::default() };
+        assert_eq!([decision(&query()), decision(&parameter)], [None, None]);
+        let other_method = Conditions { method: Some("PUT".into()), ..query() };
+        assert_eq!(decision(&other_method), Some(false), "the method is enough");
+        let this_method = Conditions { method: Some("POST".into()), ..Conditions::default() };
+        assert_eq!(decision(&this_method), Some(true));
+    }
+
+    #[test]
+    fn conditions_of_an_older_version_are_made_those_of_today() {
+        let old = Conditions {
+            query: Some("u=%40a%2Fb%26".into()),
+            parameter: Some(("%21".into(), "%3A%3D".into())),
+            ..Conditions::default()
+        };
+        assert_eq!(old.check(), Err(InvalidCondition::NotCanonical));
+        let new = old.in_canonical_form();
+        assert_eq!(new.to_string(), " query=u=@a/b%26 param:!=:%3D");
+        assert_eq!((new.check(), new.clone().in_canonical_form()), (Ok(()), new));
     }
 
     #[test]
@@ -245,8 +297,8 @@ mod tests {
         let method = |text: &str| Conditions { method: Some(text.into()), ..none() }.check();
         assert_eq!(none().check(), Ok(()));
         assert_eq!((method("GET"), method("GET ")), (Ok(()), Err(InvalidCondition::Method)));
-        assert_eq!((query("a=%2F&b?"), query("")), (Ok(()), Ok(())));
-        for text in ["%2f", "%41", "a#b", "a b", "é", "100%"] {
+        assert_eq!((query("a=/%26&b?"), query("")), (Ok(()), Ok(())));
+        for text in ["%3d", "%41", "%40", "%2F", "a#b", "a b", "é", "100%"] {
             assert_eq!(query(text), Err(InvalidCondition::NotCanonical), "{text}");
             assert_eq!(parameter(text, ""), Err(InvalidCondition::NotCanonical), "{text}");
             assert_eq!(parameter("", text), Err(InvalidCondition::NotCanonical), "{text}");
@@ -288,7 +340,8 @@ mod tests {
         for text in ["anon anon", "method=GET method=PUT", "src=192.0.2.0/24", "GET", "param:id", "host=a"] {
             assert_eq!(text.parse::<Conditions>(), Err(InvalidCondition::Word), "{text}");
         }
-        assert_eq!("query=%2f".parse::<Conditions>(), Err(InvalidCondition::NotCanonical));
+        assert_eq!("query=%41=%40".parse::<Conditions>().unwrap().to_string(), " query=A=@");
+        assert_eq!("query=100%".parse::<Conditions>(), Err(InvalidCondition::NotCanonical));
         assert_eq!("method=G,T".parse::<Conditions>(), Err(InvalidCondition::Method));
     }
 }

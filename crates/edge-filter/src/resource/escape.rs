@@ -1,5 +1,7 @@
 //! Percent-escapes in canonical form (RFC 3986 sections 2.1 to 2.4 and 6.2.2).
 
+use super::ParameterSegments;
+
 /// The canonical form does not fit the buffer it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too long")]
@@ -51,7 +53,33 @@ pub(super) fn plain_bytes(raw: &[u8]) -> usize {
     raw.iter().position(|&byte| class(byte) != Class::Plain).unwrap_or(raw.len())
 }
 
-/// RFC 3986 section 2.3: these mean the same with or without an escape.
+/// The component of a URI that a text is: which escapes mean the same as their character differs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Component {
+    Path(ParameterSegments),
+    Query,
+}
+
+impl Component {
+    /// Whether an escape of this byte is the byte itself.
+    #[inline]
+    fn decodes(self, byte: u8) -> bool {
+        match self {
+            // All of pchar (RFC 3986 section 3.3): servers decode each of them before they look for a file or a route.
+            Self::Path(ParameterSegments::Keep) => matches!(class(byte), Class::Plain | Class::Semicolon),
+            // Tomcat splits `;params` off first and decodes then (CoyoteAdapter.parsePathParameters): `%3B` begins none.
+            Self::Path(ParameterSegments::Drop) => class(byte) == Class::Plain,
+            // RFC 3986 section 3.4, but for the characters that delimit parameters or stand for a space.
+            Self::Query => match class(byte) {
+                Class::Plain => !matches!(byte, b'&' | b'=' | b'+'),
+                Class::Slash | Class::Semicolon | Class::Question => true,
+                Class::Percent | Class::Hash | Class::Illegal => false,
+            },
+        }
+    }
+}
+
+/// RFC 3986 section 2.3.
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
@@ -65,16 +93,20 @@ const fn hex_value(digit: u8) -> Option<u8> {
     }
 }
 
-/// The byte that the escape at the start of `raw` stands for.
-fn escaped_byte(raw: &[u8]) -> Option<u8> {
-    let &[b'%', high, low, ..] = raw else { return None };
+/// The byte that these hexadecimal digits stand for.
+pub(super) fn hex_byte(high: u8, low: u8) -> Option<u8> {
     Some(hex_value(high)? << 4 | hex_value(low)?)
 }
 
+/// The byte that the escape at the start of `raw` stands for.
+pub(super) fn escaped_byte(raw: &[u8]) -> Option<u8> {
+    let &[b'%', high, low, ..] = raw else { return None };
+    hex_byte(high, low)
+}
+
 /// Whether `raw` begins with an escape that has to stay as it is.
-pub(super) fn starts_with_canonical_escape(raw: &[u8]) -> bool {
-    escaped_byte(raw).is_some_and(|byte| !is_unreserved(byte))
-        && !raw[1..3].iter().any(u8::is_ascii_lowercase)
+pub(super) fn starts_with_canonical_escape(raw: &[u8], of: Component) -> bool {
+    escaped_byte(raw).is_some_and(|byte| !of.decodes(byte)) && !raw[1..3].iter().any(u8::is_ascii_lowercase)
 }
 
 /// A bounded writer of canonical text.
@@ -122,11 +154,16 @@ impl<'a> Output<'a> {
         self.push(DIGITS[usize::from(byte & 15)])
     }
 
-    /// Writes the first character of `raw` and returns how many bytes of `raw` it took. A `%` that begins no
-    /// escape is a character of its own, `%25`.
-    pub(super) fn push_character(&mut self, raw: &[u8]) -> Result<usize, TooLong> {
+    /// Writes a character of a path that has been decoded.
+    pub(super) fn push_decoded(&mut self, byte: u8, of: Component) -> Result<(), TooLong> {
+        if of.decodes(byte) { self.push(byte) } else { self.push_escape(byte) }
+    }
+
+    /// Writes the first character of a query and returns how many bytes of `raw` it took. A `%` that begins no escape is
+    /// a character of its own, `%25`.
+    fn push_of_query(&mut self, raw: &[u8]) -> Result<usize, TooLong> {
         if let Some(byte) = escaped_byte(raw) {
-            if is_unreserved(byte) { self.push(byte) } else { self.push_escape(byte) }?;
+            self.push_decoded(byte, Component::Query)?;
             return Ok(3);
         }
         let Some(&byte) = raw.first() else { return Ok(0) };
@@ -138,7 +175,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// `raw` with its escapes in canonical form and nothing else changed.
+/// A query, or a part of one, with its escapes in canonical form and nothing else changed.
 pub(crate) fn canonical_escapes<'a>(raw: &'a [u8], out: &'a mut [u8]) -> Result<&'a [u8], TooLong> {
     if is_canonical(raw) {
         return Ok(raw);
@@ -147,7 +184,7 @@ pub(crate) fn canonical_escapes<'a>(raw: &'a [u8], out: &'a mut [u8]) -> Result<
     let mut at = 0;
     while at < raw.len() {
         at += out.push_plain(&raw[at..])?;
-        at += out.push_character(&raw[at..])?;
+        at += out.push_of_query(&raw[at..])?;
     }
     Ok(out.into_written())
 }
@@ -160,7 +197,7 @@ pub(super) fn is_canonical(raw: &[u8]) -> bool {
         let Some(&byte) = raw.get(at) else { return true };
         at += match class(byte) {
             Class::Plain | Class::Slash | Class::Semicolon | Class::Question => 1,
-            Class::Percent if starts_with_canonical_escape(&raw[at..]) => 3,
+            Class::Percent if starts_with_canonical_escape(&raw[at..], Component::Query) => 3,
             Class::Percent | Class::Hash | Class::Illegal => return false,
         };
     }

@@ -1,7 +1,9 @@
 //! Paths in canonical form.
 
 use super::blocks::{BLOCK, certainly_canonical};
-use super::escape::{Class, Output, TooLong, class, plain_bytes, starts_with_canonical_escape};
+use super::escape::{
+    Class, Component, Output, TooLong, class, escaped_byte, plain_bytes, starts_with_canonical_escape,
+};
 
 /// Whether `;params` of a path segment (RFC 3986 section 3.3) belong to the path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -101,13 +103,14 @@ impl CanonicalPath {
 }
 
 /// The canonical form of a path as HAProxy's `path` gives it, so that each of the ways to write one path is
-/// the same text: unreserved characters without escapes, all other escapes in upper case, bytes that RFC 3986
-/// does not allow in a path escaped, a `%` that begins no escape written `%25`, slashes merged, then dot
-/// segments removed (RFC 3986 section 5.2.4), `;params` dropped where `parameters` says so, and whatever
-/// follows `?` or `#` cut off. Case is kept, and a trailing slash is another path.
+/// the same text: characters that may stand in a path (RFC 3986 section 3.3, pchar) without escapes, all other escapes
+/// in upper case, bytes that RFC 3986 does not allow in a path escaped, a `%` that begins no escape written `%25`,
+/// slashes merged, then dot segments removed (RFC 3986 section 5.2.4), `;params` dropped where `parameters` says so, and
+/// whatever follows `?` or `#` cut off. Case is kept, and a trailing slash is another path. Where `;params` are dropped,
+/// `%3B` stays an escape.
 ///
-/// Escapes are decoded before dot segments are looked for and `%2F` is no slash. Slashes are merged before
-/// dot segments are removed, so `/a//../b` is `/b`. Empty input is `/`; anything else that does not begin with
+/// Escapes are decoded before dot segments are looked for and `%2F` is no slash: [`crate::path_readings`] has the other
+/// reading. Slashes are merged before dot segments are removed, so `/a//../b` is `/b`. Empty input is `/`; anything else that does not begin with
 /// a slash, such as the `*` of `OPTIONS *`, becomes `*`, which no rule has.
 ///
 /// Input that is canonical already is recognised by one scan and borrowed. Idempotent, O(n), allocates
@@ -139,12 +142,12 @@ pub(super) fn canonical_behind<'a>(
     }
     match borrow_canonical(raw, known, parameters) {
         Some(path) => Ok(path),
-        None => rewrite(raw, parameters, out),
+        None => rewrite(raw, Canonical(parameters), out),
     }
 }
 
 /// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be.
-fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> Option<&[u8]> {
+pub(super) fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> Option<&[u8]> {
     let mut at = known;
     // Where a block was looked at in vain, the next one is not worth a look before its end.
     let mut blocks_from = 0;
@@ -161,7 +164,7 @@ fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> 
                 1 + known
             }
             Class::Semicolon if parameters == ParameterSegments::Keep => 1,
-            Class::Percent if starts_with_canonical_escape(&raw[at..]) => 3,
+            Class::Percent if starts_with_canonical_escape(&raw[at..], Component::Path(parameters)) => 3,
             Class::Question | Class::Hash => break,
             Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
         };
@@ -178,9 +181,48 @@ fn starts_with_removed_segment(rest: &[u8]) -> bool {
     }
 }
 
-/// Writes the canonical form segment by segment. What is finished always ends with a slash, so an empty
+/// What a character of a path is.
+pub(super) enum Part {
+    /// The end of a segment.
+    Slash,
+    /// The beginning of `;params` that are dropped.
+    Parameters,
+    /// This byte of a segment.
+    Byte(u8),
+}
+
+/// A way to read a path.
+pub(super) trait Reading: Copy {
+    /// What `raw`, which is not empty, begins with, and how many bytes of it that is.
+    fn part(self, raw: &[u8]) -> (Part, usize);
+
+    fn parameters(self) -> ParameterSegments;
+}
+
+/// As [`canonical_path`] does.
+#[derive(Clone, Copy)]
+struct Canonical(ParameterSegments);
+
+impl Reading for Canonical {
+    #[inline]
+    fn part(self, raw: &[u8]) -> (Part, usize) {
+        match (escaped_byte(raw), raw[0]) {
+            (Some(byte), _) => (Part::Byte(byte), 3),
+            (None, b'/') => (Part::Slash, 1),
+            (None, b';') if self.0 == ParameterSegments::Drop => (Part::Parameters, 1),
+            (None, byte) => (Part::Byte(byte), 1),
+        }
+    }
+
+    fn parameters(self) -> ParameterSegments {
+        self.0
+    }
+}
+
+/// Writes the path, as it is read so, segment by segment. What is finished always ends with a slash, so an empty
 /// segment leaves nothing behind and `..` goes back to the slash before.
-fn rewrite<'a>(raw: &[u8], parameters: ParameterSegments, out: &'a mut [u8]) -> Result<&'a [u8], TooLong> {
+pub(super) fn rewrite<'a>(raw: &[u8], reading: impl Reading, out: &'a mut [u8]) -> Result<&'a [u8], TooLong> {
+    let of = Component::Path(reading.parameters());
     let mut out = Output::new(out);
     out.push(b'/')?;
     let mut finished = 1;
@@ -189,22 +231,25 @@ fn rewrite<'a>(raw: &[u8], parameters: ParameterSegments, out: &'a mut [u8]) -> 
     while let Some(&byte) = raw.get(at) {
         match class(byte) {
             Class::Question | Class::Hash => break,
-            Class::Slash => {
-                finished = remove_dot_segment(&mut out, finished);
-                if out.written().len() > finished {
-                    out.push(b'/')?;
-                    finished = out.written().len();
-                }
-                in_parameters = false;
-                at += 1;
-            }
-            Class::Semicolon if parameters == ParameterSegments::Drop => {
-                in_parameters = true;
-                at += 1;
-            }
-            _ if in_parameters => at += 1,
+            Class::Plain if in_parameters => at += 1,
             Class::Plain => at += out.push_plain(&raw[at..])?,
-            _ => at += out.push_character(&raw[at..])?,
+            _ => {
+                let (part, bytes) = reading.part(&raw[at..]);
+                at += bytes;
+                match part {
+                    Part::Slash => {
+                        finished = remove_dot_segment(&mut out, finished);
+                        if out.written().len() > finished {
+                            out.push(b'/')?;
+                            finished = out.written().len();
+                        }
+                        in_parameters = false;
+                    }
+                    Part::Parameters => in_parameters = true,
+                    Part::Byte(_) if in_parameters => {}
+                    Part::Byte(byte) => out.push_decoded(byte, of)?,
+                }
+            }
         }
     }
     remove_dot_segment(&mut out, finished);

@@ -6,9 +6,9 @@ use ahash::RandomState;
 
 use super::escape::{TooLong, canonical_escapes};
 
-/// The canonical form of a query string, without its `?`: cut at `#`, its escapes as in
-/// [`crate::canonical_path`], and nothing else changed: order, repetition and `+` are the backend's business.
-/// Borrowed from `raw` where that is canonical already. Idempotent, O(n), pure ASCII.
+/// The canonical form of a query string, without its `?`: cut at `#`, characters that may stand in a query (RFC 3986
+/// section 3.4) without escapes but for `&`, `=` and `+`, all other escapes in upper case, and nothing else changed:
+/// order, repetition and `+` are the backend's business. Borrowed from `raw` where that is canonical already. Idempotent, O(n), pure ASCII.
 ///
 /// # Errors
 /// The canonical form does not fit `out`.
@@ -92,7 +92,8 @@ mod tests {
         for (raw, expected) in [
             ("", ""),
             ("b=2&a=1", "b=2&a=1"),
-            ("%61=%7e+%2f&&", "a=~+%2F&&"),
+            ("%61=%7e+%2f&&", "a=~+/&&"),
+            ("%40=%3a%3B%3f%21&%26%3d%2b%23%25", "@=:;?!&%26%3D%2B%23%25"),
             ("q=é \"", "q=%C3%A9%20%22"),
             ("a[]=1", "a%5B%5D=1"),
             ("100%", "100%25"),

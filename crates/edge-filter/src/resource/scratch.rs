@@ -22,6 +22,8 @@ pub struct Scratch {
     pub host: Box<[u8]>,
     /// For [`crate::canonical_path`].
     pub path: Box<[u8]>,
+    /// For the other reading of a path: see [`crate::path_readings`].
+    pub second_path: Box<[u8]>,
     /// For [`crate::canonical_query`].
     pub query: Box<[u8]>,
     /// For the parameters of a query.
@@ -30,12 +32,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Allocates about 260 KiB.
+    /// Allocates about 320 KiB.
     pub fn new() -> Self {
         let buffer = |bytes| vec![0; bytes].into_boxed_slice();
         Self {
             host: buffer(HOST_BYTES),
             path: buffer(PATH_BYTES),
+            second_path: buffer(PATH_BYTES),
             query: buffer(PATH_BYTES),
             parameters: Vec::with_capacity(PARAMETERS),
             keys: RandomState::new(),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use ahash::RandomState;
 use smallvec::SmallVec;
 
+use super::found::{Candidates, Found, Known};
 use super::hashes::{exact_hash, host_bytes, prefix_start, prefix_step, segments};
 use super::packed::PackedResource;
-use super::{Conditions, Host, Match, Query, Request, Resource};
+use super::{Conditions, Host, Match, PathReadings, Resource};
 use crate::Action;
 use crate::hash::{Entries, HashTable, Hashed};
 use crate::rule::Details;
-use crate::snapshot::LEARNED;
 
 /// One rule of a resource.
 #[derive(Clone, Debug)]
@@ -53,10 +53,13 @@ impl ResourceRules {
             let found = match (&rule.conditions, known) {
                 (None, _) => Found::Rule(self, rule),
                 (Some(_), Known::Resource) => Found::Undecided(rule),
-                (Some(conditions), Known::Request(request, query)) if conditions.hold(request, &query) => {
-                    Found::Rule(self, rule)
+                (Some(conditions), Known::Request(request, query)) => {
+                    match conditions.hold(request, &query) {
+                        Some(true) => Found::Rule(self, rule),
+                        Some(false) => continue,
+                        None => Found::Undecided(rule),
+                    }
                 }
-                _ => continue,
             };
             candidates = candidates.or(Candidates::of(found));
             if candidates.listed.is_some() {
@@ -130,67 +133,6 @@ impl Hashed for PrefixHost {
     }
 }
 
-/// What is known of a request when a rule is held against it.
-#[derive(Clone, Copy)]
-pub(crate) enum Known<'a> {
-    /// Host and path only: a rule with conditions cannot be decided.
-    Resource,
-    /// Everything.
-    Request(&'a Request<'a>, Query<'a>),
-}
-
-/// What was found for a request.
-#[derive(Clone, Copy)]
-pub(crate) enum Found<'a> {
-    /// This rule of this resource matches.
-    Rule(&'a ResourceRules, &'a ResourceRule),
-    /// This rule may match, which its conditions decide.
-    Undecided(&'a ResourceRule),
-}
-
-impl<'a> Found<'a> {
-    pub(crate) fn rule(self) -> &'a ResourceRule {
-        let (Self::Rule(_, rule) | Self::Undecided(rule)) = self;
-        rule
-    }
-
-    /// Whether this rule refuses, or may stand before one that does.
-    #[inline]
-    pub(crate) fn may_refuse(self) -> bool {
-        match self {
-            Self::Rule(_, rule) => rule.action.refuses(),
-            Self::Undecided(_) => true,
-        }
-    }
-}
-
-/// The first rules, in the order of precedence, that may decide: of all, and of those of lists.
-#[derive(Clone, Copy, Default)]
-struct Candidates<'a> {
-    any: Option<Found<'a>>,
-    listed: Option<Found<'a>>,
-}
-
-impl<'a> Candidates<'a> {
-    #[inline]
-    fn of(found: Found<'a>) -> Self {
-        Self { any: Some(found), listed: Some(found).filter(|found| found.rule().source != LEARNED) }
-    }
-
-    /// Together with those of less precedence.
-    #[inline]
-    fn or(self, less: Self) -> Self {
-        Self { any: self.any.or(less.any), listed: self.listed.or(less.listed) }
-    }
-
-    /// A backend must not open what the operator has closed. A rule whose conditions are not known to hold may hide one
-    /// that refuses: then the whole request decides.
-    #[inline]
-    fn deciding(self) -> Option<Found<'a>> {
-        self.listed.filter(|found| found.may_refuse()).or(self.any)
-    }
-}
-
 /// The rules of all resources. A clone shares everything.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceTable {
@@ -236,6 +178,23 @@ impl ResourceTable {
         let mut of_prefixes = Candidates::default();
         self.for_each_prefix(host, path, |of| of_prefixes = of.candidates(known, now_s).or(of_prefixes));
         candidates.or(of_prefixes).deciding()
+    }
+
+    /// What [`Self::decide`] finds for each reading of a path, the stricter one first, of equal ones that of the first
+    /// reading.
+    #[inline]
+    pub(crate) fn decide_readings(
+        &self,
+        host: &[u8],
+        paths: PathReadings<'_>,
+        known: Known<'_>,
+        now_s: u32,
+    ) -> [Option<Found<'_>>; 2] {
+        let first = self.decide(host, paths.first, known, now_s);
+        let Some(path) = paths.second else { return [first, None] };
+        let second = self.decide(host, path, known, now_s);
+        let is_stricter = Found::strictness_of(second) > Found::strictness_of(first);
+        if is_stricter { [second, first] } else { [first, second] }
     }
 
     /// The exact resources with this canonical host and path; the earlier one has precedence.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Rules;
-use crate::snapshot::{LEARNED, Place, Snapshot};
-use crate::{Rule, Target};
+use super::{Context, Rules, caps, keep};
+use crate::snapshot::{Holder, LEARNED, Place, Snapshot};
+use crate::{NEVER, Origin, Rule, Target};
 
 impl Rules {
     /// All learned rules, those of the draft too.
@@ -13,6 +13,31 @@ impl Rules {
         // Freed in pieces once the walk is over, not by who ends it.
         self.retire(snapshot.clone());
         snapshot.learned()
+    }
+
+    /// Let a learned rule end at another time. Its hits and its half-open window stay: the time that is left is the same
+    /// by another clock. Does nothing where the rule is another one by now.
+    pub(crate) fn end_at(&mut self, rule: &Rule, expires_at_s: u32, context: Context<'_>) -> bool {
+        let Origin::Learned(from) = &rule.origin else { return false };
+        let Some(found) = self.next.holder(&rule.target) else { return false };
+        let place = Place::of(&rule.target, found.slot);
+        let is_same = found.source == LEARNED
+            && found.expires_at_s == rule.expires_at_s
+            && self.next.learned_at_us(&place) == Some(from.learned_at_us);
+        if !is_same {
+            return false;
+        }
+        let rule = Rule { expires_at_s: expires_at_s.min(NEVER - 1), ..rule.clone() };
+        self.expiry.remove(found.expires_at_s, found.slot, place.host());
+        self.expiry.insert(rule.expires_at_s, found.slot, &place, caps::teacher(&rule));
+        let kept = keep(rule, found.slot, found.source, context.settings);
+        if let Some(live) = self.live_for(context)
+            && live.at(&place).is_some_and(|holder: Holder| holder == found)
+        {
+            live.insert(kept.clone());
+        }
+        self.next.insert(kept);
+        true
     }
 }
 
@@ -91,6 +116,47 @@ mod tests {
         edit.settle();
         assert_eq!(edit.learned_on(&resource("/63")).len(), 1);
         assert_eq!(filter.snapshot().counts().learned, 64, "readers do not wait for the end of the edit");
+    }
+
+    #[test]
+    fn a_learned_rule_ends_at_another_time_and_stays_the_same_otherwise() {
+        let filter = Filter::new(Settings::default());
+        let rule = |path| Rule { expires_at_s: NOW_S + 100, ..learned(path, false, 1000 * 1_000_000) };
+        for path in ["/a", "/b"] {
+            filter.submit(Operation::Put(rule(path)), NOW_S).unwrap();
+        }
+        let verdict = |base: &[u8], now_s| filter.reader().resource(base, now_s).code();
+        (0..7).for_each(|_| _ = verdict(b"x/a", NOW_S));
+        let mut edit = filter.edit(NOW_S).unwrap();
+        assert!(edit.end_at(&rule("/a"), NOW_S + 5000));
+        assert!(!edit.end_at(&rule("/a"), NOW_S + 9000), "it is another one by now");
+        assert!(!edit.end_at(&learned("/b", false, 7), NOW_S + 9000), "it was taught another time");
+        assert!(!edit.end_at(&on("/b", false, Origin::List("ours".into())), NOW_S + 9000));
+        drop(edit);
+        assert_eq!([verdict(b"x/a", NOW_S + 200), verdict(b"x/b", NOW_S + 200)], [403, 0]);
+        let hits = filter.rules(crate::Kind::Resource).find(|(found, _)| found.target == rule("/a").target);
+        assert_eq!(hits.map(|(_, hits)| hits), Some(8));
+        // The window is the one of a TTL of 100 s.
+        assert_eq!(verdict(b"x/a", NOW_S + 5000 - 11), 403);
+        let near: Vec<i16> = (0..2).map(|_| verdict(b"x/a", NOW_S + 5000 - 10)).collect();
+        assert_ne!(near[0], 403, "one request is let through near its new end");
+        let swept_at = |now_s| {
+            filter.upkeep(now_s, 9);
+            filter.counters().changes.expired
+        };
+        assert_eq!([NOW_S + 200, NOW_S + 4999, NOW_S + 5000].map(swept_at), [1, 1, 2]);
+    }
+
+    #[test]
+    fn readers_see_the_new_end_beside_a_draft() {
+        let filter = Filter::new(Settings::default());
+        let rule = Rule { expires_at_s: NOW_S + 100, ..learned("/a", false, 1) };
+        filter.submit(Operation::Put(rule.clone()), NOW_S).unwrap();
+        filter.edit(NOW_S).unwrap().draft(Operation::Put(on("/other", false, Origin::List("ours".into()))));
+        assert!(filter.edit(NOW_S).unwrap().end_at(&rule, NOW_S + 500));
+        assert_eq!(filter.reader().resource(b"x/a", NOW_S + 200).code(), 403);
+        filter.edit(NOW_S).unwrap().publish_draft();
+        assert_eq!(filter.reader().resource(b"x/a", NOW_S + 200).code(), 403);
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub enum Invalid {
     /// Packed addresses of a length or with a list that they cannot have.
     #[error("packed addresses that mean nothing")]
     Packed,
+    /// Not what a seal consists of.
+    #[error("a seal that means nothing")]
+    Seal,
     /// A rule refers to terms that its chunk does not hold.
     #[error("a rule without its terms")]
     Terms,

@@ -4,6 +4,7 @@
 
 use crate::Damage;
 use crate::codec::EncodeError;
+use crate::mark::Fingerprint;
 
 /// Longest payload of a frame, bytes.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -37,6 +38,11 @@ pub(crate) fn split(bytes: &[u8]) -> Result<Frame<'_>, Damage> {
     let Some(payload) = rest.get(..payload_bytes) else { return Ok(Frame::Needs(whole)) };
     let is_right = checksum(*length_field, payload) == u32::from_le_bytes(*crc_field);
     Ok(if is_right { Frame::Whole(payload) } else { Frame::WrongChecksum(whole) })
+}
+
+/// What a whole frame is told apart by: its head.
+pub(crate) fn fingerprint(frame: &[u8]) -> Fingerprint {
+    frame.first_chunk::<FRAME_HEAD_BYTES>().map_or(0, |head| u64::from_le_bytes(*head))
 }
 
 /// Appends a frame whose payload `write` appends.

@@ -11,6 +11,7 @@ mod operation;
 mod payload;
 mod preamble;
 mod rule;
+mod seal;
 mod wire;
 
 pub use bounds::{
@@ -18,8 +19,8 @@ pub use bounds::{
     MAX_RULES_PER_CHUNK, MAX_STAMP_US,
 };
 pub use frame::MAX_FRAME_BYTES;
-pub(crate) use frame::{FRAME_HEAD_BYTES, Frame, split};
+pub(crate) use frame::{FRAME_HEAD_BYTES, Frame, fingerprint, split};
 pub use payload::{EncodeError, encode_file};
-pub(crate) use payload::{addresses, change, decode, end, head, next, replace, rules};
+pub(crate) use payload::{addresses, change, decode, end, head, next, replace, rules, seal};
 pub use preamble::FORMAT_VERSION;
 pub(crate) use preamble::{BadPreamble, PREAMBLE_BYTES, check_preamble, could_be_preamble, preamble};

@@ -11,8 +11,9 @@ use super::frame::{MAX_FRAME_BYTES, append};
 use super::operation::{operation_from_wire, operation_to_wire};
 use super::preamble::preamble;
 use super::rule::{chunk_from_wire, chunk_to_wire};
+use super::seal::{NAME as SEAL, from_text, to_text};
 use super::wire;
-use crate::{Damage, FileKind, Head, Record};
+use crate::{Damage, FileKind, Head, Record, Seal};
 
 /// Why something cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,7 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Record, Damage> {
     Ok(match wire {
         wire::Record::Head(head) => Record::Head(head_from_wire(head)?),
         wire::Record::Rules(chunk) => Record::Rules(chunk_from_wire(chunk)?),
+        wire::Record::Addresses { list: SEAL, reason, v4: [], v6: [] } => Record::Seal(from_text(reason)?),
         wire::Record::Addresses { list, reason, v4, v6 } => Record::Addresses {
             list: list_name(list)?.into(),
             reason: bounds::reason(reason)?.into(),
@@ -105,6 +107,11 @@ pub(crate) fn addresses(
     encode(out, &wire::Record::Addresses { list, reason, v4: &v4, v6: &v6 })
 }
 
+pub(crate) fn seal(out: &mut Vec<u8>, seal: &Seal) -> Result<(), EncodeError> {
+    let reason = &to_text(seal);
+    encode(out, &wire::Record::Addresses { list: SEAL, reason, v4: &[], v6: &[] })
+}
+
 pub(crate) fn end(out: &mut Vec<u8>, rules: u64) -> Result<(), EncodeError> {
     encode(out, &wire::Record::End { rules })
 }
@@ -146,6 +153,7 @@ pub fn encode_file<'a>(
             Record::Head(first) => head(&mut out, first),
             Record::Rules(some) => rules(&mut out, some),
             Record::Addresses { list, reason, rules } => addresses(&mut out, list, reason, rules),
+            Record::Seal(found) => seal(&mut out, found),
             Record::End { rules } => end(&mut out, *rules),
             Record::Change { revision, stamp_us, operation } => {
                 change(&mut out, *revision, *stamp_us, operation)

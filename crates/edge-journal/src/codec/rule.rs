@@ -79,29 +79,44 @@ pub(super) fn chunk_from_wire(chunk: wire::Chunk<'_>) -> Result<Vec<Rule>, Inval
 fn terms_to_wire(rule: &Rule) -> Result<wire::Terms<'_>, Invalid> {
     let origin = match &rule.origin {
         Origin::List(name) => wire::Origin::List(bounds::list_name(name)?),
-        Origin::Learned(from) => wire::Origin::Learned {
-            backend: bounds::provenance(&from.backend)?,
-            server: bounds::provenance(&from.server)?,
-            unique_id: bounds::provenance(&from.unique_id)?,
-            request: bounds::provenance(&from.request)?,
-            learned_at_us: bounds::stamp(from.learned_at_us)?,
-        },
+        Origin::Learned(from) => provenance_to_wire(from)?,
     };
     Ok(wire::Terms { action: action_to_wire(rule.action), origin, reason: bounds::reason(&rule.reason)? })
 }
 
+/// Without a network as versions before it wrote it, so that they can read it.
+fn provenance_to_wire(from: &Provenance) -> Result<wire::Origin<'_>, Invalid> {
+    let [backend, server, unique_id, request] =
+        [&from.backend, &from.server, &from.unique_id, &from.request].map(|text| bounds::provenance(text));
+    let (backend, server, unique_id, request) = (backend?, server?, unique_id?, request?);
+    let learned_at_us = bounds::stamp(from.learned_at_us)?;
+    Ok(match from.client_network {
+        None => wire::Origin::Learned { backend, server, unique_id, request, learned_at_us },
+        Some(network) => {
+            let client_network = net_to_wire(network)?;
+            wire::Origin::LearnedOf { backend, server, unique_id, request, learned_at_us, client_network }
+        }
+    })
+}
+
 fn terms_from_wire(terms: wire::Terms<'_>) -> Result<Terms, Invalid> {
-    let text = |text| bounds::provenance(text).map(str::to_owned);
+    let learned = |texts: [&str; 4], learned_at_us, client_network| -> Result<Origin, Invalid> {
+        let [backend, server, unique_id, request] =
+            texts.map(|text| bounds::provenance(text).map(str::to_owned));
+        let learned_at_us = bounds::stamp(learned_at_us)?;
+        let (backend, server) = (backend?, server?);
+        let (unique_id, request) = (unique_id?, request?);
+        let from = Provenance { backend, server, unique_id, request, learned_at_us, client_network };
+        Ok(Origin::Learned(Arc::new(from)))
+    };
     let origin = match terms.origin {
         wire::Origin::List(name) => Origin::List(bounds::list_name(name)?.into()),
         wire::Origin::Learned { backend, server, unique_id, request, learned_at_us } => {
-            Origin::Learned(Arc::new(Provenance {
-                backend: text(backend)?,
-                server: text(server)?,
-                unique_id: text(unique_id)?,
-                request: text(request)?,
-                learned_at_us: bounds::stamp(learned_at_us)?,
-            }))
+            learned([backend, server, unique_id, request], learned_at_us, None)?
+        }
+        wire::Origin::LearnedOf { backend, server, unique_id, request, learned_at_us, client_network } => {
+            let client_network = Some(net_from_wire(client_network)?);
+            learned([backend, server, unique_id, request], learned_at_us, client_network)?
         }
     };
     Ok(Terms {
@@ -145,6 +160,8 @@ pub(super) fn target_from_wire(target: wire::Target<'_>) -> Result<Target, Inval
         wire::Target::Client(list, net) => Ok(Target::Client(list_from_wire(list), net_from_wire(net)?)),
         wire::Target::Resource { resource, conditions } => {
             let conditions = conditions.map_or_else(Conditions::default, |some| conditions_from_wire(*some));
+            // As with paths: an older version has fewer characters without their escapes.
+            let conditions = conditions.in_canonical_form();
             conditions.check()?;
             Ok(Target::Resource(resource_from_wire(resource)?, conditions))
         }
@@ -213,7 +230,22 @@ pub(super) fn resource_from_wire(wire: wire::Resource<'_>) -> Result<Resource, I
         wire::Match::Exact => Resource::exact(host, path),
         wire::Match::Prefix => Resource::prefix(host, path),
     };
-    if resource.path.as_str() == wire.path { Ok(resource) } else { Err(Invalid::Path) }
+    // The form of an older version is read as the rule that it is today: it only had more escapes.
+    let canonical = resource.path.as_str();
+    let is_known = canonical == wire.path || has_more_escapes(wire.path, canonical);
+    if is_known { Ok(resource) } else { Err(Invalid::Path) }
+}
+
+/// Whether `text` is the canonical path, but for characters that it has as escapes in upper case.
+fn has_more_escapes(text: &str, canonical: &str) -> bool {
+    let mut rest = text.as_bytes();
+    let is_prefix = canonical.bytes().all(|byte| {
+        let escape = format!("%{byte:02X}");
+        let behind = rest.strip_prefix(&[byte]).or_else(|| rest.strip_prefix(escape.as_bytes()));
+        rest = behind.unwrap_or_default();
+        behind.is_some()
+    });
+    is_prefix && rest.is_empty()
 }
 
 fn conditions_to_wire(conditions: &Conditions) -> wire::Conditions<'_> {

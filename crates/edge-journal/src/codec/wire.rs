@@ -48,7 +48,7 @@ pub(super) struct Head<'a> {
     pub(super) lists: Vec<&'a str>,
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Net {
     V4 { bits: u32, prefix_len: u8 },
     V6 { bits: u128, prefix_len: u8 },
@@ -100,6 +100,16 @@ pub(super) enum Origin<'a> {
         unique_id: &'a str,
         request: &'a str,
         learned_at_us: u64,
+    },
+    /// With the network of the client whose request caused it.
+    LearnedOf {
+        #[serde(borrow)]
+        backend: &'a str,
+        server: &'a str,
+        unique_id: &'a str,
+        request: &'a str,
+        learned_at_us: u64,
+        client_network: Net,
     },
 }
 

@@ -55,11 +55,11 @@ impl Chunks {
         if self.waiting < MAX_ADDRESSES { Ok(()) } else { self.write_addresses(out) }
     }
 
-    /// Writes what waits, and the last record.
-    pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    /// Writes what waits. How many rules there were in all.
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
         self.write_addresses(out)?;
         self.write_others(out)?;
-        codec::end(out, self.count)
+        Ok(self.count)
     }
 
     fn write_addresses(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {

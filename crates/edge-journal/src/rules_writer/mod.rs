@@ -1,9 +1,12 @@
 //! Writing the rules: snapshot, list files and journals.
 
+mod check;
 mod chunks;
 mod error;
 mod files;
 mod recovery;
+mod sealing;
+mod staged;
 #[cfg(test)]
 mod tests;
 
@@ -13,15 +16,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use edge_filter::{Operation, Origin, Rule};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock};
 
+use self::check::Seen;
 use self::files::Files;
 use self::recovery::{Found, recover};
 use crate::appender::Appender;
-use crate::dir::open_regular;
-use crate::{FileKind, FileName, Head, Stamps, StateDir, codec};
+use crate::dir::{open_regular, set_foreign_aside};
+use crate::{FileKind, FileName, Head, Mark, Seal, Stamps, StateDir, codec};
 
 pub use self::error::WriteError;
+pub use self::staged::Staged;
 
 /// The one writer of the rules in a state directory; its lock is held until it is dropped. Whatever moment its
 /// process is killed at, readers find every change that it acknowledged, once, and the next writer goes on.
@@ -29,9 +34,16 @@ pub use self::error::WriteError;
 /// Changes are acknowledged when the kernel has them. To outlive a power cut they need [`RulesWriter::sync`].
 #[derive(Debug)]
 pub struct RulesWriter {
+    dir: StateDir,
     files: Files,
     /// The last change.
     revision: u64,
+    /// Of that revision; `None` where the snapshot is of an earlier version, which did not seal.
+    mark: Option<Mark>,
+    /// What the files looked like after the last write.
+    seen: Seen,
+    /// What is wrong with them since.
+    damage: Option<String>,
     stamps: Stamps,
     /// `None` where the chain of journals is broken: nothing can be appended before a rotation.
     journal: Option<Journal>,
@@ -40,6 +52,8 @@ pub struct RulesWriter {
     /// A journal that was rotated, but does not say so yet, for want of room on the disk.
     unlinked: Option<Journal>,
     torn_bytes: u64,
+    /// What had the names of our files when the directory was taken over, and was put aside.
+    foreign: Vec<String>,
     /// Held, not used.
     _lock: File,
 }
@@ -57,8 +71,8 @@ impl RulesWriter {
     /// the journal, finishes or undoes an unfinished rotation.
     ///
     /// # Errors
-    /// Another writer lives. A file is foreign or newer than this version: then nothing is touched. Those of the
-    /// system. Damage is no error here: [`RulesWriter::needs_rotation`] tells it.
+    /// Another writer lives. A file is newer than this version: then nothing is touched. Those of the system. Damage is no error
+    /// here, and a file that is none of ours is damage: [`RulesWriter::needs_rotation`] tells it.
     pub fn open(dir: &Path, now_us: u64) -> Result<Self, WriteError> {
         let io = |error| WriteError::io(dir.display(), error);
         DirBuilder::new().recursive(true).mode(0o750).create(dir).map_err(io)?;
@@ -66,17 +80,23 @@ impl RulesWriter {
         let parent = dir.current().map_err(io)?;
         let lock = lock(&parent)?;
         let files = Files::new(parent);
-        let Found { revision, stamp_us, journal, previous } = recover(&dir, &files)?;
+        let foreign = files.set_foreign_aside()?;
+        let Found { revision, stamp_us, mark, journal, previous } = recover(&dir, &files)?;
         let stamps = Stamps::default();
         stamps.seen(stamp_us);
         let mut writer = Self {
+            dir,
             files,
             revision,
+            mark,
+            seen: Seen::default(),
+            damage: None,
             stamps,
             journal: None,
             previous,
             unlinked: None,
             torn_bytes: 0,
+            foreign,
             _lock: lock,
         };
         match journal {
@@ -87,10 +107,12 @@ impl RulesWriter {
             }
             recovery::Chain::None => {
                 let stamp_us = writer.stamps.next(now_us);
-                writer.journal = Some(writer.files.create_journal(0, stamp_us)?);
+                let (journal, mark) = writer.files.create_journal(0, stamp_us)?;
+                (writer.journal, writer.mark) = (Some(journal), Some(mark));
             }
             recovery::Chain::Broken => {}
         }
+        writer.note_looks();
         Ok(writer)
     }
 
@@ -99,9 +121,9 @@ impl RulesWriter {
     /// # Errors
     /// It cannot be written: then nothing has changed.
     pub fn append(&mut self, operation: &Operation, now_us: u64) -> Result<u64, WriteError> {
-        self.append_record(now_us, |out, revision, stamp_us| {
-            codec::change(out, revision, stamp_us, operation)
-        })
+        let staged = self.stage([operation], now_us)?;
+        self.append_staged(&staged)?;
+        Ok(self.revision)
     }
 
     /// Makes these the rules of the list of this name, all at once, however many, and returns the revision. Waits
@@ -126,9 +148,12 @@ impl RulesWriter {
             Origin::List(of) if **of == *list => Ok(rule),
             other => Err(WriteError::ForeignRule { list: list.to_owned(), origin: other.to_string() }),
         });
-        self.files.write_rules(FileKind::List, &head, of_the_list)?;
+        let seal = |content, _| Seal { content, ..Seal::default() };
+        self.files.write_rules(FileKind::List, &head, of_the_list, seal)?;
         self.files.publish(FileKind::List, &FileName::List(revision))?;
-        self.append_record(now_us, |out, revision, stamp_us| codec::replace(out, revision, stamp_us, list))
+        let staged = self.stage_replacement(list, now_us)?;
+        self.append_staged(&staged)?;
+        Ok(revision)
     }
 
     /// Writes all rules of the manager, as they are at this revision, to a new snapshot, begins a new journal, and
@@ -194,16 +219,26 @@ impl RulesWriter {
         mut head: Head,
         now_us: u64,
     ) -> Result<(), E> {
+        if self.damage.is_some() {
+            self.learn_stamps();
+        }
         let (revision, stamp_us) = (head.revision, self.stamps.next(now_us));
         head.stamp_us = stamp_us;
         let goes_on = revision == self.revision;
-        self.files.write_rules(FileKind::Snapshot, &head, rules.into_iter())?;
+        let mark = self.mark.filter(|_| goes_on);
+        let seal =
+            self.files.write_rules(FileKind::Snapshot, &head, rules.into_iter(), |content, count| {
+                let (taken, chain) = mark.map_or((count, content), |mark| (mark.taken, mark.digest));
+                Seal { content, taken, chain }
+            })?;
         // Where nothing has changed since the last rotation, its journal goes on.
         let is_new = self.journal.as_ref().is_none_or(|journal| journal.base != revision);
-        let journal = if is_new { Some(self.files.create_journal(revision, stamp_us)?) } else { None };
+        let journal = if is_new { Some(self.files.create_journal(revision, stamp_us)?.0) } else { None };
         self.files.rename(FileKind::Snapshot, &FileName::Snapshot)?;
         // From here on a reader that starts begins at the new journal, so this goes there too, whatever fails.
         self.revision = revision;
+        self.mark = Some(Mark { revision, taken: seal.taken, digest: seal.chain });
+        self.damage = None;
         if let Some(journal) = journal {
             let old = self.journal.replace(journal);
             self.previous = old.as_ref().filter(|_| goes_on).map(|old| old.base);
@@ -213,6 +248,7 @@ impl RulesWriter {
         self.link();
         // What cannot be removed now is removed by the next rotation.
         let _ = self.remove_old();
+        self.note_looks();
         Ok(synced?)
     }
 
@@ -235,31 +271,26 @@ impl RulesWriter {
         self.journal.as_ref().map_or(0, |journal| journal.appender.bytes())
     }
 
+    /// Where the rules are: what readers tell when they have all of them. `None` where an earlier version wrote the snapshot.
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
     /// Whether the files were found damaged, or the journal could not be kept whole: nothing is taken before
     /// [`RulesWriter::rotate`] has written a snapshot.
     pub fn needs_rotation(&self) -> bool {
-        self.journal.as_ref().is_none_or(|journal| journal.appender.is_torn())
+        self.damage.is_some() || self.journal.as_ref().is_none_or(|journal| journal.appender.is_torn())
+    }
+
+    /// What was in the place of files of the writer when it took the directory over, and was put aside: a line each.
+    pub fn foreign(&self) -> &[String] {
+        &self.foreign
     }
 
     /// What [`RulesWriter::open`] cut off the journal, bytes: a record that the writer before did not live to finish,
     /// and so never acknowledged. Worth a line in a log.
     pub fn torn_bytes(&self) -> u64 {
         self.torn_bytes
-    }
-
-    fn append_record(
-        &mut self,
-        now_us: u64,
-        encode: impl FnOnce(&mut Vec<u8>, u64, u64) -> Result<(), codec::EncodeError>,
-    ) -> Result<u64, WriteError> {
-        self.link();
-        let (revision, stamp_us) = (self.next_revision()?, self.stamps.next(now_us));
-        let journal = self.journal.as_mut().ok_or(WriteError::NeedsRotation)?;
-        let mut frame = Vec::new();
-        encode(&mut frame, revision, stamp_us)?;
-        self.files.append(journal, &frame)?;
-        self.revision = revision;
-        Ok(revision)
     }
 
     /// Lets the journal that was rotated name the next one. Where that fails it is tried again before the next
@@ -299,14 +330,18 @@ impl RulesWriter {
     }
 }
 
+/// Nobody but this user can open the lock: the workers, who may read what else is there, could hold it for ever.
 fn lock(parent: &std::os::fd::OwnedFd) -> Result<File, WriteError> {
     const NAME: &str = "rules.lock";
+    let io = |error| WriteError::io(NAME, error);
+    set_foreign_aside(parent, NAME).map_err(io)?;
     let flags = OFlags::RDWR | OFlags::CREATE;
-    let file = open_regular(parent, NAME, flags, Mode::from_raw_mode(0o640));
-    let file = file.map_err(|error| WriteError::io(NAME, error))?;
+    let file = open_regular(parent, NAME, flags, Mode::RUSR | Mode::WUSR).map_err(io)?;
+    // An earlier version let the group read it. One that is another trusted user's stays as it is.
+    let _ = fchmod(&file, Mode::RUSR | Mode::WUSR);
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(WriteError::Locked),
-        Err(error) => Err(WriteError::io(NAME, error.into())),
+        Err(error) => Err(io(error.into())),
     }
 }

@@ -3,9 +3,10 @@
 use std::fs::File;
 
 use super::files::Files;
+use super::sealing::{End, end_of_chain};
 use super::{Journal, WriteError};
 use crate::appender::Appender;
-use crate::{FileName, Next, ReadError, Record, Records, StateDir, codec};
+use crate::{FileName, Mark, Next, ReadError, Record, Records, StateDir, codec};
 
 /// The shortest frame: what was lost behind damage has this many bytes a record at least.
 const MIN_FRAME_BYTES: u64 = codec::FRAME_HEAD_BYTES as u64 + 1;
@@ -15,6 +16,8 @@ pub(super) struct Found {
     /// The last one; behind damage, one that is greater than any that was given.
     pub(super) revision: u64,
     pub(super) stamp_us: u64,
+    /// `None` behind damage, and where an earlier version wrote the snapshot.
+    pub(super) mark: Option<Mark>,
     pub(super) journal: Chain,
     /// The journal before, if it leads to this one.
     pub(super) previous: Option<u64>,
@@ -43,7 +46,7 @@ struct Contents {
     is_damaged: bool,
 }
 
-/// Reads first and changes nothing before it is clear that all files are ours.
+/// Reads first and changes nothing before it is clear that no file is of a later version.
 pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError> {
     let names = files.list()?;
     let mut journals = Vec::new();
@@ -53,11 +56,11 @@ pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError
         match name {
             FileName::Journal(base) => journals.push(contents(dir, *base)?),
             FileName::List(of) => {
-                refuse_foreign(Records::open(dir, name).map(drop))?;
+                refuse_newer(Records::open(dir, name).map(drop))?;
                 revision = revision.max(*of);
             }
             FileName::Snapshot => {
-                let head = refuse_foreign(head(dir, name))?;
+                let head = refuse_newer(head(dir, name))?;
                 begins_at = head.map(|(at, stamped_us)| {
                     revision = revision.max(at);
                     stamp_us = stamp_us.max(stamped_us);
@@ -73,10 +76,15 @@ pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError
     }
     if !names.iter().any(|name| matches!(name, FileName::Snapshot | FileName::Journal(_))) {
         files.remove_temporaries()?;
-        return Ok(Found { revision: 0, stamp_us, journal: Chain::None, previous: None });
+        return Ok(Found { revision: 0, stamp_us, mark: None, journal: Chain::None, previous: None });
     }
-    let Some(last) = begins_at.and_then(|at| last_of_chain(&journals, at)) else {
-        return Ok(Found { revision, stamp_us, journal: Chain::Broken, previous: None });
+    let broken = Found { revision, stamp_us, mark: None, journal: Chain::Broken, previous: None };
+    let Some(last) = begins_at.and_then(|at| last_of_chain(&journals, at)) else { return Ok(broken) };
+    // The heads fit together: now all that is between them.
+    let mark = match end_of_chain(dir) {
+        Ok(End { mark, base, .. }) if base == last.base => mark,
+        Err(error @ ReadError::Io { .. }) => return Err(error.into()),
+        Ok(_) | Err(_) => return Ok(broken),
     };
     files.remove_temporaries()?;
     // A journal that begins later was made by a rotation that did not come to its snapshot.
@@ -92,7 +100,7 @@ pub(super) fn recover(dir: &StateDir, files: &Files) -> Result<Found, WriteError
     let file = files.open_journal(last.base)?;
     let torn_bytes = files.cut(&file, last.base, last.bytes)?;
     let journal = Chain::Whole { base: last.base, file, bytes: last.bytes, torn_bytes };
-    Ok(Found { revision: last.revision, stamp_us, journal, previous })
+    Ok(Found { revision: last.revision, stamp_us, mark, journal, previous })
 }
 
 /// The journal that the chain from this revision ends with, if it is whole.
@@ -140,7 +148,7 @@ fn contents(dir: &StateDir, base: u64) -> Result<Contents, ReadError> {
     let name = FileName::Journal(base);
     let mut records = match Records::open(dir, &name) {
         Ok(records) => records,
-        Err(ReadError::Damaged { .. }) => return Ok(found),
+        Err(ReadError::Damaged { .. } | ReadError::Foreign { .. }) => return Ok(found),
         Err(other) => return Err(other),
     };
     loop {
@@ -170,10 +178,11 @@ fn contents(dir: &StateDir, base: u64) -> Result<Contents, ReadError> {
     }
 }
 
-/// Damage is mended by the next rotation; what is not ours is not touched.
-fn refuse_foreign<T: Default>(read: Result<T, ReadError>) -> Result<T, ReadError> {
+/// Damage is mended by the next rotation, and so is a file that begins like none of ours, as one does of which the first byte was
+/// flipped. What a later version has written is not touched.
+fn refuse_newer<T: Default>(read: Result<T, ReadError>) -> Result<T, ReadError> {
     match read {
-        Err(ReadError::Damaged { .. }) => Ok(T::default()),
+        Err(ReadError::Damaged { .. } | ReadError::Foreign { .. }) => Ok(T::default()),
         other => other,
     }
 }

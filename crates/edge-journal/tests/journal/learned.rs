@@ -81,6 +81,28 @@ fn what_was_not_finished_is_removed_by_the_next_worker() {
 }
 
 #[test]
+fn two_workers_can_make_their_journals_at_the_same_time() {
+    // Each takes the file that the other one is making for one of the dead, until that is locked.
+    let (_directory, dir) = directory();
+    std::thread::scope(|scope| {
+        for worker in ["a", "b"] {
+            let dir = &dir;
+            scope.spawn(move || {
+                for n in 0..2000 {
+                    let journal = LearnedJournal::create(dir, &format!("{worker}-{n}"), 1);
+                    let journal = journal.unwrap_or_else(|e| panic!("{worker}-{n}: {e}"));
+                    let name = journal.name().clone();
+                    assert!(journal.is_present(dir), "{name}");
+                    drop(journal);
+                    remove_learned(dir, &name).unwrap();
+                }
+            });
+        }
+    });
+    assert!(dir.journals().unwrap().files.is_empty());
+}
+
+#[test]
 fn what_is_not_ours_is_left_alone_and_stops_nothing() {
     let (directory, dir) = directory();
     drop(LearnedJournal::create(&dir, "1", 1).unwrap());

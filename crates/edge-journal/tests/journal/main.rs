@@ -6,5 +6,6 @@ mod golden;
 mod killed;
 mod learned;
 mod model;
+mod older_form;
 mod round_trip;
 mod samples;

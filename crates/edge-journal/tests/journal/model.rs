@@ -91,7 +91,7 @@ fn rules(dir: &StateDir, file: &FileName) -> Result<(u64, Vec<Rule>), ReadError>
                 origin: Origin::List(list.clone()),
                 reason: reason.clone(),
             })),
-            Record::End { .. } => {}
+            Record::Seal(_) | Record::End { .. } => {}
             other => panic!("{other:?} in {file}"),
         }
     }

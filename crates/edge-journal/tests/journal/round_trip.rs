@@ -83,9 +83,10 @@ fn target() -> impl Strategy<Value = Target> {
 
 fn origin() -> impl Strategy<Value = Origin> {
     let text = || "[^\\p{Cc}]{0,20}";
-    let provenance = (text(), text(), text(), text(), 0..=MAX_STAMP_US).prop_map(
-        |(backend, server, unique_id, request, learned_at_us)| {
-            Origin::Learned(Arc::new(Provenance { backend, server, unique_id, request, learned_at_us }))
+    let provenance = (text(), text(), text(), text(), 0..=MAX_STAMP_US, option::of(net())).prop_map(
+        |(backend, server, unique_id, request, learned_at_us, client_network)| {
+            let from = Provenance { backend, server, unique_id, request, learned_at_us, client_network };
+            Origin::Learned(Arc::new(from))
         },
     );
     prop_oneof![text().prop_map(|name| Origin::List(name.into())), provenance]
@@ -194,6 +195,13 @@ fn what_no_reader_takes_is_not_written() {
             rule.origin = Origin::Learned(Arc::new(provenance));
         }),
         text("text of a provenance", 1024)
+    );
+    assert_eq!(
+        put(|rule| {
+            let client_network = Some(ClientNet::V4(1, 24));
+            rule.origin = Origin::Learned(Arc::new(Provenance { client_network, ..Provenance::default() }));
+        }),
+        "not a network in canonical form"
     );
     assert_eq!(
         put(|rule| rule.target = Target::Client(List::Block, ClientNet::V4(1, 31))),

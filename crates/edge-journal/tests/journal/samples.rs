@@ -104,7 +104,7 @@ pub(crate) fn rules() -> Vec<Rule> {
     let conditions = [
         Conditions::default(),
         Conditions { method: Some("POST".into()), ..Conditions::default() },
-        Conditions { query: Some("a=1&b=%2F".into()), ..Conditions::default() },
+        Conditions { query: Some("a=1&b=/".into()), ..Conditions::default() },
         Conditions { query: Some("".into()), ..Conditions::default() },
         Conditions { parameter: Some(("id".into(), "7".into())), ..Conditions::default() },
         Conditions { anonymous: true, ..Conditions::default() },
@@ -146,6 +146,7 @@ pub(crate) fn learned(target: Target) -> Rule {
         unique_id: "7F000001:1".into(),
         request: "GET shop.example/yeet".into(),
         learned_at_us: 1_700_000_000_123_000,
+        client_network: None,
     };
     Rule { origin: Origin::Learned(Arc::new(provenance)), ..rule(target) }
 }

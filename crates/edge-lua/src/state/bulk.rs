@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use edge_filter::{AddressRule, Lists, Operation, Replacement, Rule};
-use edge_journal::{Head, Identity, Next, ReadError, Record, Records};
+use edge_journal::{Head, Identity, Next, ReadError, Record, Records, Seal};
 
 use super::budget::Budget;
 use super::merge::Merge;
@@ -34,6 +34,10 @@ pub(crate) struct Bulk {
     stamp_us: u64,
     /// The file speaks for all lessons before this stamp; that of a list for none.
     learned_until_us: u64,
+    /// What the file says of itself, once all of it was read.
+    seal: Option<Seal>,
+    /// Rules that were read, since the file was last begun.
+    read: u64,
 }
 
 enum Step {
@@ -89,6 +93,8 @@ impl Bulk {
             reads_again: false,
             stamp_us,
             learned_until_us: 0,
+            seal: None,
+            read: 0,
         }
     }
 
@@ -101,6 +107,16 @@ impl Bulk {
     /// Which file it is.
     pub(crate) fn identity(&self) -> Option<Identity> {
         self.records.as_ref()?.identity().ok()
+    }
+
+    /// What the file says of itself; nothing before all of it was read, and where an earlier version wrote it.
+    pub(crate) fn seal(&self) -> Option<Seal> {
+        self.seal
+    }
+
+    /// Rules of the file that were read.
+    pub(crate) fn rules(&self) -> u64 {
+        self.read
     }
 
     /// Whether the draft has a part of it.
@@ -142,6 +158,7 @@ impl Bulk {
                 }
                 if self.reads_again || self.replacement.leaves_addresses() {
                     self.records.iter_mut().for_each(Records::rewind);
+                    self.read = 0;
                     self.step = Step::Put;
                     return Ok(false);
                 }
@@ -171,14 +188,20 @@ impl Bulk {
         }
         let Some(records) = &mut self.records else { return Ok(None) };
         loop {
-            return Ok(Some(match records.next()? {
+            let chunk = match records.next()? {
                 Next::Record(Record::Rules(rules)) => Chunk::Rules(rules),
                 Next::Record(Record::Addresses { list, reason, rules }) => {
                     Chunk::Addresses(list, reason, rules)
                 }
+                Next::Record(Record::Seal(seal)) => {
+                    self.seal = Some(seal);
+                    continue;
+                }
                 Next::Record(_) => continue,
                 Next::End { .. } => return Ok(None),
-            }));
+            };
+            self.read = self.read.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+            return Ok(Some(chunk));
         }
     }
 

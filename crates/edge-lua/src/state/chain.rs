@@ -6,7 +6,7 @@ mod snapshot;
 use std::sync::Arc;
 
 use edge_filter::Operation;
-use edge_journal::{FileName, Head, Identity, Next, ReadError, Record, Records, StateDir};
+use edge_journal::{Digest, FileName, Head, Identity, Mark, Next, ReadError, Record, Records, StateDir};
 
 use super::budget::Budget;
 use super::bulk::{Bulk, PIECE_RULES};
@@ -24,6 +24,10 @@ pub(crate) struct Chain {
     /// Of the last change in force, or of the file that begins there. In one chain, what has a later revision has a
     /// later stamp: so another chain is told by its stamps, where a manager begins anew and revisions go back.
     stamp_us: u64,
+    /// Rules and changes of the manager that came to that, and what they were: as [`Mark`] has them. No digest where that is not
+    /// known: the snapshot was not read to its end, or an earlier version wrote it.
+    taken: u64,
+    digest: Option<Digest>,
     journal: Option<Records>,
     work: Option<Work>,
     broken: Option<Broken>,
@@ -54,6 +58,10 @@ enum Work {
 struct Change {
     revision: u64,
     stamp_us: u64,
+    /// Of its record.
+    fingerprint: u64,
+    /// How many changes of rules it is.
+    changes: u64,
 }
 
 /// What the chain is followed with.
@@ -72,6 +80,22 @@ impl Chain {
     /// The revision of the manager's rules that is in force once the edit has ended.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Where the chain stands, as far as it is known.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        let (revision, taken) = (self.revision, self.taken);
+        self.digest.map(|digest| Mark { revision, taken, digest })
+    }
+
+    /// Rules and changes of the manager that were taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Whether it does not go on before the manager has mended its files.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.is_some()
     }
 
     /// Whether rules of that revision are missing.
@@ -120,7 +144,10 @@ impl Chain {
     fn read(&mut self, way: &mut Way<'_, '_>) -> bool {
         let Some(journal) = &mut self.journal else { return false };
         match journal.next() {
-            Ok(Next::Record(Record::Head(head))) => return self.begins(&head, way),
+            Ok(Next::Record(Record::Head(head))) => {
+                let fingerprint = journal.fingerprint();
+                return self.begins(&head, fingerprint, way);
+            }
             Ok(Next::Record(
                 Record::Change { revision, stamp_us, .. } | Record::Replace { revision, stamp_us, .. },
             )) if revision <= self.revision && stamp_us > self.stamp_us => {
@@ -136,7 +163,8 @@ impl Chain {
             Ok(Next::Record(Record::Change { revision, stamp_us, operation }))
                 if revision > self.revision =>
             {
-                let change = Change { revision, stamp_us };
+                let (fingerprint, changes) = (journal.fingerprint(), Mark::changes(&operation));
+                let change = Change { revision, stamp_us, fingerprint, changes };
                 match operation {
                     Operation::Batch(operations) if operations.len() > APPLIED_AT_ONCE => {
                         self.work = Some(Work::Batch(operations.into_iter(), change));
@@ -148,7 +176,8 @@ impl Chain {
                 }
             }
             Ok(Next::Record(Record::Replace { revision, stamp_us, list })) if revision > self.revision => {
-                self.open_list(list, Change { revision, stamp_us }, way);
+                let fingerprint = journal.fingerprint();
+                self.open_list(list, Change { revision, stamp_us, fingerprint, changes: 1 }, way);
             }
             Ok(Next::Record(Record::Next { .. })) => {
                 self.journal = None;
@@ -173,10 +202,14 @@ impl Chain {
     }
 
     /// The head of a journal; whether it is that of its name.
-    fn begins(&mut self, head: &Head, way: &mut Way<'_, '_>) -> bool {
+    fn begins(&mut self, head: &Head, fingerprint: u64, way: &mut Way<'_, '_>) -> bool {
         let Some(file) = self.file().filter(|file| **file != FileName::Journal(head.revision)) else {
             if head.revision == self.revision {
                 self.stamp_us = self.stamp_us.max(head.stamp_us);
+                if head.revision == 0 {
+                    let first = Mark::first(fingerprint);
+                    (self.taken, self.digest) = (first.taken, Some(first.digest));
+                }
             }
             return true;
         };
@@ -236,7 +269,7 @@ impl Chain {
                 return false;
             }
             (Ok(true), Work::Batch(_, change) | Work::List(_, change, _)) => self.done(change, way),
-            (Ok(true), Work::Snapshot(_, head)) => self.has_taken(&head, way),
+            (Ok(true), Work::Snapshot(bulk, head)) => self.has_taken(&bulk, &head, way),
             (Err(e), Work::List(_, change, list)) => {
                 self.breaks(FileName::List(change.revision), Some((list, change)), e.to_string(), way);
                 if !is_damage(&e) {
@@ -260,6 +293,9 @@ impl Chain {
     }
 
     fn done(&mut self, change: Change, way: &mut Way<'_, '_>) {
+        let after = self.mark().map(|mark| mark.next(change.fingerprint, change.changes));
+        self.taken = self.taken.saturating_add(change.changes);
+        self.digest = after.map(|mark| mark.digest);
         (self.revision, self.stamp_us) = (change.revision, change.stamp_us);
         way.merge.stamps.seen(change.stamp_us);
         self.mended(way);

@@ -29,6 +29,12 @@ const PIECE_RECORDS: usize = 16;
 /// Journals that this process has begun.
 static MADE: AtomicU64 = AtomicU64::new(1);
 
+/// The name of another journal of this process.
+pub(crate) fn new_name(now_us: u64) -> String {
+    // No two processes have the same number at the same time, where they see each other's.
+    format!("{now_us}-{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed))
+}
+
 /// Writes the journals of this worker.
 pub(crate) struct Compactor {
     /// Length at which a journal is compacted, bytes, where it is more than twice what a copy needs.
@@ -141,10 +147,8 @@ impl Compactor {
     }
 
     fn begin(&mut self, site: &mut Site<'_>) -> bool {
-        // No two processes have the same number at the same time, where they see each other's.
-        let number = MADE.fetch_add(1, Relaxed);
-        let worker = format!("{}-{}-{number}", site.now_us, std::process::id());
         let appended = site.own.appended();
+        let worker = new_name(site.now_us);
         match LearnedJournal::create(site.dir, &worker, site.stamps.next(site.now_us)) {
             Ok(journal) => {
                 let into = Arc::new(journal);

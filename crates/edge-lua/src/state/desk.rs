@@ -220,7 +220,11 @@ impl Desk {
             path: state.dir.path().display().to_string(),
             present: !self.health.is_failing(&Part::Directory),
             revision: self.chain.revision(),
+            taken: self.chain.taken(),
+            hash: self.chain.mark().map(|mark| format!("{:016x}", mark.digest.to_bits())),
             incomplete: self.chain.is_incomplete(),
+            stopped: self.chain.is_broken(),
+            rules_problem: self.health.problem(&Part::Rules).map(str::to_owned),
             follows: self.chain.file().map(ToString::to_string),
             journal: journal
                 .map(|journal| Journal { name: journal.name().to_string(), bytes: journal.len() }),

@@ -78,6 +78,11 @@ impl Health {
         self.problems.contains_key(part)
     }
 
+    /// The problem of this part, if it has one.
+    pub(crate) fn problem(&self, part: &Part) -> Option<&str> {
+        self.problems.get(part).map(String::as_str)
+    }
+
     /// The problems of the moment.
     pub(crate) fn problems(&self) -> impl Iterator<Item = &str> {
         self.problems.values().map(String::as_str)

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use edge_filter::{Filter, Operation};
-use edge_journal::{MAX_TAKEN_BACK, Stamps, StateDir, Taken, shortened};
+use edge_journal::{LearnedJournal, MAX_TAKEN_BACK, Stamps, StateDir, Taken, shortened};
 use parking_lot::Mutex;
 
 pub(crate) use budget::Budget;
@@ -116,6 +116,7 @@ impl State {
         if let Some(taken) = Taken::of(operation) {
             self.took_back(taken, stamp_us);
         }
+        self.own.begin(|| LearnedJournal::create(&self.dir, &compaction::new_name(stamp_us), stamp_us));
         if self.own.append(stamp_us, operation) {
             self.lessons_written.fetch_add(1, Relaxed);
         }
@@ -133,13 +134,18 @@ impl State {
         desk.turn(&self.place(filter, now_us), budget)
     }
 
-    /// Reads on now: the manager's revision in force, and whether more is waiting.
-    pub(crate) fn sync(&self, filter: &Filter, now_us: u64, budget: Budget) -> (u64, bool) {
+    /// Reads on now: how things are then, and whether more is waiting.
+    pub(crate) fn sync(&self, filter: &Filter, now_us: u64, budget: Budget) -> (Arc<Report>, bool) {
         let more = match self.desk.try_lock() {
             Some(mut desk) => desk.catch_up(&self.place(filter, now_us), budget),
             None => true,
         };
-        (self.revision(), more)
+        (self.report(), more)
+    }
+
+    /// Has all learned rules copied into a new journal soon: their ends have changed.
+    pub(crate) fn write_anew(&self) {
+        self.own.miss();
     }
 
     /// The manager's revision in force, 0 for none.

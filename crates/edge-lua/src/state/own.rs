@@ -1,5 +1,6 @@
 //! What this worker learns, on its way to the disk.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -10,9 +11,11 @@ use parking_lot::Mutex;
 
 /// The journal that is written to at the moment, for every thread that learns.
 ///
-/// **No acknowledged lesson is lost by a kill**, once the first journal is written:
+/// **No acknowledged lesson is lost by a kill**:
 /// - A lesson is submitted to the filter, then appended, then the response goes on. So it is in the journal that was
 ///   current when its thread looked, unless `missed` is set.
+/// - A worker serves before its upkeep has had its first turn: its threads begin at the same time, and the one with the
+///   upkeep may wait for a processor. The first thread that learns something then makes the first journal itself.
 /// - A compaction makes the new journal current, then waits until no thread holds the old one, then waits for the
 ///   filter to have applied all that was submitted until then, and only then begins to copy the rules in force. A
 ///   lesson is therefore in the new journal by its own append, or its append to the old one was over before the
@@ -23,12 +26,31 @@ use parking_lot::Mutex;
 #[derive(Default)]
 pub(crate) struct OwnJournal {
     current: ArcSwapOption<LearnedJournal>,
+    /// Whether there was a journal, or one could not be made: from then on, compactions alone make them.
+    is_begun: AtomicBool,
+    /// Held while the first journal is made.
+    beginning: Mutex<()>,
     missed: AtomicBool,
     failure: Mutex<Option<String>>,
     appended: AtomicU64,
 }
 
 impl OwnJournal {
+    /// Makes the first journal by `create`, unless there was one. Another thread that does so just now is waited for, as
+    /// for its write to the same file. Where it fails, the next turn of the upkeep tries again and says why.
+    pub(crate) fn begin(&self, create: impl FnOnce() -> io::Result<LearnedJournal>) {
+        if self.is_begun.load(Ordering::Acquire) {
+            return;
+        }
+        let _beginning = self.beginning.lock();
+        if !self.is_begun.load(Ordering::Acquire) {
+            if let Ok(journal) = create() {
+                self.current.store(Some(Arc::new(journal)));
+            }
+            self.is_begun.store(true, Ordering::Release);
+        }
+    }
+
     /// Writes a lesson that was submitted before. Never waits for another thread; whatever goes wrong, the rule stays in
     /// memory and the next compaction writes it. Whether it was written.
     pub(crate) fn append(&self, stamp_us: u64, operation: &Operation) -> bool {
@@ -62,6 +84,9 @@ impl OwnJournal {
 
     /// Makes another journal the current one; gives the one before.
     pub(crate) fn replace(&self, journal: Option<Arc<LearnedJournal>>) -> Option<Arc<LearnedJournal>> {
+        // A thread that makes the first one would put it in the place of this one.
+        let _beginning = self.beginning.lock();
+        self.is_begun.store(true, Ordering::Release);
         self.current.swap(journal)
     }
 

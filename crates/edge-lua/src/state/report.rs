@@ -11,8 +11,16 @@ pub(crate) struct Report {
     pub(crate) present: bool,
     /// The manager's revision in force.
     pub(crate) revision: u64,
+    /// Rules and changes of the manager that came to that revision.
+    pub(crate) taken: u64,
+    /// What they were, as the manager has it too; none where the snapshot does not say.
+    pub(crate) hash: Option<String>,
     /// Rules of that revision are missing, because the snapshot could not be read at the start.
     pub(crate) incomplete: bool,
+    /// Nothing is followed before the manager has mended its files.
+    pub(crate) stopped: bool,
+    /// Why, in the words of the log.
+    pub(crate) rules_problem: Option<String>,
     /// The file of the manager that is read at the moment.
     pub(crate) follows: Option<String>,
     /// This worker's own journal.

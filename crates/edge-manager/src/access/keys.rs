@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use subtle::ConstantTimeEq;
 
-use super::{Caller, KeyHash, NewKey, Role};
+use super::{Attempts, Caller, KeyHash, NewKey, Role};
 use crate::store::{DONE, Deed, KeyRow, Store, StoreError};
 
 /// Most keys of the record: each is compared with every request's.
@@ -48,8 +48,9 @@ pub enum AccessError {
 pub struct Keys {
     store: Arc<Store>,
     environment: Option<KeyHash>,
-    /// Whether everybody is admin while there is no key at all.
+    /// Whether everybody has [`Role::Local`] while there is no key at all.
     is_open_without_keys: bool,
+    attempts: Attempts,
 }
 
 /// What a request may do by the key that it has, or has not.
@@ -57,19 +58,21 @@ pub struct Keys {
 pub enum Admission {
     /// What this caller may.
     As(Caller),
-    /// Everything, since there are no keys, and only this machine can ask.
+    /// What [`Role::Local`] may, since there are no keys, and only this machine can ask.
     Open,
     /// Nothing: no key, or one that is not known.
     Refused,
+    /// Nothing before this time is over: the client has presented many keys that are not known.
+    Waits(Duration),
 }
 
 impl Keys {
     /// The keys of the record, and that of the environment: an admin's.
     ///
-    /// While there is none, everybody is admin if `is_open_without_keys`: where nobody but this machine can ask. Else
+    /// While there is none, everybody has [`Role::Local`] if `is_open_without_keys`: where nobody but this machine can ask. Else
     /// nobody is let in.
     pub fn new(store: Arc<Store>, environment: Option<KeyHash>, is_open_without_keys: bool) -> Self {
-        Self { store, environment, is_open_without_keys }
+        Self { store, environment, is_open_without_keys, attempts: Attempts::default() }
     }
 
     /// Whether there is none.
@@ -89,6 +92,28 @@ impl Keys {
         self.admit_hash(presented.map(KeyHash::of), from)
     }
 
+    /// [`Keys::admit`] of a key that a client has just presented. A client that has presented many wrong ones waits: the key
+    /// of the environment, which a person may have chosen, is not compared meanwhile. The others are, since nobody finds one
+    /// of 256 random bits by trying: who has one is not kept out by others behind the same address.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_hash(&self, presented: KeyHash, from: Option<IpAddr>) -> Result<Admission, StoreError> {
+        let now = Instant::now();
+        let wait = from.and_then(|from| self.attempts.wait(from, now));
+        let admission = self.find(Some(presented), from, wait.is_none())?;
+        Ok(match (admission, wait) {
+            (Admission::Refused, Some(wait)) => Admission::Waits(wait),
+            (Admission::Refused, None) => {
+                if let Some(from) = from {
+                    self.attempts.failed(from, now);
+                }
+                Admission::Refused
+            }
+            (admission, _) => admission,
+        })
+    }
+
     /// Who has once presented the key of this hash: [`Keys::admit`].
     ///
     /// # Errors
@@ -98,12 +123,22 @@ impl Keys {
         presented: Option<KeyHash>,
         from: Option<IpAddr>,
     ) -> Result<Admission, StoreError> {
+        self.find(presented, from, true)
+    }
+
+    fn find(
+        &self,
+        presented: Option<KeyHash>,
+        from: Option<IpAddr>,
+        has_environment: bool,
+    ) -> Result<Admission, StoreError> {
         let rows = self.store.keys()?;
         if rows.is_empty() && self.environment.is_none() && self.is_open_without_keys {
             return Ok(Admission::Open);
         }
         let Some(presented) = presented else { return Ok(Admission::Refused) };
-        let environment = self.environment.iter().map(|hash| (hash, ENVIRONMENT, Role::Admin));
+        let environment = self.environment.iter().filter(|_| has_environment);
+        let environment = environment.map(|hash| (hash, ENVIRONMENT, Role::Admin));
         let recorded = rows.iter().map(|KeyRow { hash, name, role, .. }| (hash, name.as_str(), *role));
         let mut found = None;
         for (hash, name, role) in environment.chain(recorded) {

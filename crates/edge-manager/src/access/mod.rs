@@ -1,5 +1,6 @@
 //! Who may do what: keys, their roles, and who has a request made.
 
+mod attempts;
 mod caller;
 mod key;
 mod keys;
@@ -7,6 +8,7 @@ mod role;
 #[cfg(test)]
 mod tests;
 
+pub use attempts::{Attempts, client};
 pub use caller::Caller;
 pub use key::{KeyHash, NewKey};
 pub use keys::{AccessError, Admission, Keys, MAX_KEYS, add_key, remove_key};

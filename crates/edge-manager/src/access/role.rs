@@ -1,4 +1,4 @@
-//! What a key is good for.
+//! What a key is good for, and what may be done without one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,10 @@ pub enum Role {
     Reader,
     /// `operator`: change rules.
     Operator,
-    /// `admin`: change domains, backends, the configuration of HAProxy, and what the manager is.
+    /// `local`: change rules, domains and backends. No key has this role: programs of this machine have it while there is no
+    /// key. Nothing that needs this role may name a file that the manager or HAProxy, which run as root, load, execute or write.
+    Local,
+    /// `admin`: change global settings, templates, certificates, the configuration of HAProxy, and what the manager is.
     Admin,
 }
 
@@ -20,7 +23,16 @@ impl Role {
         match self {
             Self::Reader => "read",
             Self::Operator => "operator",
+            Self::Local => "local",
             Self::Admin => "admin",
+        }
+    }
+
+    /// The least role of a key that may do what needs this role.
+    pub const fn of_keys(self) -> Self {
+        match self {
+            Self::Local => Self::Admin,
+            role => role,
         }
     }
 }

@@ -18,7 +18,7 @@ fn add(store: &Store, name: &str, role: Role) -> Result<NewKey, AccessError> {
 fn admitted(keys: &Keys, key: &str) -> Option<(String, Role)> {
     match keys.admit(Some(key.as_bytes()), None).unwrap() {
         Admission::As(caller) => Some((caller.name.to_string(), caller.role)),
-        Admission::Refused => None,
+        Admission::Refused | Admission::Waits(_) => None,
         Admission::Open => panic!("everybody is let in"),
     }
 }

@@ -1,6 +1,6 @@
 //! The services, put together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::rules::{Effect, Rules, RulesError};
 use crate::sites::{Defaults, Sites};
 use crate::store::Store;
 use crate::traffic::Traffic;
+use crate::watch::Watch;
 
 /// Requests that use the record, the state directory or HAProxy at the same time; others wait. Each has a thread.
 const MAX_AT_WORK: usize = 64;
@@ -115,6 +116,10 @@ pub struct App {
     pub metrics: Metrics,
     /// What comes of requests.
     pub traffic: Traffic,
+    /// Whether HAProxy answers, and has all rules.
+    pub watch: Watch,
+    /// What an admin has to look after, since the start: see [`App::alert`].
+    warnings: Mutex<Vec<String>>,
     /// When it was opened, seconds since the Unix epoch.
     pub began_at_s: u32,
     /// Bodies with thousands of changes that are read at the same time.
@@ -142,9 +147,15 @@ impl App {
             environment_key,
             is_local,
             configuration,
-            defaults,
+            mut defaults,
             certificates,
         } = services;
+        defaults.paths.allow(database.parent().map(Path::to_owned));
+        defaults.paths.allow([certificates.dir.clone()]);
+        defaults.paths.allow_setting("filter.state_dir", &state_dir);
+        for socket in &sockets {
+            defaults.paths.allow_setting("stats_socket", socket);
+        }
         let publication = Publication::open(&state_dir, now_us, PATIENCE).map_err(RulesError::from)?;
         let store = Arc::new(Store::open(&database).map_err(RulesError::from)?);
         let rules = Arc::new(Rules::open(store.clone(), publication, now_us)?);
@@ -163,6 +174,8 @@ impl App {
             keys: Keys::new(store.clone(), environment_key, is_local),
             store,
             traffic: Traffic::new(sockets.clone()),
+            watch: Watch::new(sockets.clone()),
+            warnings: Mutex::default(),
             began_at_s: seconds(now_us),
             sockets,
             replacing: Mutex::default(),
@@ -278,9 +291,41 @@ impl App {
     /// Waits until HAProxy obeys a change of the rules, for [`App::wait`] at most.
     pub fn enforce(&self, effect: &Effect) -> Enforcement {
         match effect {
-            Effect::Published(revision) => enforce(&self.sockets, *revision, self.wait),
+            Effect::Published(revision) => self.enforce_revision(*revision),
             Effect::StoredOnly(error) => Enforcement::StoredNotEnforced { reason: error.to_string() },
         }
+    }
+
+    /// Asks HAProxy whether it is there and has all rules: to be called again and again by one thread, after the pause that it
+    /// answers with.
+    pub fn look(&self) -> Duration {
+        // A record that cannot be read expects nothing of the workers.
+        let revision = self.store.read(|view| view.revision()).ok().flatten().unwrap_or_default();
+        let marks = self.rules.marks();
+        let control = self.sites.configuration().control();
+        self.watch.look(control, revision, &|revision| marks.at(revision), self.sites.is_changing())
+    }
+
+    /// Waits until all workers have this revision, for [`App::wait`] at most.
+    pub(super) fn enforce_revision(&self, revision: u64) -> Enforcement {
+        let marks = self.rules.marks();
+        let enforcement = enforce(&self.sockets, revision, &|revision| marks.at(revision), self.wait);
+        if enforcement != Enforcement::InForce {
+            // The files may be why.
+            self.rules.doubt();
+        }
+        enforcement
+    }
+
+    /// Tells admins that they have something to look after: in the log, and on the page until the next start.
+    pub fn alert(&self, warning: String) {
+        tracing::error!(%warning, "look after this");
+        self.warnings.lock().push(warning);
+    }
+
+    /// What [`App::alert`] has told.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().clone()
     }
 
     /// Tells answers without an end, such as streams of events, to end.

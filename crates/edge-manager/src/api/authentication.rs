@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -10,7 +11,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{ApiError, App};
-use crate::access::{Admission, Caller, KeyHash, Role};
+use crate::access::{Admission, Caller, KeyHash, Keys, Role};
+use crate::store::StoreError;
 
 /// The other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +31,7 @@ pub(super) async fn guard(role: Role, request: Request, next: Next) -> Response 
         Err(error) => return error.into_response(),
     };
     let mut response = if caller.role < role {
-        let low = format_args!("the key {} has the role {}: {role} is needed", caller.name, caller.role);
-        ApiError::new(StatusCode::FORBIDDEN, low).into_response()
+        too_low(&caller, role).into_response()
     } else {
         parts.extensions.insert(caller.clone());
         next.run(Request::from_parts(parts, body)).await
@@ -40,9 +41,22 @@ pub(super) async fn guard(role: Role, request: Request, next: Next) -> Response 
     response
 }
 
+/// 403, for a caller whose role is less than this one.
+pub(crate) fn too_low(caller: &Caller, role: Role) -> ApiError {
+    let (name, has, needed) = (&caller.name, caller.role, role.of_keys());
+    let low = match has {
+        Role::Local => format!(
+            "without a key, programs of this machine may change rules, domains and backends only: {needed} is needed; make a \
+             key with `edge-manager key add NAME --role {needed}`, or use the command line"
+        ),
+        _ => format!("the key {name} has the role {has}: {needed} is needed"),
+    };
+    ApiError::new(StatusCode::FORBIDDEN, low)
+}
+
 pub(super) async fn caller(parts: &Parts) -> Result<Caller, ApiError> {
     let presented = bearer(&parts.headers).map(KeyHash::of);
-    admit(parts, presented).await?.ok_or_else(|| {
+    look_up(parts, presented, Keys::try_hash).await?.ok_or_else(|| {
         let message = match presented {
             Some(_) => "this key is not known",
             None => "Authorization: Bearer KEY is needed",
@@ -51,13 +65,31 @@ pub(super) async fn caller(parts: &Parts) -> Result<Caller, ApiError> {
     })
 }
 
+/// Who has made this request, as it is now: its key was known when it came.
+pub(super) async fn admit_again(parts: &Parts) -> Result<Option<Caller>, ApiError> {
+    admit(parts, bearer(&parts.headers).map(KeyHash::of)).await
+}
+
+/// 429, for a client that has presented too many keys that are not known.
+pub(crate) fn too_many_tries(wait: Duration) -> ApiError {
+    let wait_s = wait.as_secs() + 1;
+    ApiError::too_many(format_args!("too many keys that are not known: try again in {wait_s} s"), wait_s)
+}
+
 /// Who makes a request with the key of this hash, or without one; nobody who is known, where there is no caller.
 ///
 /// # Errors
 /// There are no keys, and it is not a program of this machine that asks; the record cannot be read.
-pub(crate) async fn admit(
+pub(crate) async fn admit(parts: &Parts, presented: Option<KeyHash>) -> Result<Option<Caller>, ApiError> {
+    look_up(parts, presented, |keys, hash, from| keys.admit_hash(Some(hash), from)).await
+}
+
+type LookUp = fn(&Keys, KeyHash, Option<IpAddr>) -> Result<Admission, StoreError>;
+
+async fn look_up(
     Parts { headers, uri, extensions, .. }: &Parts,
     presented: Option<KeyHash>,
+    look_up: LookUp,
 ) -> Result<Option<Caller>, ApiError> {
     let app = extensions.get::<Arc<App>>().ok_or_else(|| ApiError::internal("no services"))?;
     let from = match extensions.get::<Peer>() {
@@ -67,7 +99,13 @@ pub(crate) async fn admit(
         Some(Peer::Network(address)) => Some(address.ip().to_canonical()),
         None => None,
     };
-    match app.admitting(move |app| Ok(app.keys.admit_hash(presented, from)?)).await? {
+    let admitted = app.admitting(move |app| {
+        Ok(match presented {
+            Some(hash) => look_up(&app.keys, hash, from)?,
+            None => app.keys.admit_hash(None, from)?,
+        })
+    });
+    match admitted.await? {
         Admission::As(caller) => Ok(Some(caller)),
         Admission::Open => {
             let is_own = from.is_some_and(|address| address.is_loopback());
@@ -76,8 +114,9 @@ pub(crate) async fn admit(
                                make a key with `edge-manager key add NAME --role admin`";
                 return Err(ApiError::new(StatusCode::FORBIDDEN, message));
             }
-            Ok(Some(Caller { name: "local".into(), role: Role::Admin, from }))
+            Ok(Some(Caller { name: "local".into(), role: Role::Local, from }))
         }
+        Admission::Waits(wait) => Err(too_many_tries(wait)),
         Admission::Refused => Ok(None),
     }
 }

@@ -24,9 +24,9 @@ use crate::json::PublishedJson;
 /// Files may hold what an operator's templates keep from readers.
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .admin(acting(routes!(regenerate)))
-        .admin(acting(routes!(reload)))
-        .admin(routes!(reload_safely))
+        .local(acting(routes!(regenerate)))
+        .local(acting(routes!(reload)))
+        .local(routes!(reload_safely))
         .admin(routes!(current))
         .reader(routes!(history))
         .admin(routes!(diff))
@@ -208,7 +208,8 @@ struct Rollback {
 
 /// Publish an earlier set of files once more
 ///
-/// The record stays as it is; its next change is published from it.
+/// The record has what that was made from, from then on: its next change is made to that. Of a set that an earlier version made it
+/// is not known; then the record stays as it is.
 #[utoipa::path(post, path = "/api/configuration/rollback", tag = "configuration", request_body = Rollback, responses(
     (status = 200, description = "Published", body = PublishedJson),
     (status = 400, description = "HAProxy refuses it now: nothing has changed", body = ErrorBody),

@@ -26,10 +26,10 @@ use crate::store::RecordedDomain;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .reader(routes!(list))
-        .admin(routes!(put))
-        .admin(routes!(remove))
-        .admin(routes!(put_and_tell))
-        .admin(routes!(remove_and_tell))
+        .local(routes!(put))
+        .local(routes!(remove))
+        .local(routes!(put_and_tell))
+        .local(routes!(remove_and_tell))
 }
 
 /// A domain.
@@ -268,7 +268,8 @@ mod tests {
     #[test]
     fn a_domain_that_is_served_is_answered_as_older_clients_know_it() {
         let answer = |enforcement| {
-            let published = Published { set: 3, is_changed: true, before: Some(2), enforcement };
+            let published =
+                Published { set: 3, is_changed: true, before: Some(2), enforcement, has_filter: true };
             serde_json::to_string(&DomainAdded::from(Changed { value: 7, published })).unwrap()
         };
         assert_eq!(answer(Enforcement::InForce), r#"{"status":"success","domain_id":7}"#);

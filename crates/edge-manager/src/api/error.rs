@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::Display;
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,6 +23,7 @@ pub struct ApiError {
     status: StatusCode,
     cause: Cause,
     message: String,
+    retry_after_s: Option<u64>,
 }
 
 /// An error.
@@ -53,10 +54,13 @@ impl ApiError {
         }
         let cause = match status {
             StatusCode::BAD_REQUEST => Cause::Invalid,
-            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::PAYLOAD_TOO_LARGE => Cause::Refused,
+            StatusCode::NOT_FOUND
+            | StatusCode::CONFLICT
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::TOO_MANY_REQUESTS => Cause::Refused,
             _ => Cause::Unusable,
         };
-        Self { status, cause, message: line }
+        Self { status, cause, message: line, retry_after_s: None }
     }
 
     /// 400: the request itself is wrong.
@@ -72,6 +76,16 @@ impl ApiError {
     /// 409: something that is there is in its way.
     pub fn conflict(message: impl Display) -> Self {
         Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// 429: the client may come back after so many seconds.
+    pub fn too_many(message: impl Display, retry_after_s: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(retry_after_s)
+    }
+
+    /// With a header that says when to come back, seconds.
+    pub fn retry_after(self, retry_after_s: u64) -> Self {
+        Self { retry_after_s: Some(retry_after_s), ..self }
     }
 
     /// 500: it is not the client's fault.
@@ -94,6 +108,11 @@ impl ApiError {
         Self { cause, ..self }
     }
 
+    /// Puts `Retry-After` among these headers, where it is known.
+    pub(crate) fn say_when(&self, headers: &mut HeaderMap) {
+        headers.extend(self.retry_after_s.map(|seconds| (header::RETRY_AFTER, seconds.into())));
+    }
+
     /// The status that the client gets.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -114,6 +133,7 @@ impl IntoResponse for ApiError {
             let challenge = HeaderValue::from_static("Bearer realm=\"edge-manager\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
+        self.say_when(response.headers_mut());
         response.extensions_mut().insert(Reason(self.message));
         response
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
@@ -15,10 +15,11 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{StreamExt, once};
 use utoipa_axum::routes;
 
-use super::authentication::caller;
+use super::authentication::admit_again;
 use super::error::ErrorBody;
 use super::{ApiError, App, Routes};
-use crate::events::Told;
+use crate::access::Caller;
+use crate::events::{NotHeard, Told};
 
 /// Without an event, a comment comes this often: who is gone is noticed, and nothing between closes the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -27,7 +28,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 
 /// When to come back for a place, seconds.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
+const RETRY_AFTER_S: u64 = 10;
 
 pub(super) fn routes() -> Routes {
     Routes::new().reader(routes!(listen))
@@ -46,33 +47,37 @@ pub(super) fn routes() -> Routes {
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was heard")),
     responses(
         (status = 200, description = "Events without end", body = String, content_type = "text/event-stream"),
+        (status = 429, description = "With this key, or from this client, as many listen as may; Retry-After says when to come back", body = ErrorBody),
         (status = 503, description = "As many listen as may; Retry-After says when to come back", body = ErrorBody)
     )
 )]
-async fn listen(State(app): State<Arc<App>>, parts: Parts) -> Response {
+async fn listen(State(app): State<Arc<App>>, who: Caller, parts: Parts) -> Response {
     let headers = parts.headers.clone();
     let parts = Arc::new(parts);
-    hear(&app, &headers, move || {
+    hear(&app, &who, &headers, move || {
         let parts = parts.clone();
-        async move { caller(&parts).await.is_ok() }
+        async move { admit_again(&parts).await.is_ok_and(|caller| caller.is_some()) }
     })
 }
 
 /// Events to the end of the manager, or of the right to hear them: `may_hear` is asked every [`ASKED_EVERY`].
 pub(crate) fn hear<F: Future<Output = bool> + Send>(
     app: &App,
+    who: &Caller,
     headers: &HeaderMap,
     may_hear: impl Fn() -> F + Send + 'static,
 ) -> Response {
     // One that is none of ours was heard of another manager.
     let last =
         headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse().ok()).unwrap_or(0));
-    let listener = match app.events.listen(last) {
+    let listener = match app.events.listen(who, last) {
         Ok(listener) => listener,
         Err(error) => {
-            let mut response = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error).into_response();
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-            return response;
+            let status = match error {
+                NotHeard::Full => StatusCode::SERVICE_UNAVAILABLE,
+                NotHeard::Key(_) | NotHeard::Client(_) => StatusCode::TOO_MANY_REQUESTS,
+            };
+            return ApiError::new(status, error).retry_after(RETRY_AFTER_S).into_response();
         }
     };
     let (end, has_ended) = watch::channel(());

@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::{ApiError, App, Routes};
-use crate::haproxy::is_running;
 
 pub(super) fn routes() -> Routes {
     Routes::new().public(routes!(health))
@@ -25,31 +24,51 @@ struct Health {
     haproxy_status: &'static str,
     /// `connected` or `disconnected`.
     database: &'static str,
+    /// What is wrong, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
-/// Whether HAProxy runs and the record can be read
+/// Whether HAProxy runs and has all rules, and the record can be read
 #[utoipa::path(
     get,
     path = "/health",
     tag = "manager",
     responses(
         (status = 200, description = "All is well", body = Health),
-        (status = 500, description = "HAProxy does not answer, or the record cannot be read", body = Health)
+        (
+            status = 500,
+            description = "HAProxy does not answer or has not all rules, or the record cannot be read: `reason` says what",
+            body = Health
+        )
     )
 )]
 async fn health(State(app): State<Arc<App>>) -> Result<(StatusCode, Json<Health>), ApiError> {
-    let (is_running, is_connected) = app
-        .checking(|app| {
-            let is_connected = app.store.read(|view| view.revision()).is_ok();
-            Ok((is_running(&app.sockets), is_connected))
-        })
-        .await?;
-    let is_well = is_running && is_connected;
-    let health = Health {
-        status: if is_well { "healthy" } else { "unhealthy" },
-        haproxy_status: if is_running { "running" } else { "stopped" },
-        database: if is_connected { "connected" } else { "disconnected" },
+    let health = app.checking(|app| Ok(Health::of(app))).await?;
+    let status = match health.reason {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let status = if is_well { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
     Ok((status, Json(health)))
+}
+
+impl Health {
+    fn of(app: &App) -> Self {
+        let record = app.store.read(|view| view.revision()).err();
+        if !app.watch.is_fresh() {
+            app.look();
+        }
+        let is_running = app.watch.is_running();
+        let mut reasons: Vec<_> = app.watch.problems().iter().map(ToString::to_string).collect();
+        if !is_running && reasons.is_empty() {
+            reasons.push("HAProxy does not answer".to_owned());
+        }
+        reasons.extend(record.as_ref().map(|error| format!("the record cannot be read: {error}")));
+        Self {
+            status: if reasons.is_empty() { "healthy" } else { "unhealthy" },
+            haproxy_status: if is_running { "running" } else { "stopped" },
+            database: if record.is_none() { "connected" } else { "disconnected" },
+            reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+        }
+    }
 }

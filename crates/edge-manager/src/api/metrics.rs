@@ -37,6 +37,7 @@ async fn get(State(app): State<Arc<App>>) -> Result<impl IntoResponse, ApiError>
                     rules: view.rule_counts()?,
                     revision: view.revision()?.unwrap_or_default(),
                     listeners: app.events.listeners(),
+                    problems: app.watch.problems().iter().map(|problem| problem.kind).collect(),
                     expiries: used
                         .into_iter()
                         .map(|row| (row.names.primary().to_owned(), row.expires_at_s))

@@ -12,7 +12,6 @@ mod bulk;
 mod certificate_files;
 mod certificate_status;
 mod certificates;
-mod challenges;
 mod change;
 mod change_site;
 mod configuration;
@@ -47,7 +46,7 @@ use utoipa::openapi::OpenApi;
 pub use app::{App, OpenError, Services};
 pub(crate) use audit::{lines as audit_lines, time_us as audit_time_us};
 pub use authentication::Peer;
-pub(crate) use authentication::admit;
+pub(crate) use authentication::{admit, too_low, too_many_tries};
 pub(crate) use certificate_files::{CertificatePart, answer as certificate_file};
 pub use change::Changed;
 pub use configuration::DiffJson;
@@ -78,7 +77,6 @@ fn routes() -> Routes {
         .merge(certificates::routes())
         .merge(certificate_status::routes())
         .merge(certificate_files::routes())
-        .merge(challenges::routes())
         .merge(import::routes())
         .merge(resources::routes())
         .merge(rules::routes())

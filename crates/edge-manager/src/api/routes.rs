@@ -55,6 +55,11 @@ impl Routes {
         self.add(Some(Role::Operator), routes)
     }
 
+    /// Routes that change domains and backends: those of admins, and without any key of programs of this machine.
+    pub(super) fn local(self, routes: UtoipaMethodRouter<Arc<App>>) -> Self {
+        self.add(Some(Role::Local), routes)
+    }
+
     /// Routes that change anything else.
     pub(super) fn admin(self, routes: UtoipaMethodRouter<Arc<App>>) -> Self {
         self.add(Some(Role::Admin), routes)
@@ -119,11 +124,19 @@ fn describe(operation: &mut Operation, role: Option<Role>) {
     ];
     if let Some(role) = role {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], _>(SCHEME, [])]);
-        let role = format!("Needs a key of the role {role}.");
+        let keyless = match role {
+            Role::Admin => "Without any key, only the control socket takes it. ",
+            _ => "",
+        };
+        let role = format!("{keyless}Needs a key of the role {}.", role.of_keys());
         let description =
             operation.description.take().map_or(role.clone(), |text| format!("{text}\n\n{role}"));
         operation.description = Some(description);
-        answers.extend([("401", "No key, or none that is known"), ("403", "The key's role is too low")]);
+        answers.extend([
+            ("401", "No key, or none that is known"),
+            ("403", "The key's role is too low"),
+            ("429", "Too many keys that are not known; Retry-After says when to try again"),
+        ]);
     }
     if operation.parameters.is_some() {
         answers.push(("400", "A parameter cannot be taken"));

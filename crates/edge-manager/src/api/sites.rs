@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::UtoipaMethodRouter;
@@ -19,7 +20,7 @@ use crate::clock::now_us;
 use crate::configuration::PublishError;
 use crate::json::PublishedJson;
 use crate::site::{BackendInput, GlobalInput, SiteInput};
-use crate::sites::SitesError;
+use crate::sites::{Preview, SitesError};
 
 /// Longest body that has everything of a site, bytes.
 pub(super) const MAX_SITE_BYTES: usize = 32 << 20;
@@ -30,8 +31,8 @@ pub(super) fn routes() -> Routes {
         .admin(routes!(put_global))
         .reader(routes!(backends))
         .reader(routes!(backend))
-        .admin(routes!(put_backend))
-        .admin(routes!(remove_backend))
+        .local(routes!(put_backend))
+        .local(routes!(remove_backend))
         .reader(routes!(site))
         .admin(large(routes!(put_site)))
 }
@@ -46,6 +47,7 @@ impl From<SitesError> for ApiError {
         match error {
             SitesError::Field(_) => Self::bad_request(error),
             SitesError::UnknownDomain(_) | SitesError::UnknownBackend(_) => Self::not_found(error),
+            SitesError::NeedsAdmin(_) => Self::new(StatusCode::FORBIDDEN, error),
             SitesError::InUse { .. } | SitesError::NoRoom { .. } => Self::conflict(error),
             SitesError::Publication(error) => error.into(),
             SitesError::Record(error) => error.into(),
@@ -217,7 +219,7 @@ async fn put_site(
     let change = app.publishing(move |app| {
         let configuration = app.sites.configuration();
         if is_dry {
-            let diff = configuration.check(&app.sites.parse(&site)?)?.diff;
+            let diff = app.sites.preview(&caller, Preview::Site(Box::new(site)))?;
             return Ok(SiteChangeJson::Dry(DiffJson { diff }));
         }
         let published = app.change_site(&caller, |sites| sites.put_site(&caller, site, now_us()))?.published;

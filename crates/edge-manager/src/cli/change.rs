@@ -42,10 +42,13 @@ impl Changing {
             Hands::Own(_, rules) => {
                 let Applied { entries, effect, .. } =
                     rules.apply(&Caller::command_line(), changes, now_us())?;
+                let marks = rules.marks();
                 drop(rules);
                 let Places { sockets, wait, .. } = &self.places;
                 let (revision, enforcement) = match effect {
-                    Effect::Published(revision) => (Some(revision), enforce(sockets, revision, *wait)),
+                    Effect::Published(revision) => {
+                        (Some(revision), enforce(sockets, revision, &|revision| marks.at(revision), *wait))
+                    }
                     Effect::StoredOnly(error) => {
                         (None, Enforcement::StoredNotEnforced { reason: error.to_string() })
                     }

@@ -47,6 +47,15 @@ pub(super) struct Places {
     /// Where HAProxy's master process listens; master.sock of the directory if none is named
     #[arg(long, env = "EDGE_MASTER_SOCKET", value_name = "PATH")]
     master_socket: Option<PathBuf>,
+    /// How long a HAProxy that is supervised may not answer before it is killed and started again, such as 30s; 0s: for ever
+    #[arg(
+        long,
+        env = "EDGE_HANG_LIMIT",
+        value_name = "TIME",
+        default_value = "30s",
+        value_parser = humantime::parse_duration
+    )]
+    hang_limit: Duration,
 }
 
 impl Places {
@@ -67,6 +76,7 @@ impl Places {
             socket: self.socket(),
             pace: Pace::default(),
             grace: GRACE,
+            hang_limit: self.hang_limit,
         }
     }
 

@@ -104,6 +104,22 @@ pub(super) fn exchange(
     })
 }
 
+/// Gets what `serve` answers, whatever its status is.
+///
+/// # Errors
+/// There is no answer.
+pub(super) fn get(stream: UnixStream, path: &str) -> Result<Bytes, Failure> {
+    runtime()?.block_on(async {
+        let exchange = async {
+            let (_connection, answer) =
+                tell(stream, Method::GET, path, "application/json", Vec::new()).await?;
+            collect(answer.into_body()).await
+        };
+        let late = |_| Err(Failure::NoAnswer(io::ErrorKind::TimedOut.into()));
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(late)
+    })
+}
+
 /// Sends a body to `serve`, and gives what it answers as soon as it begins to, whatever that is.
 async fn tell(
     stream: UnixStream,

@@ -45,6 +45,9 @@ pub(super) enum Failure {
     /// Nobody listens at the control socket.
     #[error("{0}: nobody listens there: `edge-manager serve` does while it runs")]
     NotServing(PathBuf),
+    /// `serve` has what the command needs for itself.
+    #[error("{0}: `edge-manager serve` listens there: stop it first")]
+    Serving(PathBuf),
     /// `serve` could not do what was asked for, or did not answer.
     #[error("`edge-manager serve`: {0}")]
     NoAnswer(io::Error),
@@ -138,7 +141,7 @@ impl Failure {
             },
             Self::Import(_) | Self::Changed(_) => 4,
             Self::Unusable(_) | Self::Locked(_) | Self::Control(..) => 4,
-            Self::NotServing(_) | Self::NoAnswer(_) => 4,
+            Self::NotServing(_) | Self::Serving(_) | Self::NoAnswer(_) => 4,
             Self::Output(_) | Self::Serve(_) | Self::Log(_) => 4,
         };
         // Nothing is left to do if this fails too.

@@ -1,26 +1,21 @@
 //! `edge-manager import`.
 
-use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 
-use super::change::exit_code;
 use super::failure::Failure;
-use super::read::write_json;
+use super::import_summary::{Ending, Summary};
+use super::rehearsal::Rehearsal;
 use super::taker::{Taker, Takes};
 use crate::clock::now_us;
 use crate::import::{Flask, FlaskSite, Foreign, Form, ListFile, Problem, Source, SrcAcls, Terms};
 use crate::json::StoredJson;
-use crate::rules::{End, MAX_CHANGES};
+use crate::rules::{Change, End, MAX_CHANGES};
 use crate::site::{BackendInput, DomainInput};
-use crate::sites::{Merged, MergedSite};
-
-/// Problems that are told one by one, and pieces of advice.
-const MAX_PROBLEMS: usize = 100;
+use crate::sites::Merged;
 
 const EXIT_CODES: &str = "\
 Exit status:
@@ -119,43 +114,6 @@ pub(super) struct How {
     takes: Takes,
 }
 
-/// How an import ended.
-#[derive(Debug, Serialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
-enum Ending {
-    /// Nothing was to be changed.
-    DryRun,
-    /// Something cannot be taken, so nothing was.
-    Refused,
-    #[serde(untagged)]
-    Done(StoredJson),
-}
-
-/// An import that has ended.
-#[derive(Debug, Serialize)]
-struct Ended<'a> {
-    #[serde(flatten)]
-    ending: Ending,
-    #[serde(flatten)]
-    summary: &'a Summary,
-}
-
-/// What became of an import.
-#[derive(Debug, Default, Serialize)]
-struct Summary {
-    rules: Merged,
-    #[serde(flatten)]
-    site: MergedSite,
-    /// How many cannot be taken.
-    invalid: u64,
-    /// The first of them.
-    problems: Vec<Problem>,
-    /// What whoever wrote the source should know: the first of it.
-    advice: Vec<String>,
-    /// How much more of it there is.
-    more_advice: u64,
-}
-
 impl Import {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self {
@@ -252,7 +210,7 @@ impl<'a> Work<'a> {
             return Err(fault);
         }
         if self.how.dry_run {
-            self.summary.rules.added = valid;
+            self.summary.rules = self.rehearse(sources, valid)?;
             self.summary.site.domains.added = self.domains.len() as u64;
             self.summary.site.backends.added = self.backends.len() as u64;
             return Ok(self.summary.tell(Ending::DryRun, self.how.json));
@@ -270,6 +228,22 @@ impl Work<'_> {
     ) -> Result<(), Failure> {
         let (terms, now_us) = (self.terms.clone(), self.now_us);
         sources.iter().try_for_each(|source| source.each_rule(&terms, now_us, |foreign| take(self, foreign)))
+    }
+
+    /// Takes the rules in a copy of the record, as many as one change as [`Work::take`] does: what the filter has no room for, or
+    /// the record no list, is refused there as it would be.
+    fn rehearse(&mut self, sources: &[Source], valid: u64) -> Result<Merged, Failure> {
+        let rehearsal = Rehearsal::of(&self.how.takes.places.record)?;
+        let (mut batch, mut present) = (Vec::new(), 0);
+        self.each_rule(sources, |_, foreign| {
+            batch.extend(foreign.ok().map(Change::from));
+            if batch.len() == MAX_CHANGES {
+                present += rehearsal.make(std::mem::take(&mut batch))?;
+            }
+            Ok(())
+        })?;
+        present += rehearsal.make(batch)?;
+        Ok(Merged { added: valid.saturating_sub(present), present })
     }
 
     /// Takes domains and backends as one change, and then the rules, [`MAX_CHANGES`] as one.
@@ -318,75 +292,5 @@ impl Work<'_> {
             bar.set_style(style);
         }
         bar.with_message(what)
-    }
-}
-
-impl Summary {
-    fn add(&mut self, problem: Problem) {
-        self.invalid += 1;
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(problem);
-        }
-    }
-
-    fn advise(&mut self, advice: String) {
-        if self.advice.len() < MAX_PROBLEMS {
-            self.advice.push(advice);
-        } else {
-            self.more_advice += 1;
-        }
-    }
-
-    fn tell(&self, ending: Ending, is_json: bool) -> ExitCode {
-        let code = match &ending {
-            Ending::DryRun => ExitCode::SUCCESS,
-            Ending::Refused => ExitCode::from(2),
-            Ending::Done(stored) => exit_code(stored),
-        };
-        // What was done counts, whether or not anybody reads of it.
-        let _ = if is_json {
-            write_json(&mut io::stdout().lock(), &Ended { ending, summary: self })
-        } else {
-            self.write(&ending)
-        };
-        code
-    }
-
-    fn write(&self, ending: &Ending) -> io::Result<()> {
-        let mut out = BufWriter::new(io::stdout().lock());
-        let mut error = BufWriter::new(io::stderr().lock());
-        for line in &self.advice {
-            writeln!(error, "edge-manager: {line}")?;
-        }
-        if self.more_advice > 0 {
-            writeln!(error, "edge-manager: and so for {} more", self.more_advice)?;
-        }
-        for problem in &self.problems {
-            writeln!(error, "edge-manager: {problem}")?;
-        }
-        let untold = self.invalid - self.problems.len() as u64;
-        if untold > 0 {
-            writeln!(error, "edge-manager: and {untold} more")?;
-        }
-        error.flush()?;
-        if matches!(ending, Ending::Refused) {
-            writeln!(out, "nothing has changed: {} cannot be taken", self.invalid)?;
-            return out.flush();
-        }
-        let parts = [("rules", self.rules), ("domains", self.site.domains), ("backends", self.site.backends)];
-        let told = parts.iter().filter(|(name, merged)| *name == "rules" || *merged != Merged::default());
-        for (name, Merged { added, present }) in told {
-            match ending {
-                Ending::DryRun => writeln!(out, "{name}: {added} can be taken")?,
-                _ => writeln!(out, "{name}: {added} added, {present} present")?,
-            }
-        }
-        if self.invalid > 0 {
-            writeln!(out, "{} left out", self.invalid)?;
-        }
-        if let Ending::Done(stored) = ending {
-            writeln!(out, "{stored}")?;
-        }
-        out.flush()
     }
 }

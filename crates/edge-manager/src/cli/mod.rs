@@ -6,18 +6,22 @@ mod certificate;
 mod change;
 mod configuration;
 mod control;
+mod database;
 mod events;
 mod export;
 mod failure;
 mod import;
+mod import_summary;
 mod journal;
 mod key;
 mod places;
 mod publishing;
 mod read;
+mod rehearsal;
 mod resources;
 mod serve;
 mod site;
+mod status;
 mod taker;
 mod targets;
 
@@ -29,6 +33,7 @@ use audit::Audit;
 use certificate::Certificate;
 use change::{Allow, Block, ClearExpired, Disallow, Unblock};
 use configuration::{Check, Configurations, Reload, Render};
+use database::Databases;
 use events::Events;
 use export::Export;
 use import::Import;
@@ -38,6 +43,7 @@ use read::{Explain, ListRules};
 use resources::Resources;
 use serve::Serve;
 use site::{Domain, Site};
+use status::Status;
 
 /// The companion of Edge Filter for HAProxy.
 #[derive(Debug, Parser)]
@@ -55,6 +61,13 @@ Exit status:
   2  wrong arguments, or a value that cannot be taken: nothing has changed
   3  the change is stored, but not confirmed to be in force: the line says why. HAProxy gets it as soon as it can
   4  the record or the state directory cannot be used; another process may have it. Nothing has changed";
+
+/// How `status` ends.
+const STATUS_EXIT_CODES: &str = "\
+Exit status:
+  0  healthy
+  1  unhealthy: the lines say why
+  4  `edge-manager serve` does not run, or does not answer";
 
 /// How `events` ends.
 const EVENTS_EXIT_CODES: &str = "\
@@ -107,6 +120,9 @@ enum Command {
     /// Serve the API, and keep HAProxy up to date, until it is told to stop
     #[command(after_help = EXIT_CODES)]
     Serve(Box<Serve>),
+    /// Say whether `serve` finds all well: HAProxy answers and has all rules, and the database can be read
+    #[command(after_help = STATUS_EXIT_CODES)]
+    Status(Status),
     /// Print who changed what, a line each, the newest first; the newest 100,000 changes are kept
     #[command(after_help = EXIT_CODES)]
     Audit(Audit),
@@ -131,6 +147,9 @@ enum Command {
     /// List, compare and bring back the configurations that were published
     #[command(subcommand, after_help = EXIT_CODES)]
     Configurations(Configurations),
+    /// Check, copy and restore the database
+    #[command(subcommand, after_help = database::EXIT_CODES)]
+    Database(Databases),
     /// Inspect a state directory; nothing in it is changed
     #[command(subcommand)]
     Journal(Journal),
@@ -142,11 +161,13 @@ impl Cli {
         let done = match self.command {
             Command::Journal(journal) => return journal.run(),
             Command::Serve(serve) => serve.run(),
+            Command::Database(databases) => databases.run(),
             Command::Domain(domain) => domain.run(),
             Command::Site(site) => site.run(),
             Command::Certificate(certificate) => certificate.run(),
             Command::Import(import) => import.run(),
             Command::Export(export) => export.run(),
+            Command::Status(status) => status.run(),
             Command::Audit(audit) => audit.run(),
             Command::Events(events) => events.run(),
             Command::Key(key) => key.run(),

@@ -84,6 +84,15 @@ impl Places {
         }
     }
 
+    /// The state directory, which nobody else has meanwhile: `serve` does not run.
+    pub(super) fn alone(&self) -> Result<Publication, Failure> {
+        if control::connect(&self.control())?.is_some() {
+            return Err(Failure::Serving(self.control()));
+        }
+        let opened = Publication::open(&self.state_dir, now_us(), TURN).map_err(RulesError::from);
+        Ok(opened?)
+    }
+
     /// The lock on the directory comes first: whoever has it may change the record.
     fn open(&self) -> Result<(Arc<Store>, Rules), RulesError> {
         let publication = Publication::open(&self.state_dir, now_us(), TURN)?;

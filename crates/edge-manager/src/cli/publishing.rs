@@ -12,7 +12,7 @@ use super::places::Places;
 use crate::configuration::{Configuration, Settings};
 use crate::haproxy::{Control, Launch};
 use crate::site::{FilterInput, PageInput, Text};
-use crate::sites::Defaults;
+use crate::sites::{Defaults, NamedPaths};
 
 #[derive(Debug, Args)]
 pub(super) struct Publishing {
@@ -24,6 +24,16 @@ pub(super) struct Publishing {
     /// The directory of edge_filter.so and edge_filter.lua, where the record does not name one
     #[arg(long, env = "EDGE_MODULE_DIR", value_name = "DIR")]
     module_dir: Option<PathBuf>,
+    /// A directory whose files the site may name: certificates, lists of rules, the module of the filter, sockets, the file of
+    /// server states. No other user may be able to write there. More than one apart by commas
+    #[arg(
+        long = "allow-dir",
+        env = "EDGE_ALLOW_DIRS",
+        value_name = "DIR",
+        value_delimiter = ',',
+        default_value = "/etc/haproxy"
+    )]
+    allow_dirs: Vec<PathBuf>,
 }
 
 impl Publishing {
@@ -55,8 +65,23 @@ impl Publishing {
             state_dir: Some(text(&places.state_dir)),
             settings: Vec::new(),
         });
+        let mut paths = NamedPaths::default();
+        paths.allow(self.allow_dirs.iter().chain(&self.module_dir).cloned());
+        paths.allow(places.record.database.parent().map(Path::to_owned));
+        if let Some(dir) = &self.module_dir {
+            paths.allow_setting("filter.module_dir", dir);
+        }
+        paths.allow_setting("filter.state_dir", &places.state_dir);
+        for socket in &places.sockets {
+            paths.allow_setting("stats_socket", socket);
+        }
         Defaults {
-            page: PageInput::from_environment(|name| env::var(name).ok().filter(|text| !text.is_empty())),
+            paths,
+            // What is no UTF-8 is refused for the characters that stand for it.
+            page: PageInput::from_environment(|name| {
+                let text = env::var_os(name).filter(|text| !text.is_empty())?;
+                Some(text.into_string().unwrap_or_else(|text| format!("{}\0", text.to_string_lossy())))
+            }),
             filter,
             stats_socket: places.sockets.first().map(text),
         }

@@ -9,7 +9,7 @@ use clap::Args;
 use super::failure::Failure;
 use crate::clock::now_s;
 use crate::json::{ExplanationJson, PartName, RuleJson};
-use crate::rules::{Entry, Question, explain};
+use crate::rules::{AnsweredRule, Entry, Question, explain};
 use crate::store::{Kind, Readers, Selection};
 
 /// Where the record is.
@@ -101,8 +101,15 @@ impl Explain {
             write_json(&mut out, &ExplanationJson::new(&answer, now_s))?;
         } else {
             writeln!(out, "{}: {}", answer.subject, answer.verdict)?;
-            for (part, entry) in &answer.rules {
-                writeln!(out, "  {}: {}", PartName::from(*part).as_str(), line(entry, now_s))?;
+            if let Some(unreadable) = &answer.unreadable {
+                writeln!(out, "  {unreadable}")?;
+            }
+            if let Some(second) = &answer.second_reading {
+                writeln!(out, "  second reading: {second}")?;
+            }
+            for AnsweredRule { part, is_of_second, entry } in &answer.rules {
+                let reading = if *is_of_second { " on the second reading" } else { "" };
+                writeln!(out, "  {}{reading}: {}", PartName::from(*part).as_str(), line(entry, now_s))?;
             }
         }
         out.flush()?;

@@ -216,6 +216,7 @@ impl Places {
         rules: crate::rules::Rules,
         change: impl FnOnce(&Learned) -> Result<(Item, Effect), LearnedError>,
     ) -> Result<ResourceChangeJson, Failure> {
+        let marks = rules.marks();
         let learned = Learned::open(Arc::new(rules), &self.state_dir, Vec::new(), now_us())?;
         // What `serve` has not read since it ended.
         while learned.round(now_us())?.is_cut {}
@@ -226,7 +227,9 @@ impl Places {
         })?;
         drop(learned);
         let enforcement = match effect {
-            Effect::Published(revision) => enforce(&self.sockets, revision, self.wait),
+            Effect::Published(revision) => {
+                enforce(&self.sockets, revision, &|revision| marks.at(revision), self.wait)
+            }
             Effect::StoredOnly(error) => Enforcement::StoredNotEnforced { reason: error.to_string() },
         };
         Ok(ResourceChangeJson::new(ResourceJson::new(&item, None, now_s()), &enforcement))

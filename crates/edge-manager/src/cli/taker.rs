@@ -22,7 +22,7 @@ use crate::import::{Foreign, ForeignJson, ImportError};
 use crate::json::{PublishedJson, StoredJson};
 use crate::rules::{Applied, Change, Effect, Rules};
 use crate::site::{BackendInput, DomainInput, SiteInput};
-use crate::sites::{Merged, MergedSite, Sites, SitesError, try_merge};
+use crate::sites::{Merged, MergedSite, SiteRecord, Sites, SitesError, try_merge};
 use crate::store::{Readers, StoreError};
 
 /// Rules in one request to `serve`, which takes no more than 32 MiB: each is at most some 4 KiB as JSON.
@@ -68,8 +68,22 @@ impl Takes {
             let answer: DiffJson = send(stream, Method::PUT, "/api/site?dry_run=true", site)?;
             return Ok(answer.diff);
         }
-        let site = self.publishing.defaults(&self.places).parse(site, None).map_err(SitesError::from)?;
-        Ok(self.publishing.open()?.check(&site)?.diff)
+        let defaults = self.publishing.defaults(&self.places);
+        let parsed = defaults.parse(site, None).map_err(SitesError::from)?;
+        // Where the record cannot be read, nothing was named before.
+        let before = self.recorded().unwrap_or_default().input;
+        defaults.paths.check_change(&before, site).map_err(SitesError::from)?;
+        Ok(self.publishing.open()?.check(&parsed)?.diff)
+    }
+
+    /// What the record has, if it is there.
+    fn recorded(&self) -> Result<SiteRecord, Failure> {
+        let database = &self.places.record.database;
+        let record = match database.exists() {
+            true => Readers::open(database)?.read::<_, StoreError>(|view| view.site())?,
+            false => None,
+        };
+        Ok(record.unwrap_or_default())
     }
 
     /// Makes this everything that the files are made of.
@@ -92,15 +106,11 @@ impl Takes {
             let checked: ImportCheckedJson = send(stream, Method::POST, "/api/import/check", &check)?;
             return Ok(checked.lacking);
         }
-        let database = &self.places.record.database;
-        let record = match database.exists() {
-            true => Readers::open(database)?.read::<_, StoreError>(|view| view.site())?,
-            false => None,
-        };
+        let record = self.recorded()?;
         let dir = tempfile::tempdir().map_err(|error| ImportError::Io(env::temp_dir(), error))?;
         let configuration = self.publishing.open_in(dir.path())?;
         let defaults = self.publishing.defaults(&self.places);
-        Ok(try_merge(record.unwrap_or_default(), &defaults, &configuration, domains, backends)?)
+        Ok(try_merge(record, &defaults, &configuration, domains, backends)?)
     }
 }
 
@@ -169,10 +179,12 @@ impl<'t> Taker<'t> {
 
     /// Gives everything free, and waits until HAProxy obeys.
     pub(super) fn finish(mut self) -> StoredJson {
-        drop(self.own.take());
-        if let Some(revision) = self.revision {
+        let marks = self.own.take().map(|own| own.0.marks());
+        if let (Some(revision), Some(marks)) = (self.revision, marks) {
             let Places { sockets, wait, .. } = &self.takes.places;
-            if let Enforcement::StoredNotEnforced { reason } = enforce(sockets, revision, *wait) {
+            if let Enforcement::StoredNotEnforced { reason } =
+                enforce(sockets, revision, &|revision| marks.at(revision), *wait)
+            {
                 self.lacks.push(reason);
             }
         }

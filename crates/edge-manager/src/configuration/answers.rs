@@ -15,6 +15,14 @@ pub struct Published {
     pub before: Option<u64>,
     /// Whether HAProxy runs it.
     pub enforcement: Enforcement,
+    /// Whether the filter is loaded in it.
+    pub has_filter: bool,
+}
+
+impl AsMut<Self> for Published {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
 }
 
 impl AsRef<Self> for Published {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -28,6 +29,8 @@ pub struct Configuration {
     pub(super) own: Own,
     /// One at a time.
     turn: Mutex<()>,
+    /// See [`Configuration::waits_for_haproxy`].
+    pub(super) is_waiting: AtomicBool,
 }
 
 /// Keeps others away.
@@ -46,7 +49,8 @@ impl Configuration {
         let master = settings.control.master().map(|master| master.socket().to_owned());
         let dirs = settings.templates.iter().chain([&settings.dir]).cloned().collect();
         let own = Own { dirs, files: master.into_iter().collect() };
-        let configuration = Self { settings, sets, own, turn: Mutex::new(()) };
+        let (turn, is_waiting) = (Mutex::new(()), AtomicBool::default());
+        let configuration = Self { settings, sets, own, turn, is_waiting };
         drop(configuration.turn()?);
         Ok(configuration)
     }
@@ -158,18 +162,23 @@ impl Configuration {
         self.in_force()
     }
 
-    /// The set in force, if it is one that somebody went back to: then it is not what the record says.
+    /// The earlier set that the one in force repeats, if it repeats one.
     ///
     /// # Errors
-    /// It cannot be read. A damaged one is none.
-    pub fn rolled_back(&self) -> Result<Option<u64>, PublishError> {
+    /// It cannot be read. A damaged one repeats none.
+    pub fn repeats(&self) -> Result<Option<u64>, PublishError> {
         match self.in_force() {
             Err(PublishError::Damaged { .. }) => Ok(None),
-            other => {
-                let manifest = other?.map(|set| set.manifest);
-                Ok(manifest.filter(|manifest| manifest.repeats.is_some()).map(|manifest| manifest.set))
-            }
+            other => Ok(other?.and_then(|set| set.manifest.repeats)),
         }
+    }
+
+    /// The numbers of the sets that are kept, newest first.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn numbers(&self) -> Result<Vec<u64>, PublishError> {
+        Ok(self.sets.numbers()?)
     }
 
     /// What a publication has changed, as a unified diff.
@@ -211,6 +220,16 @@ impl Configuration {
         self.sets.discard(0)?;
         checked?;
         Ok(Preview { diff: diff(&current.map(|set| set.files).unwrap_or_default(), files) })
+    }
+
+    /// Whether HAProxy did not answer when the set in force was put there, and so does not run it for all that is known.
+    pub fn waits_for_haproxy(&self) -> bool {
+        self.is_waiting.load(Relaxed)
+    }
+
+    /// Notes that HAProxy may not run what it should.
+    pub fn wait_for_haproxy(&self) {
+        self.is_waiting.store(true, Relaxed);
     }
 
     /// Who has a say in HAProxy.

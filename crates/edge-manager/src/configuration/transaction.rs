@@ -1,6 +1,7 @@
 //! Putting a set in force, or leaving the one before.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::clock::now_s;
 use crate::haproxy::{Control, Enforcement, Trouble};
@@ -18,6 +19,10 @@ use super::sets::{CURRENT, GOOD, Set};
 
 /// How often HAProxy is told to go back: one that was just started again may have read the bad configuration once more.
 const BACK_ATTEMPTS: usize = 3;
+
+/// Of a HAProxy that is there.
+const NO_ANSWER: &str =
+    "no answer from HAProxy: it gets the configuration as soon as it answers or is started again";
 
 /// All of these are for whoever has the turn.
 impl Configuration {
@@ -38,8 +43,11 @@ impl Configuration {
         {
             return self.uphold_set(current);
         }
+        // Whatever else it is asked would wait for it too.
+        let hangs = self.settings.control.hangs();
         // It may have been put in place while there was no HAProxy.
         if let Some(current) = &current
+            && !hangs
             && self.settings.control.running_set() == Some(current.manifest.set)
         {
             self.sets.link(GOOD, Some(current.manifest.set))?;
@@ -51,7 +59,7 @@ impl Configuration {
             let new = Directives::of(files);
             // Where nobody is told, nobody listens now.
             let running = match &current {
-                _ if !self.settings.control.is_there() => new.clone(),
+                _ if hangs || !self.settings.control.is_there() => new.clone(),
                 Some(set) => Directives::of(&set.files),
                 None => Directives::default(),
             };
@@ -65,7 +73,7 @@ impl Configuration {
         }
         self.sets.commit(set)?;
         self.sets.link(CURRENT, Some(set))?;
-        match self.run(set, files) {
+        match if hangs { Ok(self.waits()) } else { self.run(set, files) } {
             Ok(enforcement) => {
                 self.keep_as_good(set, &enforcement)?;
                 if let Err(error) = self.sets.collect() {
@@ -73,7 +81,8 @@ impl Configuration {
                     tracing::warn!("old configurations cannot be removed: {error}");
                 }
                 let before = current.map(|current| current.manifest.set);
-                Ok(Published { set, is_changed: true, before, enforcement })
+                let has_filter = Directives::of(files).has_filter;
+                Ok(Published { set, is_changed: true, before, enforcement, has_filter })
             }
             Err((cause, said)) => {
                 let serving = self.go_back();
@@ -93,7 +102,7 @@ impl Configuration {
         let set = current.manifest.set;
         if self.settings.control.settled_set(self.settings.patience.reload) == Some(set) {
             self.sets.link(GOOD, Some(set))?;
-            return Ok(unchanged(set, Enforcement::InForce));
+            return Ok(unchanged(set, &current.files, Enforcement::InForce));
         }
         self.renew(set, &current.files)
     }
@@ -104,7 +113,7 @@ impl Configuration {
         match self.run(set, files) {
             Ok(enforcement) => {
                 self.keep_as_good(set, &enforcement)?;
-                Ok(unchanged(set, enforcement))
+                Ok(unchanged(set, files, enforcement))
             }
             Err((cause, said)) => Err(PublishError::NotRunning { cause, said, serving: self.go_back() }),
         }
@@ -171,6 +180,10 @@ impl Configuration {
 
     /// Makes HAProxy run the set that `current` leads to, or says what did not happen and what HAProxy said.
     fn run(&self, set: u64, files: &Rendered) -> Result<Enforcement, (String, Vec<String>)> {
+        if self.settings.control.hangs() {
+            return Ok(self.waits());
+        }
+        self.is_waiting.store(false, Relaxed);
         let directives = Directives::of(files);
         if let Some(path) = &directives.server_state_file {
             self.save_server_state(path);
@@ -184,6 +197,12 @@ impl Configuration {
                 Err((cause, complaints(&words, &dirs, files)))
             }
         }
+    }
+
+    /// HAProxy gets what is in place later.
+    fn waits(&self) -> Enforcement {
+        self.is_waiting.store(true, Relaxed);
+        Enforcement::StoredNotEnforced { reason: NO_ANSWER.to_owned() }
     }
 
     /// The next worker begins with what this one knows of its servers. Without it, it finds out by itself.
@@ -228,6 +247,7 @@ pub(super) fn is_same(current: &Set, files: &Rendered, repeats: Option<u64>) -> 
     current.files == *files && (repeats.is_some() || current.manifest.repeats.is_none())
 }
 
-fn unchanged(set: u64, enforcement: Enforcement) -> Published {
-    Published { set, is_changed: false, before: Some(set), enforcement }
+fn unchanged(set: u64, files: &Rendered, enforcement: Enforcement) -> Published {
+    let has_filter = Directives::of(files).has_filter;
+    Published { set, is_changed: false, before: Some(set), enforcement, has_filter }
 }

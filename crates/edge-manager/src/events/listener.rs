@@ -1,16 +1,28 @@
 //! One listener.
 
-use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use tokio_stream::{Stream, StreamExt, iter};
 
 use super::Event;
+use super::places::Place;
 
-/// There are as many listeners as there may be, or the manager ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there are {} listeners already", super::MAX_LISTENERS)]
-pub struct NotHeard;
+/// Why somebody cannot listen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotHeard {
+    /// There are as many listeners as there may be, or the manager ends.
+    #[error("there are {} listeners already", super::MAX_LISTENERS)]
+    Full,
+    /// This key has as many as it may.
+    #[error("the key {0} has {max} listeners already", max = super::MAX_LISTENERS_PER_KEY)]
+    Key(Arc<str>),
+    /// The client has as many as it may, these.
+    #[error("this client has {0} listeners already")]
+    Client(usize),
+}
 
 /// What a listener hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +38,7 @@ pub enum Told {
 pub struct Listener {
     receiver: broadcast::Receiver<Event>,
     is_closed: watch::Receiver<bool>,
-    place: OwnedSemaphorePermit,
+    place: Place,
     has_missed: bool,
 }
 
@@ -34,7 +46,7 @@ impl Listener {
     pub(super) fn new(
         receiver: broadcast::Receiver<Event>,
         is_closed: watch::Receiver<bool>,
-        place: OwnedSemaphorePermit,
+        place: Place,
         has_missed: bool,
     ) -> Self {
         Self { receiver, is_closed, place, has_missed }

@@ -2,22 +2,24 @@
 
 mod event;
 mod listener;
+mod places;
 #[cfg(test)]
 mod tests;
 
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 
 pub use event::{Event, Topic};
 pub use listener::{Listener, NotHeard, Told};
+pub use places::{MAX_LISTENERS, MAX_LISTENERS_PER_KEY};
+
+use crate::access::Caller;
+use places::Places;
 
 /// Events that wait for the slowest listener; whoever is slower loses the oldest.
 const MAX_WAITING: usize = 256;
-
-/// Listeners at the same time.
-pub const MAX_LISTENERS: usize = 64;
 
 /// Where services tell what they have done. Nobody waits for a listener.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub struct Events {
     sender: broadcast::Sender<Event>,
     /// Of the last event. Held while one is sent, so that numbers are sent in their order.
     last_id: Mutex<u64>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     is_closed: watch::Sender<bool>,
 }
 
@@ -35,7 +37,7 @@ impl Events {
         Self {
             sender: broadcast::Sender::new(MAX_WAITING),
             last_id: Mutex::new(now_us),
-            places: Arc::new(Semaphore::new(MAX_LISTENERS)),
+            places: Arc::default(),
             is_closed: watch::Sender::new(false),
         }
     }
@@ -50,15 +52,15 @@ impl Events {
         }
     }
 
-    /// Listens from now on. `last_id` is that of the last event that was heard, if any: whether there were others since is told first.
+    /// This caller listens from now on. `last_id` is that of the last event that was heard, if any: whether there were others since is told first.
     ///
     /// # Errors
-    /// There are [`MAX_LISTENERS`] already, or [`Events::close`] was called.
-    pub fn listen(&self, last_id: Option<u64>) -> Result<Listener, NotHeard> {
+    /// There are [`MAX_LISTENERS`] already, the key or the client has as many as it may, or [`Events::close`] was called.
+    pub fn listen(&self, caller: &Caller, last_id: Option<u64>) -> Result<Listener, NotHeard> {
         let mut is_closed = self.is_closed.subscribe();
-        let place = self.places.clone().try_acquire_owned().map_err(|_| NotHeard)?;
+        let place = self.places.take(caller)?;
         if *is_closed.borrow_and_update() {
-            return Err(NotHeard);
+            return Err(NotHeard::Full);
         }
         // None between the two.
         let now = self.last_id.lock();
@@ -68,7 +70,7 @@ impl Events {
 
     /// How many listen.
     pub fn listeners(&self) -> usize {
-        MAX_LISTENERS - self.places.available_permits()
+        self.places.taken()
     }
 
     /// Ends all listening: the manager ends.

@@ -22,6 +22,9 @@ const MISFIT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a worker that does not answer may be loading: then it is to be replaced.
 const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long an answer may take before a change goes on without HAProxy.
+const HANG_PATIENCE: Duration = Duration::from_secs(2);
+
 const OTHER_CONFIGURATION: &str = "its worker runs another configuration than that of the link `current`";
 
 /// Who has a say in HAProxy.
@@ -65,6 +68,18 @@ impl Control {
             Self::Nobody => false,
             Self::Attached(master) => master.processes().is_ok(),
             Self::Supervised(_) => true,
+        }
+    }
+
+    /// Whether a HAProxy is there that does not answer, for some seconds: it was stopped, or hangs.
+    pub fn hangs(&self) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Attached(master) => master.hangs(HANG_PATIENCE),
+            Self::Supervised(supervisor) => {
+                matches!(supervisor.status().state, State::Running { .. })
+                    && supervisor.master().hangs(HANG_PATIENCE)
+            }
         }
     }
 
@@ -114,6 +129,8 @@ impl Control {
                 })
             }
             Self::Supervised(supervisor) => {
+                // A master that loads answers nobody.
+                let _loading = supervisor.loading();
                 let (mark, master) = (supervisor.mark(), supervisor.master());
                 let has_ended_since = |exits: u64| {
                     move || {

@@ -10,8 +10,9 @@ use super::socket::{MAX_ANSWER_BYTES, ask_master};
 /// Between two questions while a master executes itself anew.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Longest wait for the answer to one question.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for the answer to one question, and to one with a long answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Longest state of servers that is read, bytes: some 50,000 servers.
 const MAX_SERVER_STATE_BYTES: usize = 16 << 20;
@@ -61,6 +62,22 @@ impl Master {
         &self.socket
     }
 
+    /// Whether it answers before the deadline.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn answers(&self, deadline: Instant) -> io::Result<()> {
+        ask_master(&self.socket, "show proc", MAX_ANSWER_BYTES, deadline).map(drop)
+    }
+
+    /// Whether it, or its worker, is there and does not answer within this time: it was stopped, or hangs. A master that loads a
+    /// configuration looks the same.
+    pub fn hangs(&self, patience: Duration) -> bool {
+        let question = format!("@1 show env {SET_VARIABLE}");
+        let asked = ask_master(&self.socket, &question, MAX_ANSWER_BYTES, Instant::now() + patience);
+        asked.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    }
+
     /// Its processes.
     ///
     /// # Errors
@@ -100,7 +117,7 @@ impl Master {
     /// Nobody listens, or it is too much.
     pub fn server_state(&self) -> io::Result<String> {
         let question = "@1 show servers state";
-        let deadline = Instant::now() + ANSWER_PATIENCE;
+        let deadline = Instant::now() + LONG_PATIENCE;
         let answer = ask_master(&self.socket, question, MAX_SERVER_STATE_BYTES, deadline)?;
         if answer.starts_with("1\n") { Ok(answer) } else { Err(not_understood(question, &answer)) }
     }

@@ -1,16 +1,24 @@
 //! HAProxy's master process, ours or found running.
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, ExitStatus};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal, test_kill_process_group,
+};
 
 /// How long it has after SIGTERM, which ends all connections, before it is killed.
 const TERM_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks at workers that were killed.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A process by a descriptor, which does not pass to another process with its number.
 #[derive(Debug)]
@@ -68,6 +76,7 @@ impl Process {
                 // A worker that was stopped or hangs would listen on beside those of the next HAProxy. The number of the group is
                 // still its own: it is waited for after that.
                 let _ = kill_process_group(self.pid, Signal::KILL);
+                group_has_ended(self.pid, TERM_PATIENCE);
                 child.wait().map_or_else(|error| error.to_string(), how)
             }
             None => "ended; an earlier manager started it".to_owned(),
@@ -94,6 +103,7 @@ impl Process {
         let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
         let _ = kill_process_group(self.pid, Signal::KILL);
         let exit = self.ended_before(Instant::now() + TERM_PATIENCE);
+        group_has_ended(self.pid, TERM_PATIENCE);
         exit.unwrap_or_else(|| "cannot be killed".to_owned())
     }
 
@@ -108,6 +118,34 @@ impl Process {
     }
 }
 
+/// Waits so long until no process of this group runs, and says whether none does. A killed worker listens until the kernel has
+/// ended its last thread, which takes a moment on a busy machine.
+fn group_has_ended(group: Pid, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        if test_kill_process_group(group).is_err() || !is_group_running(group) {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// A process that nobody has waited for runs no longer, unless its first thread alone has ended: the others hold its sockets.
+fn is_group_running(group: Pid) -> bool {
+    // State, parent and group stand behind the name, which is in parentheses (proc_pid_stat(5)).
+    let group = group.to_string();
+    let runs = |thread: &Path| {
+        let stat = fs::read_to_string(thread.join("stat")).unwrap_or_default();
+        let mut fields = stat.rsplit_once(") ").unwrap_or_default().1.split(' ');
+        !matches!(fields.next(), None | Some("" | "Z" | "X")) && fields.nth(1) == Some(&group)
+    };
+    let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries("/proc".as_ref()).flat_map(|process| entries(&process.join("task"))).any(|thread| runs(&thread))
+}
+
 /// In words that follow "HAProxy".
 fn how(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
@@ -119,7 +157,7 @@ fn how(status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
@@ -128,6 +166,29 @@ mod tests {
     fn start(script: &str) -> Process {
         let mut command = Command::new("sh");
         Process::started(command.args(["-c", script]).process_group(0).spawn().unwrap()).unwrap()
+    }
+
+    /// Until it has said a line.
+    fn start_and_hear(script: &str) -> Process {
+        let mut command = Command::new("sh");
+        let mut child = command.args(["-c", script]).process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        assert_eq!(out.read_line(&mut String::new()).unwrap(), 1);
+        Process::started(child).unwrap()
+    }
+
+    #[test]
+    fn a_group_runs_until_its_last_process_has_ended() {
+        // Its first process ends; the other one reads until it is told something.
+        let (theirs, mut ours) = io::pipe().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec 3<&0; read line <&3 & exit 0"]).process_group(0).stdin(theirs);
+        let mut child = command.spawn().unwrap();
+        let group = Pid::from_child(&child);
+        assert!(child.wait().unwrap().success());
+        assert!(!group_has_ended(group, Duration::from_millis(20)));
+        ours.write_all(b"\n").unwrap();
+        assert!(group_has_ended(group, Duration::from_secs(60)));
     }
 
     #[test]
@@ -144,12 +205,9 @@ mod tests {
 
     #[test]
     fn a_stop_is_gentle_first_and_certain_last() {
-        let mut gentle = start("trap 'exit 7' USR1; while :; do sleep 0.01; done");
-        // Its trap is set once it sleeps.
-        std::thread::sleep(Duration::from_millis(200));
+        let mut gentle = start_and_hear("trap 'exit 7' USR1; echo; while :; do sleep 0.01; done");
         assert_eq!(gentle.stop(Duration::from_secs(60)), "exited with status 7");
-        let mut deaf = start("trap '' USR1; exec sleep 1000");
-        std::thread::sleep(Duration::from_millis(200));
+        let mut deaf = start_and_hear("trap '' USR1; echo; exec sleep 1000");
         assert_eq!(deaf.stop(Duration::from_millis(50)), "was ended by signal 15");
     }
 

@@ -1,8 +1,8 @@
 //! HAProxy as our child: started, watched, started again.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
-use std::path::{self, Path, PathBuf};
+use std::path::{self, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::backoff::{Backoff, Pace};
+use super::lock::lock;
 use super::master::Master;
 use super::masters::master_of;
 use super::output::{Output, pass_on};
 use super::process::Process;
 use super::program::Program;
+use super::pulse::{Listening, Loading, Pulse};
 
 /// Between two looks at one that starts, and at one that runs.
 const START_PAUSE: Duration = Duration::from_millis(10);
@@ -27,8 +29,8 @@ const WAIT_PAUSE: Duration = Duration::from_secs(1);
 /// How long one that does not answer is not worth a word: it may be reading long lists.
 const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to wait for the lock of who supervises.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// How long one that is to be stopped has for an answer: one that gives none is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How HAProxy is started.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub struct Launch {
     pub pace: Pace,
     /// How long connections may go on when it is stopped.
     pub grace: Duration,
+    /// How long it may not answer before it is killed, and started again; zero: for ever.
+    pub hang_limit: Duration,
 }
 
 /// What HAProxy is doing.
@@ -97,6 +101,7 @@ struct Shared {
     output: Arc<Output>,
     watched: Mutex<Watched>,
     changed: Condvar,
+    pulse: Arc<Pulse>,
 }
 
 #[derive(Debug)]
@@ -128,6 +133,7 @@ impl Supervisor {
             output: Arc::default(),
             watched: Mutex::new(Watched { status, is_urgent: false, is_stopping: false, is_left: false }),
             changed: Condvar::new(),
+            pulse: Arc::default(),
         });
         let watching = Arc::clone(&shared);
         let thread = thread::Builder::new().name("supervisor".into()).spawn(move || watching.supervise())?;
@@ -137,6 +143,11 @@ impl Supervisor {
     /// What HAProxy is doing.
     pub fn status(&self) -> Status {
         self.shared.watched.lock().status.clone()
+    }
+
+    /// While this is held, it may be loading a configuration, and does not have to answer.
+    pub(super) fn loading(&self) -> Loading<'_> {
+        Loading::new(&self.shared.pulse)
     }
 
     /// Its master.
@@ -198,26 +209,6 @@ impl Supervisor {
     /// What it has written to standard error since then.
     pub(super) fn said_since(&self, mark: u64) -> String {
         self.shared.output.since(mark)
-    }
-}
-
-/// The lock on this file. A program that another thread is just starting has all files of this process for a moment, those
-/// that it has closed since too.
-fn lock(path: &Path) -> io::Result<File> {
-    let file = File::options().create(true).append(true).open(path)?;
-    let deadline = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            Err(TryLockError::WouldBlock) => {
-                let path = path.display();
-                return Err(io::Error::other(format!("{path}: another process supervises HAProxy here")));
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
     }
 }
 
@@ -324,16 +315,30 @@ impl Shared {
     /// Watches it until it ends, or ends it when that is wanted. Says how it ended.
     fn watch(&self, process: &mut Process) -> String {
         let (began, mut is_running, mut is_told) = (Instant::now(), false, false);
+        let mut listening = None;
         loop {
             let pause = if is_running { RUN_PAUSE } else { START_PAUSE };
             if let Some(exit) = process.ended_within(pause) {
                 return exit;
             }
             if self.is_stopping() {
-                return if self.is_left() { "runs on".to_owned() } else { process.stop(self.launch.grace) };
+                return if self.is_left() {
+                    "runs on".to_owned()
+                } else if is_running && self.master.hangs(STOP_PATIENCE) {
+                    // It does not see the signals that would end it, nor serve the connections that it might end.
+                    format!("did not answer: {}", process.kill())
+                } else {
+                    process.stop(self.launch.grace)
+                };
+            }
+            let silent = self.pulse.silent();
+            if listening.is_some() && !self.launch.hang_limit.is_zero() && silent >= self.launch.hang_limit {
+                let killed = process.kill();
+                return format!("did not answer for {} s and was killed: it {killed}", silent.as_secs());
             }
             if !is_running && self.master.worker_set().is_ok() {
                 is_running = true;
+                listening = Listening::start(&self.pulse, self.master.clone());
                 self.set(State::Running { master_pid: process.pid(), is_adopted: process.is_adopted() });
             }
             if !is_running && !is_told && began.elapsed() > QUIET_PATIENCE {

@@ -1,10 +1,15 @@
 //! In force means in force: HAProxy is asked until it says so.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use edge_journal::{Digest, Mark};
 
 use super::socket::ask;
 
@@ -28,20 +33,28 @@ pub enum Enforcement {
     },
 }
 
-/// Asks each of these stats sockets to read on in its state directory until it has this revision, all at once and at
-/// most so long. Whoever does not listen is not waited for: it reads everything when it starts.
-pub fn enforce(sockets: &[PathBuf], revision: u64, patience: Duration) -> Enforcement {
+/// What a worker tells that has all rules of a revision; `None` where that is not known.
+pub type Expected<'a> = dyn Fn(u64) -> Option<Mark> + Sync + 'a;
+
+/// Asks each of these stats sockets to read on in its state directory until it has this revision, and has come to it by the
+/// records that the manager has written; all at once and at most so long. A worker that does not listen is not waited for: it
+/// reads everything when it starts.
+pub fn enforce(
+    sockets: &[PathBuf],
+    revision: u64,
+    expected: &Expected<'_>,
+    patience: Duration,
+) -> Enforcement {
     let deadline = Instant::now() + patience;
     let Some((first, others)) = sockets.split_first() else {
         return Enforcement::StoredNotEnforced { reason: "no stats socket of HAProxy to ask".to_owned() };
     };
     let reasons: Vec<String> = thread::scope(|scope| {
-        let asked: Vec<_> = others
-            .iter()
-            .map(|socket| (socket, scope.spawn(move || until_enforced(socket, revision, deadline))))
-            .collect();
+        let until = |socket: &Path| until_enforced(socket, revision, expected, deadline);
+        let asked: Vec<_> =
+            others.iter().map(|socket| (socket, scope.spawn(move || until(socket)))).collect();
         // Mostly there is only one: a thread for it would take longer than its answer.
-        let first = std::iter::once((first, until_enforced(first, revision, deadline)));
+        let first = std::iter::once((first, until(first)));
         let answers = first.chain(asked.into_iter().map(|(socket, asked)| {
             (socket, asked.join().unwrap_or_else(|_| Err(Lack::Io(io::Error::other("its thread panicked")))))
         }));
@@ -56,66 +69,164 @@ pub fn enforce(sockets: &[PathBuf], revision: u64, patience: Duration) -> Enforc
     }
 }
 
-/// What keeps a worker from obeying.
+/// What keeps a worker from having all rules.
 #[derive(Debug)]
-enum Lack {
+pub enum Lack {
+    /// It does not answer.
     Io(io::Error),
-    Behind(Answer),
+    /// It is not where it should be, and may still come there.
+    Behind(Rules),
+    /// It is at the revision, but not by the records that the manager has written.
+    Differs(Rules, Mark),
+    /// Its module does not tell what it has.
+    Older,
+    /// It says something else.
     NotUnderstood(String),
 }
 
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) if error.kind() == io::ErrorKind::TimedOut => f.write_str("no answer in time"),
-            Self::Io(error) => write!(f, "{error}"),
-            Self::Behind(Answer { is_incomplete: true, .. }) => {
-                f.write_str("rules are missing there: it cannot read rules.snapshot")
+            Self::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+                f.write_str("no answer from HAProxy in time")
             }
-            Self::Behind(Answer { revision: 0, .. }) => {
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Behind(Rules { incomplete: Some(why), taken, .. }) => {
+                write!(f, "rules are missing there, it has taken {}: {why}", taken.unwrap_or_default())
+            }
+            Self::Behind(Rules { revision, stopped: Some(why), .. }) => {
+                write!(f, "still at revision {revision}: {why}")
+            }
+            Self::Behind(Rules { revision: 0, .. }) => {
                 f.write_str("still at revision 0: is its EDGE_STATE_DIR this directory?")
             }
-            Self::Behind(Answer { revision, .. }) => write!(f, "still at revision {revision}"),
+            Self::Behind(Rules { revision, .. }) => write!(f, "still at revision {revision}"),
+            Self::Differs(Rules { revision, taken, .. }, expected) => write!(
+                f,
+                "at revision {revision} it has not the rules that were written: it has taken {} rules and changes, {} were \
+                 written",
+                taken.unwrap_or_default(),
+                expected.taken
+            ),
+            Self::Older => f.write_str(
+                "its module is older than this manager and does not tell which rules it has: reload HAProxy with the module of \
+                 this version",
+            ),
             Self::NotUnderstood(answer) => write!(f, "answered {answer:?} to edge sync"),
         }
     }
 }
 
-/// What `edge sync` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Answer {
-    revision: u64,
-    is_incomplete: bool,
+/// What a worker says to `edge sync` of the manager's rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The revision in force.
+    pub revision: u64,
+    /// Rules and changes that came to that; a module of an earlier version does not tell.
+    pub taken: Option<u64>,
+    /// What they were, where the worker knows.
+    pub digest: Option<Digest>,
+    /// It reads on.
+    pub more: bool,
+    /// Why rules of that revision are missing.
+    pub incomplete: Option<String>,
+    /// Why it does not go on.
+    pub stopped: Option<String>,
 }
 
-impl Answer {
+impl Rules {
+    /// Asks the worker at this stats socket.
+    ///
+    /// # Errors
+    /// It does not answer, or says something else.
+    pub fn ask(socket: &Path, deadline: Instant) -> Result<Self, Lack> {
+        match ask(socket, "edge sync", deadline) {
+            Ok(text) if text.is_empty() => Err(Lack::Io(io::ErrorKind::ConnectionReset.into())),
+            Ok(text) => Self::parse(&text).ok_or_else(|| {
+                let text = text.trim();
+                Lack::NotUnderstood(text[..text.floor_char_boundary(MAX_SHOWN_BYTES)].to_owned())
+            }),
+            Err(error) => Err(Lack::Io(error)),
+        }
+    }
+
+    /// Words of later versions are passed over.
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.trim().split(", ");
-        let revision = parts.next()?.strip_prefix("revision ")?.parse().ok()?;
-        Some(Self { revision, is_incomplete: parts.any(|part| part.starts_with("incomplete")) })
+        let mut rest = text.trim().strip_prefix("revision ")?;
+        let mut part = || {
+            let (part, behind) = rest.split_once(", ").unwrap_or((rest, ""));
+            rest = behind;
+            (part, behind)
+        };
+        let mut found = Self { revision: part().0.parse().ok()?, ..Self::default() };
+        loop {
+            let (part, behind) = part();
+            // The words behind these two are a text.
+            let why = |said: &str| match behind {
+                "" => Some(said.to_owned()),
+                behind => Some(format!("{said}, {behind}")),
+            };
+            match part.split_once(' ').unwrap_or((part, "")) {
+                ("", _) => return Some(found),
+                ("taken", taken) => found.taken = Some(taken.parse().ok()?),
+                ("hash", hash) => {
+                    found.digest = u64::from_str_radix(hash, 16).ok().map(Digest::from_bits);
+                }
+                ("more", _) => found.more = true,
+                ("incomplete:", said) => {
+                    found.incomplete = why(said);
+                    return Some(found);
+                }
+                ("stopped:", said) => {
+                    found.stopped = why(said);
+                    return Some(found);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether it has this revision or a later one, with all that the manager has written up to there.
+    ///
+    /// # Errors
+    /// What is lacking.
+    pub fn has(self, revision: u64, expected: &Expected<'_>) -> Result<(), Lack> {
+        if self.taken.is_none() {
+            return Err(Lack::Older);
+        }
+        if self.incomplete.is_some() || self.revision < revision {
+            return Err(Lack::Behind(self));
+        }
+        match expected(self.revision) {
+            Some(mark) if self.digest == Some(mark.digest) && self.taken == Some(mark.taken) => Ok(()),
+            Some(mark) => Err(Lack::Differs(self, mark)),
+            // Of rules that were removed: a worker finds that out when it is asked, and says so the next time.
+            None => Err(Lack::Behind(self)),
+        }
     }
 }
 
-fn until_enforced(socket: &Path, revision: u64, deadline: Instant) -> Result<(), Lack> {
-    let (mut pause, mut last): (_, Option<Answer>) = (MIN_PAUSE, None);
-    // Somebody took us up: whoever hangs up then, and is not there the next time, is being replaced by a reload.
+fn until_enforced(
+    socket: &Path,
+    revision: u64,
+    expected: &Expected<'_>,
+    deadline: Instant,
+) -> Result<(), Lack> {
+    let (mut pause, mut last): (_, Option<Lack>) = (MIN_PAUSE, None);
+    // It took us up: a worker that hangs up then, and is not there the next time, is being replaced by a reload.
     let mut was_there = false;
     loop {
-        let lack = match ask(socket, "edge sync", deadline) {
-            Ok(text) if text.is_empty() => Lack::Io(io::ErrorKind::ConnectionReset.into()),
-            Ok(text) => match answered(&text, revision, &mut last) {
-                Ok(()) => return Ok(()),
-                Err(lack) => lack,
-            },
+        let lack = match Rules::ask(socket, deadline).and_then(|rules| rules.has(revision, expected)) {
+            Ok(()) => return Ok(()),
             // It did answer before.
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                return Err(last.map_or(Lack::Io(error), Lack::Behind));
+            Err(Lack::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(last.unwrap_or(Lack::Io(error)));
             }
-            Err(error) => Lack::Io(error),
+            Err(lack) => lack,
         };
         let may_change = match &lack {
-            Lack::Behind(_) => true,
-            Lack::NotUnderstood(_) => false,
+            Lack::Behind(_) | Lack::Differs(..) => true,
+            Lack::NotUnderstood(_) | Lack::Older => false,
             Lack::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => true,
                 io::ErrorKind::ConnectionRefused => was_there,
@@ -125,126 +236,11 @@ fn until_enforced(socket: &Path, revision: u64, deadline: Instant) -> Result<(),
         if !may_change || Instant::now() + pause >= deadline {
             return Err(lack);
         }
+        if !matches!(lack, Lack::Io(_)) {
+            last = Some(lack);
+        }
         was_there = true;
         thread::sleep(pause);
         pause = (pause * 2).min(MAX_PAUSE);
-    }
-}
-
-/// What is lacking by this answer and the one before it, whose place it takes.
-fn answered(text: &str, revision: u64, last: &mut Option<Answer>) -> Result<(), Lack> {
-    let Some(answer) = Answer::parse(text) else {
-        let text = text.trim();
-        return Err(Lack::NotUnderstood(text[..text.floor_char_boundary(MAX_SHOWN_BYTES)].to_owned()));
-    };
-    // A greater one has the change too, unless it is of other rules, which were removed: a worker finds that out when
-    // it is asked, and says so the next time.
-    let is_there = answer.revision >= revision && !answer.is_incomplete;
-    let before = last.replace(answer);
-    if is_there && (answer.revision == revision || before.is_some_and(|before| before.revision > revision)) {
-        return Ok(());
-    }
-    Err(Lack::Behind(answer))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{BufRead, BufReader, Write};
-    use std::os::unix::net::UnixListener;
-
-    use super::*;
-
-    const PATIENCE: Duration = Duration::from_secs(60);
-
-    /// A socket that gives these answers one after the other, and then the last one again and again.
-    fn answering(answers: &'static [&'static str]) -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("edge.sock");
-        let listener = UnixListener::bind(&path).unwrap();
-        thread::spawn(move || {
-            for at in 0.. {
-                let (stream, _) = listener.accept().unwrap();
-                let mut line = String::new();
-                BufReader::new(&stream).read_line(&mut line).unwrap();
-                assert_eq!(line, "edge sync\n");
-                let answer = answers[at.min(answers.len() - 1)];
-                // Whoever asked may be gone.
-                let _ = (&stream).write_all(answer.as_bytes());
-            }
-        });
-        (dir, path)
-    }
-
-    fn reason(socket: &Path, patience: Duration) -> String {
-        match enforce(&[socket.to_owned()], 7, patience) {
-            Enforcement::StoredNotEnforced { reason } => {
-                reason.strip_prefix(&format!("{}: ", socket.display())).unwrap().to_owned()
-            }
-            Enforcement::InForce => "in force".to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_worker_is_asked_until_it_has_the_revision() {
-        let (_dir, socket) = answering(&["revision 6\n", "revision 6, more is waiting\n", "revision 7\n"]);
-        assert_eq!(reason(&socket, PATIENCE), "in force");
-        let (_dir, ahead) = answering(&["revision 9, more is waiting\n"]);
-        assert_eq!(enforce(&[socket, ahead], 7, PATIENCE), Enforcement::InForce);
-    }
-
-    #[test]
-    fn a_worker_that_hangs_up_in_a_reload_is_asked_again() {
-        let (_dir, socket) = answering(&["", "revision 6\n", "", "revision 7\n"]);
-        assert_eq!(reason(&socket, PATIENCE), "in force");
-    }
-
-    #[test]
-    fn where_nobody_listens_any_more_nobody_is_waited_for() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("edge.sock");
-        drop(UnixListener::bind(&path).unwrap());
-        // It would not end.
-        let ages = Duration::from_secs(100_000);
-        assert_eq!(reason(&path, ages), "Connection refused (os error 111)");
-    }
-
-    #[test]
-    fn a_revision_of_rules_that_were_removed_is_not_believed() {
-        let (_dir, socket) = answering(&["revision 60\n", "revision 6\n"]);
-        assert_eq!(reason(&socket, Duration::from_secs(1)), "still at revision 6");
-    }
-
-    #[test]
-    fn a_worker_that_stays_behind_is_told() {
-        let short = Duration::from_secs(1);
-        let (_dir, socket) = answering(&["revision 6\n"]);
-        assert_eq!(reason(&socket, short), "still at revision 6");
-        let (_dir, socket) = answering(&["revision 0\n"]);
-        assert_eq!(reason(&socket, short), "still at revision 0: is its EDGE_STATE_DIR this directory?");
-        let (_dir, socket) = answering(&["revision 8, incomplete: rules.snapshot cannot be read\n"]);
-        assert!(reason(&socket, short).starts_with("rules are missing there"));
-    }
-
-    #[test]
-    fn who_does_not_answer_is_told() {
-        let (_dir, socket) = answering(&["Unknown command: 'edge'.\n"]);
-        assert_eq!(reason(&socket, PATIENCE), "answered \"Unknown command: 'edge'.\" to edge sync");
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(reason(&dir.path().join("none"), PATIENCE), "No such file or directory (os error 2)");
-        let silent = dir.path().join("silent");
-        let _listener = UnixListener::bind(&silent).unwrap();
-        assert_eq!(reason(&silent, Duration::from_millis(50)), "no answer in time");
-        let nobody = Enforcement::StoredNotEnforced { reason: "no stats socket of HAProxy to ask".into() };
-        assert_eq!(enforce(&[], 7, PATIENCE), nobody);
-    }
-
-    #[test]
-    fn one_of_two_is_not_all() {
-        let (_dir, good) = answering(&["revision 7\n"]);
-        let bad = good.with_file_name("none");
-        let Enforcement::StoredNotEnforced { reason } = enforce(&[good, bad.clone()], 7, PATIENCE) else {
-            panic!("in force")
-        };
-        assert_eq!(reason, format!("{}: No such file or directory (os error 2)", bad.display()));
     }
 }

@@ -85,6 +85,9 @@ fn of_line(words: &[&str], backend: &mut BackendInput) -> bool {
         ["redirect", "scheme", "https", ..] | ["http-request", "redirect", "scheme", "https", ..] => {
             backend.redirect_https = true;
         }
+        ["http-request", "del-header", name] if name.eq_ignore_ascii_case("upgrade") => {
+            backend.websocket = Some(false);
+        }
         _ => return false,
     }
     true

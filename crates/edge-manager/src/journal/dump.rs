@@ -57,6 +57,11 @@ fn write_record(out: &mut dyn Write, file: &FileName, offset: u64, record: Recor
         Record::Addresses { list, reason, rules } => {
             rules.iter().try_for_each(|rule| line(Content::Rule(RuleJson::of_address(&list, &reason, rule))))
         }
+        Record::Seal(seal) => line(Content::Seal {
+            taken: seal.taken,
+            chain: format!("{:016x}", seal.chain.to_bits()),
+            content: format!("{:016x}", seal.content.to_bits()),
+        }),
         Record::End { rules } => line(Content::End { rules }),
         Record::Change { revision, stamp_us, operation } => {
             line(Content::Change { revision, stamp_us, change: OperationJson::of(&operation) })

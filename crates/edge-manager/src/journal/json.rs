@@ -21,6 +21,7 @@ pub(super) struct Line<'a> {
 pub(super) enum Content<'a> {
     Head { revision: u64, stamp_us: u64, learned_until_us: u64, lists: &'a [&'a str] },
     Rule(RuleJson<'a>),
+    Seal { taken: u64, chain: String, content: String },
     End { rules: u64 },
     Change { revision: u64, stamp_us: u64, change: OperationJson<'a> },
     Replace { revision: u64, stamp_us: u64, list: &'a str },
@@ -67,7 +68,15 @@ fn end(expires_at_s: u32) -> Option<u32> {
 #[serde(rename_all = "snake_case")]
 pub(super) enum OriginJson<'a> {
     List(&'a str),
-    Learned { backend: &'a str, server: &'a str, unique_id: &'a str, request: &'a str, learned_at_us: u64 },
+    Learned {
+        backend: &'a str,
+        server: &'a str,
+        unique_id: &'a str,
+        request: &'a str,
+        learned_at_us: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_network: Option<String>,
+    },
 }
 
 impl<'a> OriginJson<'a> {
@@ -80,6 +89,7 @@ impl<'a> OriginJson<'a> {
                 unique_id: &from.unique_id,
                 request: &from.request,
                 learned_at_us: from.learned_at_us,
+                client_network: from.client_network.map(|network| network.to_string()),
             },
         }
     }

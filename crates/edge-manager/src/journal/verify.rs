@@ -37,7 +37,7 @@ impl Report {
             Record::Head(head) => self.revisions = Some((head.revision, head.revision)),
             Record::Rules(rules) => self.rules += rules.len() as u64,
             Record::Addresses { rules, .. } => self.rules += rules.len() as u64,
-            Record::End { .. } => {}
+            Record::Seal(_) | Record::End { .. } => {}
             Record::Change { revision, .. } => self.reach(*revision),
             Record::Replace { revision, .. } => {
                 self.reach(*revision);

@@ -167,6 +167,7 @@ fn lesson(path: &str, learned_at_us: u64, expires_at_s: u32) -> Rule {
         unique_id: "id-7".into(),
         request: format!("GET shop.example{path}"),
         learned_at_us,
+        client_network: "192.0.2.0/24".parse().ok(),
     };
     Rule {
         target: Target::Resource(resource(path), Conditions::default()),

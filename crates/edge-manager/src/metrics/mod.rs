@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::haproxy::Enforcement;
 use crate::store::RuleCounts;
+use crate::watch::Kind;
 
 /// Upper ends of the buckets of times until a change is in force, seconds: 50 ms is what is promised.
 const ENFORCEMENT_S: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -30,6 +31,8 @@ pub struct Metrics {
     enforcement: Histogram,
     not_enforced: Counter,
     reloads: Family<Labels<1>, Counter>,
+    repairs: Counter,
+    degraded: Family<Labels<1>, Gauge>,
     certificates: Family<Labels<1>, Counter>,
     expiry_warnings: Family<Labels<1>, Counter>,
     expiries: Family<Labels<1>, Gauge>,
@@ -47,6 +50,8 @@ pub struct State {
     pub revision: u64,
     /// Who hears of events.
     pub listeners: usize,
+    /// What something is wrong with.
+    pub problems: Vec<Kind>,
     /// The certificates, and when they end, seconds since the Unix epoch.
     pub expiries: Vec<(String, u64)>,
 }
@@ -61,6 +66,8 @@ impl Metrics {
             enforcement: Histogram::new(ENFORCEMENT_S),
             not_enforced: Counter::default(),
             reloads: Family::default(),
+            repairs: Counter::default(),
+            degraded: Family::default(),
             certificates: Family::default(),
             expiry_warnings: Family::default(),
             expiries: Family::default(),
@@ -78,6 +85,10 @@ impl Metrics {
         let help = "Changes that HAProxy had not confirmed when they were answered";
         registry.register("not_enforced", help, metrics.not_enforced.clone());
         registry.register("reloads", "Publications of a configuration", metrics.reloads.clone());
+        let help = "Times that all rules were written anew, since files or workers did not have them";
+        registry.register("rules_repairs", help, metrics.repairs.clone());
+        let help = "1 where something is wrong with HAProxy or with the rules that it has: /health says what";
+        registry.register("degraded", help, metrics.degraded.clone());
         let help = "Certificates that were got, or were not";
         registry.register("certificate_orders", help, metrics.certificates.clone());
         let help = "Warnings of the end of a certificate, by the days before it";
@@ -125,6 +136,11 @@ impl Metrics {
         self.reloads.get_or_create(&[("result", result.to_owned())]).inc();
     }
 
+    /// Counts that all rules were written anew, since something was damaged.
+    pub fn count_repair(&self) {
+        self.repairs.inc();
+    }
+
     /// Counts a certificate that was got, or was not.
     pub fn count_certificate(&self, is_done: bool) {
         let result = if is_done { "done" } else { "failed" };
@@ -141,8 +157,17 @@ impl Metrics {
     /// # Errors
     /// None: there is room for it.
     pub fn text(&self, state: &State) -> Result<String, std::fmt::Error> {
-        let State { rules: RuleCounts { allow, block, resource }, revision, listeners, ref expiries } =
-            *state;
+        let State {
+            rules: RuleCounts { allow, block, resource },
+            revision,
+            listeners,
+            ref problems,
+            ref expiries,
+        } = *state;
+        for kind in Kind::ALL {
+            let about = [("about", kind.as_str().to_owned())];
+            self.degraded.get_or_create(&about).set(problems.contains(&kind).into());
+        }
         for (kind, count) in [("allow", allow), ("block", block), ("resource", resource)] {
             self.rules.get_or_create(&[("kind", kind.to_owned())]).set(count.cast_signed());
         }

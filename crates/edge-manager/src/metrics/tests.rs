@@ -5,6 +5,7 @@ fn text(metrics: &Metrics) -> String {
         rules: RuleCounts { allow: 1, block: 20, resource: 3 },
         revision: 7,
         listeners: 2,
+        problems: vec![Kind::Rules],
         expiries: vec![("a.example".to_owned(), 9)],
     };
     metrics.text(&state).unwrap()
@@ -21,6 +22,7 @@ fn all_that_is_counted_is_told() {
     let not_enforced = Enforcement::StoredNotEnforced { reason: "gone".to_owned() };
     metrics.count_rules(1, 0);
     metrics.count_enforcement(&not_enforced, Duration::from_secs(5));
+    metrics.count_repair();
     metrics.count_reload(true);
     metrics.count_reload(false);
     metrics.count_certificate(true);
@@ -41,6 +43,9 @@ fn all_that_is_counted_is_told() {
         r#"edge_manager_certificate_orders_total{result="done"} 1"#,
         r#"edge_manager_certificate_warnings_total{days="14"} 1"#,
         r#"edge_manager_certificate_expiry_time_seconds{certificate="a.example"} 9"#,
+        r#"edge_manager_degraded{about="rules"} 1"#,
+        r#"edge_manager_degraded{about="haproxy"} 0"#,
+        "edge_manager_rules_repairs_total 1",
         "edge_manager_revision 7",
         "edge_manager_event_listeners 2",
         "edge_manager_process_start_time_seconds 5",

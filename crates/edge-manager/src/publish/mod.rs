@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use edge_filter::{Operation, Rule};
-use edge_journal::{FileName, RulesWriter, WriteError};
+use edge_journal::{FileName, Mark, RulesWriter, Staged, WriteError};
 
 pub use batches::batches;
 
@@ -38,7 +38,13 @@ impl Publication {
         loop {
             match RulesWriter::open(dir, now_us) {
                 Err(WriteError::Locked) if Instant::now() < deadline => thread::sleep(PAUSE),
-                opened => return Ok(Self { dir: dir.to_owned(), writer: opened?, long_bytes: None }),
+                opened => {
+                    let writer = opened?;
+                    for foreign in writer.foreign() {
+                        tracing::error!(dir = %dir.display(), %foreign, "in the place of a file of the state directory: put aside");
+                    }
+                    return Ok(Self { dir: dir.to_owned(), writer, long_bytes: None });
+                }
             }
         }
     }
@@ -48,17 +54,43 @@ impl Publication {
         self.writer.revision()
     }
 
-    /// Whether its files are damaged, so that nothing but [`Publication::replace_all`] can follow.
-    pub fn is_damaged(&self) -> bool {
-        self.writer.needs_rotation()
+    /// Where the rules are: what workers tell that have all of them. `None` where an earlier version wrote the snapshot.
+    pub fn mark(&self) -> Option<Mark> {
+        self.writer.mark()
     }
 
-    /// Appends these changes, each as a revision.
+    /// Whether nothing but [`Publication::replace_all`] can follow: the files are damaged, or do not say what they are.
+    pub fn is_damaged(&self) -> bool {
+        self.writer.needs_rotation() || self.writer.mark().is_none()
+    }
+
+    /// Looks whether the files are what was written, and says what is wrong. They are read where they look changed, or if it is to
+    /// be `thorough`. A directory that somebody removed or replaced is taken over as it is.
+    pub fn check(&mut self, thorough: bool, now_us: u64) -> Option<String> {
+        let damage = self.writer.check(thorough).map(str::to_owned)?;
+        if !self.writer.is_present() {
+            match RulesWriter::open(&self.dir, now_us) {
+                Ok(writer) => self.writer = writer,
+                Err(error) => return Some(format!("{damage}: {error}")),
+            }
+        }
+        Some(damage)
+    }
+
+    /// Encodes these changes, each a revision. Nothing is written.
+    ///
+    /// # Errors
+    /// As [`RulesWriter::stage`].
+    pub fn stage(&self, changes: &[Operation], now_us: u64) -> Result<Staged, WriteError> {
+        self.writer.stage(changes, now_us)
+    }
+
+    /// Appends what was staged.
     ///
     /// # Errors
     /// It cannot be written: then the changes before are there, this one and those behind are not.
-    pub fn append(&mut self, changes: &[Operation], now_us: u64) -> Result<(), WriteError> {
-        changes.iter().try_for_each(|change| self.writer.append(change, now_us).map(drop))
+    pub fn append(&mut self, staged: &Staged) -> Result<(), WriteError> {
+        self.writer.append_staged(staged)
     }
 
     /// Makes these all rules of the directory, at the revision after its last one and after `known`.

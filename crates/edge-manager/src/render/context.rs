@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::site::{Backend, Global, Mode, Page, Site};
+use crate::site::{Backend, DeletedHeaders, Global, Mode, Page, Site, deleted_headers};
 
 use super::lists::has_exempt;
 use super::version::Version;
@@ -25,6 +25,8 @@ pub(super) struct Context<'a> {
     has_exempt: bool,
     has_tcp: bool,
     has_wildcards: bool,
+    /// Expressions for the names of headers that no server gets from a client.
+    deleted_headers: DeletedHeaders,
 }
 
 #[derive(Serialize)]
@@ -61,6 +63,7 @@ impl<'a> Context<'a> {
             has_exempt: has_exempt(site),
             has_tcp: site.backends.iter().any(|backend| backend.mode == Mode::Tcp),
             has_wildcards: site.domains.iter().any(|domain| domain.name.is_wildcard),
+            deleted_headers: deleted_headers(&site.global.keep_headers),
         }
     }
 }

@@ -40,10 +40,13 @@ pub(super) fn put(site: &Site, files: &mut Rendered) {
             lines(private.chain(site.global.exempt.iter().map(ToString::to_string))),
         );
     }
-    if !site.global.trusted_proxies.is_empty() {
+    for group in &site.global.trusted_proxies {
+        files.put(&*group.list, lines(group.networks.iter().map(ToString::to_string)));
+    }
+    if !site.global.proxy_protocol.is_empty() {
         files.put(
-            "lists/trusted_proxies.lst",
-            lines(site.global.trusted_proxies.iter().map(ToString::to_string)),
+            "lists/proxy_protocol.lst",
+            lines(site.global.proxy_protocol.iter().map(ToString::to_string)),
         );
     }
     if site.has_certificates() {
@@ -71,7 +74,11 @@ fn authorities(site: &Site) -> String {
     let learning = site.backends.iter().filter(|backend| backend.mode == Mode::Http && backend.learn);
     lines(learning.filter_map(|backend| {
         let hosts = hosts.get(backend.name.as_str())?;
-        Some(format!("{} hosts={}", backend.name, hosts.join(",")))
+        let confirm = match backend.learn_confirm {
+            0 | 1 => String::new(),
+            networks => format!(" confirm={networks}"),
+        };
+        Some(format!("{} hosts={}{confirm}", backend.name, hosts.join(",")))
     }))
 }
 

@@ -28,6 +28,9 @@ pub const MAX_TEMPLATE_BYTES: u64 = 1 << 20;
 /// Instructions of one rendering, a second's worth. 5000 backends of ten servers take a tenth of it.
 const FUEL: u64 = 50_000_000;
 
+/// The template of a backend.
+const BACKEND: &str = "backend.cfg.j2";
+
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
         [$(($name, include_str!(concat!("../../templates/", $name)))),*]
@@ -39,7 +42,7 @@ const BUILT_IN: [(&str, &str); 16] = built_in![
     "global.cfg.j2",
     "defaults.cfg.j2",
     "web.cfg.j2",
-    "challenges.cfg.j2",
+    "acme-validation.cfg.j2",
     "refused.cfg.j2",
     "default.cfg.j2",
     "limits.cfg.j2",
@@ -185,9 +188,13 @@ impl Templates {
     /// A template of the operator, in the place of that of a backend. The engine would name the one that includes the missing one.
     fn check_overrides(&self, site: &Site) -> Result<(), TemplateError> {
         for domain in &site.domains {
-            if let Some(name) = &domain.template_override
-                && !self.is_overriding(name)
-            {
+            let Some(name) = &domain.template_override else { continue };
+            // Another section in the place of a backend's would say things twice, such as what is loaded.
+            if name.as_str() != BACKEND && BUILT_IN.iter().any(|(built_in, _)| *built_in == name.as_str()) {
+                let cause = format!("the domain {} names it, and it is not one for backends", domain.name);
+                return Err(TemplateError { template: name.to_string(), line: None, cause });
+            }
+            if !self.is_overriding(name) {
                 let place = self.place();
                 let cause = format!("the domain {} names it, and it is not in {place}", domain.name);
                 return Err(TemplateError { template: name.to_string(), line: None, cause });

@@ -3,14 +3,13 @@
 use std::net::IpAddr;
 
 use edge_filter::{
-    ClientNet, Decision, Explanation, Filter, Operation, ParameterSegments, Part, Request, Settings, Target,
-    Verdict, canonical_host, canonical_path, split_base,
+    ClientNet, Decision, Explanation, Filter, Operation, Part, Request, Settings, Target, UnreadablePath,
+    Verdict, canonical_host, canonical_path, path_readings, split_base,
 };
 use edge_journal::MAX_PATH_BYTES;
 
 use super::input::{Defect, Invalid, target};
 use super::{Entry, RulesError, behind_scheme, covering};
-use crate::caps::Caps;
 use crate::store::View;
 
 /// Longest host that is looked at, bytes.
@@ -41,10 +40,25 @@ pub enum Question {
 pub struct Answer {
     /// What was asked for, in canonical form.
     pub subject: String,
+    /// Host and path in the other reading, where the path has two.
+    pub second_reading: Option<String>,
+    /// Why the path is refused whatever the rules say.
+    pub unreadable: Option<UnreadablePath>,
     /// What the rules of the record come to. [`Verdict::Ask`] where conditions decide.
     pub verdict: Verdict,
     /// The rules that take it in, the one with most precedence first.
-    pub rules: Vec<(Part, Entry)>,
+    pub rules: Vec<AnsweredRule>,
+}
+
+/// A rule that takes the subject in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnsweredRule {
+    /// Its part.
+    pub part: Part,
+    /// Whether it is about the second reading of the path.
+    pub is_of_second: bool,
+    /// The rule.
+    pub entry: Entry,
 }
 
 impl std::str::FromStr for Question {
@@ -82,7 +96,7 @@ impl Question {
 
     /// All rules that may take it in. Their targets are made one at a time: those of a path of thousands of segments would
     /// take hundreds of megabytes.
-    fn entries(&self, record: &View<'_>, parameters: ParameterSegments) -> Result<Vec<Entry>, RulesError> {
+    fn entries(&self, record: &View<'_>, settings: &Settings) -> Result<Vec<Entry>, RulesError> {
         match self {
             Self::Address(addr) => {
                 let nets = covering(ClientNet::host(*addr));
@@ -90,24 +104,37 @@ impl Question {
             }
             Self::Resource(base) | Self::Request { base, .. } => {
                 let (host, path) = split_base(base.as_bytes());
-                let (mut host_buffer, mut path_buffer) = (vec![0; MAX_HOST_BYTES], vec![0; MAX_PATH_BYTES]);
+                let mut host_buffer = vec![0; MAX_HOST_BYTES];
+                let (mut first, mut second) = (vec![0; MAX_PATH_BYTES], vec![0; MAX_PATH_BYTES]);
                 let host = canonical_host(host, &mut host_buffer);
-                let Ok(path) = canonical_path(path, parameters, &mut path_buffer) else {
+                let Ok(paths) = path_readings(path, settings, &mut first, &mut second) else {
                     return Ok(Vec::new());
                 };
-                let (host, path) = (String::from_utf8_lossy(host), String::from_utf8_lossy(path));
-                let path = &*path;
-                let hosts = std::iter::once("").chain((!host.is_empty()).then_some(&*host));
-                let targets = hosts.flat_map(|host| {
-                    let above = path.match_indices('/').map(|(at, _)| &path[..at]);
-                    let prefixes = above.chain((!path.ends_with('/')).then_some(path));
-                    let prefixes = prefixes.map(move |prefix| ("prefix", format!("{host}{prefix}/*")));
-                    prefixes.chain(std::iter::once_with(move || ("exact", format!("{host}{path}"))))
-                });
-                Ok(record.on(targets)?)
+                let mut entries = Vec::new();
+                for path in std::iter::once(paths.first).chain(paths.second) {
+                    let found =
+                        on_path(record, &String::from_utf8_lossy(host), &String::from_utf8_lossy(path))?;
+                    // The readings may have a prefix in common.
+                    let is_new = |entry: &Entry| entries.iter().all(|known: &Entry| known.id != entry.id);
+                    let found: Vec<_> = found.into_iter().filter(is_new).collect();
+                    entries.extend(found);
+                }
+                Ok(entries)
             }
         }
     }
+}
+
+/// All rules that may take in this path on this host.
+fn on_path(record: &View<'_>, host: &str, path: &str) -> Result<Vec<Entry>, RulesError> {
+    let hosts = std::iter::once("").chain((!host.is_empty()).then_some(host));
+    let targets = hosts.flat_map(|host| {
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let prefixes = above.chain((!path.ends_with('/')).then_some(path));
+        let prefixes = prefixes.map(move |prefix| ("prefix", format!("{host}{prefix}/*")));
+        prefixes.chain(std::iter::once_with(move || ("exact", format!("{host}{path}"))))
+    });
+    Ok(record.on(targets)?)
 }
 
 /// Conditions of which nothing was known have been decided.
@@ -128,10 +155,9 @@ fn settle(explanation: &mut Explanation, decision: Decision) {
 /// # Errors
 /// The record cannot be read.
 pub fn explain(record: &View<'_>, question: &Question, now_s: u32) -> Result<Answer, RulesError> {
-    let Caps { parameter_segments, .. } = record.caps()?;
-    let mut entries = question.entries(record, parameter_segments)?;
+    let settings = record.caps()?.paths.of_filter(MAX_PATH_BYTES);
+    let mut entries = question.entries(record, &settings)?;
     entries.retain(|entry| !entry.has_ended(now_s));
-    let settings = Settings { max_path_bytes: MAX_PATH_BYTES, parameter_segments, ..Settings::default() };
     let filter = Filter::new(settings);
     for entry in &entries {
         // This thread applies each at once: the queue is never full.
@@ -151,10 +177,11 @@ pub fn explain(record: &View<'_>, question: &Question, now_s: u32) -> Result<Ans
         let request = Request { host, path, query, method, anonymous: *is_anonymous, client: *client };
         settle(&mut explanation, reader.check_resource(&request, now_s));
     }
-    let Explanation { subject, verdict, rules, .. } = explanation;
+    let Explanation { subject, second_reading, unreadable, verdict, rules, .. } = explanation;
     let with_entry = rules.into_iter().filter_map(|explained| {
         let entry = entries.iter().find(|entry| entry.rule.target == explained.rule.target)?;
-        Some((explained.part, entry.clone()))
+        let (part, is_of_second) = (explained.part, explained.is_of_second);
+        Some(AnsweredRule { part, is_of_second, entry: entry.clone() })
     });
-    Ok(Answer { subject, verdict, rules: with_entry.collect() })
+    Ok(Answer { subject, second_reading, unreadable, verdict, rules: with_entry.collect() })
 }

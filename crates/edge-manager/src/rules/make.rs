@@ -106,7 +106,7 @@ impl<'m, 'c> Maker<'m, 'c> {
     fn take_place(&mut self, target: &Target) -> Result<(), Reason> {
         if let Target::Resource(resource, _) = target {
             let has_parameters = resource.path.as_str().contains(';');
-            if has_parameters && self.caps.parameter_segments == ParameterSegments::Drop {
+            if has_parameters && self.caps.paths.parameter_segments == ParameterSegments::Drop {
                 return Err(Refusal::Parameters(Box::new(resource.clone())).into());
             }
             if self.record.in_force_on(resource, self.now_s)? >= MAX_RULES_PER_RESOURCE {

@@ -1,12 +1,15 @@
 //! The record and the state directory, changed together.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use edge_filter::{Operation, Rule};
+use edge_journal::{Mark, Staged};
 use parking_lot::Mutex;
 
 use super::make::Maker;
+use super::marks::Marks;
 use super::{Change, Entry, RulesError, TargetText};
 use crate::access::Caller;
 use crate::clock::seconds;
@@ -29,9 +32,12 @@ const KEPT_ENDED_S: u32 = 3600;
 pub struct Rules {
     store: Arc<Store>,
     /// Held over both, so that changes are appended in the order in which the record has them.
-    publication: Mutex<Publication>,
+    pub(super) publication: Mutex<Publication>,
     /// See [`Rules::lack`].
     lack: Mutex<Option<String>>,
+    marks: Arc<Marks>,
+    /// See `Rules::doubt`.
+    pub(super) is_doubtful: AtomicBool,
 }
 
 /// Clients that are named when their rules are cleared.
@@ -72,9 +78,9 @@ pub enum Effect {
 type AllRules<'r> = dyn Iterator<Item = Result<Rule, RulesError>> + 'r;
 
 /// How the state directory gets a change.
-enum Way {
+pub(super) enum Way {
     /// As these, each a revision.
-    Append(Vec<Operation>),
+    Append(Staged),
     /// With all that the record has, since the two did not agree: beyond the revision that the record knew.
     All { known: u64 },
 }
@@ -85,22 +91,30 @@ impl Rules {
     /// # Errors
     /// The directory has the rules of another record, or cannot be written.
     pub fn open(store: Arc<Store>, publication: Publication, now_us: u64) -> Result<Self, RulesError> {
-        let rules = Self { store, publication: Mutex::new(publication), lack: Mutex::default() };
+        let marks = Arc::new(Marks::new(store.clone()));
+        let (lack, is_doubtful) = (Mutex::default(), AtomicBool::default());
+        let rules = Self { store, publication: Mutex::new(publication), lack, marks, is_doubtful };
         let mut publication = rules.publication.lock();
         let found = publication.revision();
-        let recorded = rules.store.read(|view| Ok::<_, RulesError>(view.revision()?))?;
+        let (recorded, mark) = rules.recorded()?;
         match recorded {
             None if found > 0 || publication.is_damaged() => {
                 return Err(RulesError::ForeignDirectory { revision: found });
             }
-            None => rules.store.write(|record| Ok::<_, RulesError>(record.set_revision(0)?))?,
-            Some(known) if known != found || publication.is_damaged() => {
+            None => rules.note(0, publication.mark())?,
+            Some(known) if known != found || publication.is_damaged() || mark != publication.mark() => {
+                tracing::warn!(
+                    recorded = known,
+                    found,
+                    "the state directory has not what the record says: all rules are written anew"
+                );
                 let way = Way::All { known };
-                rules.store.write(|record| Ok::<_, RulesError>(record.set_revision(way.revision(found))?))?;
+                rules.note(way.revision(found), None)?;
                 rules.publish(&mut publication, way, now_us)?;
             }
             Some(_) => {}
         }
+        rules.marks.extend(publication.mark());
         drop(publication);
         Ok(rules)
     }
@@ -161,25 +175,36 @@ impl Rules {
         make: impl FnOnce(&mut Changes<'_>) -> Result<(T, Vec<Operation>), RulesError>,
     ) -> Result<(T, Effect), RulesError> {
         let mut publication = self.publication.lock();
+        if let Some(damage) = publication.check(false, now_us) {
+            tracing::error!(
+                damage,
+                "the state directory is not what was written: all rules are written anew"
+            );
+        }
+        self.change_with(&mut publication, now_us, make)
+    }
+
+    fn change_with<T>(
+        &self,
+        publication: &mut Publication,
+        now_us: u64,
+        make: impl FnOnce(&mut Changes<'_>) -> Result<(T, Vec<Operation>), RulesError>,
+    ) -> Result<(T, Effect), RulesError> {
         let found = publication.revision();
         let is_damaged = publication.is_damaged();
         let (made, way) = self.store.write(|record| {
             let known = record.revision()?.unwrap_or_default();
-            let agrees = known == found && !is_damaged;
+            let agrees = known == found && record.mark()? == publication.mark() && !is_damaged;
             let (made, operations) = make(record)?;
-            let way = if agrees { Way::Append(batches(operations)) } else { Way::All { known } };
-            record.set_revision(way.revision(found))?;
+            let way = if agrees {
+                Way::Append(publication.stage(&batches(operations), now_us)?)
+            } else {
+                Way::All { known }
+            };
+            record.set_revision(way.revision(found), way.mark(publication.mark()))?;
             Ok::<_, RulesError>((made, way))
         })?;
-        let effect = match self.publish(&mut publication, way, now_us) {
-            Ok(()) => Effect::Published(publication.revision()),
-            Err(error) => Effect::StoredOnly(error),
-        };
-        *self.lack.lock() = match &effect {
-            Effect::Published(_) => None,
-            Effect::StoredOnly(error) => Some(error.to_string()),
-        };
-        Ok((made, effect))
+        Ok((made, self.have_published(publication, way, now_us)))
     }
 
     /// Why the state directory lacks changes that the record has; `None` where it has all of them.
@@ -195,13 +220,41 @@ impl Rules {
     pub fn catch_up(&self, now_us: u64) -> Result<Option<Effect>, RulesError> {
         {
             let publication = self.publication.lock();
-            let known = self.store.read(|view| Ok::<_, RulesError>(view.revision()?))?.unwrap_or_default();
-            if known == publication.revision() && !publication.is_damaged() {
+            let (known, mark) = self.recorded()?;
+            let agrees = known.unwrap_or_default() == publication.revision() && mark == publication.mark();
+            if agrees && !publication.is_damaged() {
                 return Ok(None);
             }
         }
         let ((), effect) = self.change(now_us, |_| Ok(((), Vec::new())))?;
         Ok(Some(effect))
+    }
+
+    /// [`Rules::publish`]es, and remembers what is lacking.
+    pub(super) fn have_published(&self, publication: &mut Publication, way: Way, now_us: u64) -> Effect {
+        let effect = match self.publish(publication, way, now_us) {
+            Ok(()) => Effect::Published(publication.revision()),
+            Err(error) => Effect::StoredOnly(error),
+        };
+        *self.lack.lock() = match &effect {
+            Effect::Published(_) => None,
+            Effect::StoredOnly(error) => Some(error.to_string()),
+        };
+        effect
+    }
+
+    /// What workers tell that have all rules of a revision.
+    pub fn marks(&self) -> Arc<Marks> {
+        self.marks.clone()
+    }
+
+    /// The revision and the mark of the record.
+    pub(super) fn recorded(&self) -> Result<(Option<u64>, Option<Mark>), RulesError> {
+        self.store.read(|view| Ok((view.revision()?, view.mark()?)))
+    }
+
+    pub(super) fn note(&self, revision: u64, mark: Option<Mark>) -> Result<(), RulesError> {
+        self.store.write(|record| Ok(record.set_revision(revision, mark)?))
     }
 
     /// Removes the rules that have ended from the record, and says which there were: HAProxy does not need to be told.
@@ -243,10 +296,14 @@ impl Rules {
     /// Lets the directory have what the record has.
     fn publish(&self, publication: &mut Publication, way: Way, now_us: u64) -> Result<(), RulesError> {
         match way {
-            Way::Append(changes) => publication.append(&changes, now_us)?,
+            Way::Append(staged) => {
+                publication.append(&staged)?;
+                self.marks.extend(staged.marks());
+            }
             Way::All { known } => {
-                return self
-                    .read_all(now_us, |rules, lists| publication.replace_all(rules, lists, known, now_us));
+                self.read_all(now_us, |rules, lists| publication.replace_all(rules, lists, known, now_us))?;
+                self.marks.extend(publication.mark());
+                return self.note(publication.revision(), publication.mark());
             }
         }
         if publication.is_long() {
@@ -276,10 +333,18 @@ impl Rules {
 
 impl Way {
     /// The revision that the directory has then, of the one that it has now.
-    fn revision(&self, found: u64) -> u64 {
+    pub(super) fn revision(&self, found: u64) -> u64 {
         match self {
-            Self::Append(changes) => found.saturating_add(changes.len() as u64),
+            Self::Append(staged) => staged.revision(),
             Self::All { known } => found.max(*known).saturating_add(1),
+        }
+    }
+
+    /// The mark that it has then, of the one that it has now; known of a snapshot once that is written.
+    fn mark(&self, found: Option<Mark>) -> Option<Mark> {
+        match self {
+            Self::Append(staged) => staged.marks().next_back().or(found),
+            Self::All { .. } => None,
         }
     }
 }

@@ -14,6 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use super::unread::Unread;
 use crate::api::Peer;
 
 /// How long a client may take to send the head of a request, and to begin another one on the same connection.
@@ -57,7 +58,7 @@ impl Connections {
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
                 .max_buf_size(MAX_HEAD_BYTES)
-                .serve_connection(TokioIo::new(io), answer);
+                .serve_connection(TokioIo::new(Unread::new(io)), answer);
             let connection = self.open.watch(connection);
             tokio::spawn(async move {
                 // What goes wrong here is the client's: it went away, or did not speak HTTP.

@@ -2,55 +2,27 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
-use rustix::fs::{Mode, fchmod};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::fs::Mode;
 use rustix::process::geteuid;
 
 use crate::api::Peer;
-
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 128;
+use crate::socket_file::SocketFile;
 
 /// The socket, which is removed with this.
 #[derive(Debug)]
-pub(super) struct ControlSocket {
-    path: PathBuf,
-    listener: UnixListener,
-}
+pub(super) struct ControlSocket(SocketFile);
 
 impl ControlSocket {
     /// Binds it, in place of one that nobody listens on any more. Nobody but the owner can open it.
     pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        if UnixStream::connect(path).is_ok() {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another edge-manager listens on it"));
-        }
-        if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-            fs::remove_file(path)?;
-        }
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        // The file gets the mode that the socket has (`unix_bind_bsd` in net/unix/af_unix.c of Linux). Changed afterwards, there
-        // would be a moment for everybody; and the umask is that of all threads.
-        fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-        bind(&socket, &SocketAddrUnix::new(path)?)?;
-        listen(&socket, BACKLOG)?;
-        let listener = UnixListener::from(socket);
-        listener.set_nonblocking(true)?;
-        Ok(Self { path: path.to_owned(), listener })
+        SocketFile::bind(path, Mode::RUSR | Mode::WUSR).map(Self)
     }
 
     pub(super) fn listener(&self) -> io::Result<UnixListener> {
-        self.listener.try_clone()
-    }
-}
-
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        // If it stays, the next one is bound in its place.
-        let _ = fs::remove_file(&self.path);
+        self.0.listener()
     }
 }
 
@@ -75,6 +47,7 @@ fn name(user: u32) -> String {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;

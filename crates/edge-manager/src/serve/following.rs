@@ -10,10 +10,10 @@ use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 
 use super::presence::Presence;
+use super::repairs::Repairs;
 use crate::api::App;
 use crate::clock::now_us;
 use crate::events::Topic;
-use crate::rules::Effect;
 
 /// Between two rounds, where there is no more to do at once.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -72,7 +72,7 @@ struct Told {
 }
 
 fn follow(app: &App, stop: &Stop) {
-    let (mut told, mut lack_told, mut presence) = (String::new(), String::new(), Presence::default());
+    let (mut told, mut repairs, mut presence) = (String::new(), Repairs::default(), Presence::default());
     let (mut looked, mut forget_at) = (Instant::now(), Instant::now());
     loop {
         let pause = match app.learned.round(now_us()) {
@@ -99,7 +99,7 @@ fn follow(app: &App, stop: &Stop) {
         };
         app.learned.look_at_hits(now_us());
         if looked.elapsed() >= CATCH_UP_PAUSE {
-            catch_up(app, &mut lack_told);
+            repairs.look(app);
             looked = Instant::now();
         }
         if let Some(seen) = presence.look(app.sites.configuration().control()) {
@@ -117,22 +117,6 @@ fn follow(app: &App, stop: &Stop) {
             return;
         }
     }
-}
-
-/// What could not be published when it was changed is published without another change, as soon as that can be done.
-fn catch_up(app: &App, told: &mut String) {
-    let problem = match app.rules.catch_up(now_us()) {
-        Ok(None) => String::new(),
-        Ok(Some(Effect::Published(revision))) => {
-            tracing::info!(revision, "the state directory has caught up");
-            String::new()
-        }
-        Ok(Some(Effect::StoredOnly(error))) | Err(error) => error.to_string(),
-    };
-    if !problem.is_empty() && problem != *told {
-        tracing::error!(error = problem, "the state directory may lack changes");
-    }
-    *told = problem;
 }
 
 /// Removes rules from the record that have ended long ago. Whether there may be more.

@@ -1,6 +1,5 @@
 //! What the manager says of itself.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use super::log_file::LogFile;
+use super::run::make_dir;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -58,7 +58,7 @@ impl Logs {
         let layers = match &self.dir {
             None => vec![self.layer(Arc::new(Mutex::new(io::stderr())))],
             Some(dir) => {
-                fs::create_dir_all(dir).map_err(|error| LogError::File(dir.clone(), error))?;
+                make_dir(dir).map_err(|error| LogError::File(dir.clone(), error))?;
                 let all = self.layer(files.open(dir, "manager.log")?);
                 let errors =
                     self.layer(files.open(dir, "manager-error.log")?).with_filter(LevelFilter::WARN).boxed();

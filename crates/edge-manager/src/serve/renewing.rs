@@ -14,10 +14,13 @@ pub(super) async fn renew(app: Arc<App>, every: Duration) {
     loop {
         ticks.tick().await;
         let looked = app.upkeep(|app| {
+            // Before orders, which need it.
+            app.sites.renew_validation();
             app.look_after_certificates();
             Ok(())
         });
         // A panic has been logged.
         let _ = looked.await;
+        tracing::trace!("certificates were looked after");
     }
 }

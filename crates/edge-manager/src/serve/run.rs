@@ -1,8 +1,9 @@
 //! From start to stop.
 
-use std::fs;
+use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::background::Background;
+use super::backups::{self, Backups};
 use super::following::Following;
+use super::watching::Watching;
 use super::{LogFiles, Server, ready, renewing};
 use crate::access::{Caller, KeyHash};
 use crate::api::{App, OpenError, Services};
@@ -26,6 +29,7 @@ use crate::site::GlobalInput;
 use crate::sites::Defaults;
 use crate::store::StoreError;
 use crate::traffic::LOOK_EVERY;
+use crate::validation::{self, Validation};
 
 /// Threads for requests that wait; see [`App::blocking`] and what is like it, which use no more than 98.
 const MAX_BLOCKING_THREADS: usize = 128;
@@ -60,8 +64,14 @@ pub struct Settings {
     pub defaults: Defaults,
     /// Where certificates are kept, and whom they are got from.
     pub certificates: certificates::Settings,
+    /// Where ACME validation is answered; a socket that HAProxy reaches, if nothing is said.
+    pub acme_validation: Option<validation::Listen>,
     /// What the record says of all backends at the first start.
     pub global: Option<GlobalInput>,
+    /// What an admin has to look after.
+    pub warnings: Vec<String>,
+    /// Daily copies of the database.
+    pub backups: Backups,
     /// A file that gets the address as soon as it answers.
     pub ready_file: Option<PathBuf>,
     /// The files of the log, which are opened anew at a SIGHUP.
@@ -158,9 +168,20 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     let Settings {
         listen, max_per_client, control, database, state_dir, sockets, wait, environment_key, ..
     } = settings;
-    let Settings { configuration, defaults, certificates, global, ready_file, .. } = settings;
+    let Settings {
+        configuration,
+        defaults,
+        certificates,
+        acme_validation,
+        global,
+        ready_file,
+        warnings,
+        backups,
+        ..
+    } = settings;
     let check_every = certificates.check_every;
     let is_local = listen.ip().is_loopback();
+    let validation = validation::Settings { listen: acme_validation, state_dir: state_dir.clone() };
     let services = Services {
         database,
         state_dir,
@@ -176,11 +197,22 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
     if !is_local && app.keys.is_empty()? {
         return Err(ServeError::OpenToAll(listen));
     }
+    // A site that cannot be read is told by its own error.
+    let paths = app.sites.path_warnings().unwrap_or_default();
+    for warning in warnings.into_iter().chain(paths) {
+        app.alert(warning);
+    }
     let server = Server::bind(listen, max_per_client, &control)?;
     let address = server.address();
-    app.sites.answer_at(address);
+    let answers = app.certificates.answers().clone();
+    let validation = Validation::new(validation, answers, runtime.handle().clone(), address);
+    app.sites.validate_by(Arc::new(validation));
     start(&app, global);
     let following = Following::start(app.clone()).map_err(ServeError::Runtime)?;
+    let watching = {
+        let (app, mut watching) = (app.clone(), Watching::default());
+        Background::start("watch", move || watching.look(&app)).map_err(ServeError::Runtime)?
+    };
     let looking = {
         let app = app.clone();
         Background::start("traffic", move || {
@@ -190,6 +222,21 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
             LOOK_EVERY
         })
         .map_err(ServeError::Runtime)?
+    };
+    let upholding = {
+        let app = app.clone();
+        Background::start("uphold", move || app.uphold_when_there()).map_err(ServeError::Runtime)?
+    };
+    let copying = {
+        let (app, mut is_first) = (app.clone(), true);
+        let look = move || {
+            if std::mem::take(&mut is_first) {
+                warn_of_unreadable(&app);
+            }
+            backups.turn();
+            backups::LOOK_EVERY
+        };
+        Background::start("database", look).map_err(ServeError::Runtime)?
     };
     runtime.block_on(async {
         if let Some(path) = ready_file {
@@ -204,7 +251,7 @@ fn serve(settings: Settings, runtime: &Runtime, stop: &mut JoinHandle<()>) -> Re
         };
         server.serve(app, stop).await.map_err(ServeError::Runtime)
     })?;
-    drop((following, looking));
+    drop((following, looking, watching, upholding, copying));
     Ok(())
 }
 
@@ -217,7 +264,7 @@ fn stand_in(database: &Path, dir: &Path) {
 }
 
 fn supervisor(launch: Launch, dir: &Path) -> Result<Arc<Supervisor>, ServeError> {
-    let started = fs::create_dir_all(dir).and_then(|()| Supervisor::start(launch));
+    let started = make_dir(dir).and_then(|()| Supervisor::start(launch));
     started.map(Arc::new).map_err(|error| ServeError::Supervise(dir.to_owned(), error))
 }
 
@@ -235,6 +282,19 @@ fn start(app: &App, global: Option<GlobalInput>) {
         }
         Err(error) => tracing::error!(%error, "the configuration of the record is not in force"),
     }
+}
+
+/// One bad row keeps nothing from starting, and is told.
+fn warn_of_unreadable(app: &App) {
+    let unreadable = app.store.read(|view| Ok::<_, StoreError>(view.unreadable()));
+    for row in unreadable.unwrap_or_else(|error| vec![error.to_string()]) {
+        app.alert(format!("{row}: it is passed over; `edge-manager database check` lists all such rows"));
+    }
+}
+
+/// With rights of its own, whatever the umask.
+pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o750).create(dir)
 }
 
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {

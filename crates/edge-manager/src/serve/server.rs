@@ -14,6 +14,7 @@ use super::ServeError;
 use super::clients::Clients;
 use super::connections::Connections;
 use super::control::{self, ControlSocket};
+use super::listeners::{Accepting, room};
 use crate::api::{App, Peer};
 use crate::web;
 
@@ -26,7 +27,7 @@ const MAX_CONTROL_CONNECTIONS: usize = 64;
 /// Connections that wait to be accepted: with fewer, a burst of clients waits for the second of TCP's retransmission.
 const BACKLOG: i32 = 1024;
 
-/// How long a client may take none of its answer before the connection is closed: it would keep a place for ever.
+/// How long a client may acknowledge none of its answer before the connection is closed, also of what waits in the kernel.
 const UNREAD_TIMEOUT_MS: u32 = 30_000;
 
 /// The API, bound to its addresses: who connects from now on is answered.
@@ -34,6 +35,7 @@ const UNREAD_TIMEOUT_MS: u32 = 30_000;
 pub struct Server {
     listener: StdTcpListener,
     address: SocketAddr,
+    max_connections: usize,
     clients: Arc<Clients>,
     control: ControlSocket,
 }
@@ -53,7 +55,9 @@ impl Server {
         let (listener, address) = bound.map_err(|error| ServeError::Listen(listen, error))?;
         let control =
             ControlSocket::bind(control).map_err(|error| ServeError::Control(control.to_owned(), error))?;
-        Ok(Self { listener, address, clients: Clients::new(max_per_client), control })
+        let max_connections = room(MAX_CONNECTIONS);
+        let clients = Clients::new(max_per_client, max_connections);
+        Ok(Self { listener, address, max_connections, clients, control })
     }
 
     /// The address, with the port that it got.
@@ -67,16 +71,16 @@ impl Server {
     /// The listeners cannot be used.
     pub async fn serve(self, app: Arc<App>, stop: impl Future<Output = ()>) -> io::Result<()> {
         let router = web::site(app.clone());
-        let network = TcpListener::from_std(self.listener)?.tap_io(|stream| {
+        let network = Accepting::new("network", TcpListener::from_std(self.listener)?).tap_io(|stream| {
             // Answers are short: without it, each may wait for the client to acknowledge the one before.
             let _ = stream.set_nodelay(true);
             let _ = set_tcp_user_timeout(&*stream, UNREAD_TIMEOUT_MS);
         });
-        let local = UnixListener::from_std(self.control.listener()?)?;
+        let local = Accepting::new("control socket", UnixListener::from_std(self.control.listener()?)?);
         let connections = Connections::new(router);
         let accepting = async {
             tokio::join!(
-                connections.accept(network, MAX_CONNECTIONS, |_, address| {
+                connections.accept(network, self.max_connections, |_, address| {
                     Some((Peer::Network(*address), self.clients.admit(address.ip())?))
                 }),
                 connections.accept(local, MAX_CONTROL_CONNECTIONS, |stream, _| {

@@ -152,6 +152,36 @@ impl fmt::Display for LogTarget {
     }
 }
 
+/// A server that answers ACME validation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValidationServer {
+    /// A Unix socket, by the path that HAProxy connects to after its `chroot`.
+    Socket(FilePath),
+    /// An address.
+    Address(Endpoint),
+}
+
+impl FromStr for ValidationServer {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        match text.parse() {
+            Ok(address) => Ok(Self::Address(address)),
+            Err(_) if text.starts_with('/') => text.parse().map(Self::Socket),
+            Err(_) => Err("is neither ADDRESS:PORT nor the path of a socket".into()),
+        }
+    }
+}
+
+impl fmt::Display for ValidationServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => path.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
 macro_rules! serialize_as_text {
     ($($name:ty),*) => {$(
         impl Serialize for $name {
@@ -162,4 +192,4 @@ macro_rules! serialize_as_text {
     )*};
 }
 
-serialize_as_text!(ServerAddress, Bind, Endpoint, LogTarget);
+serialize_as_text!(ServerAddress, Bind, Endpoint, LogTarget, ValidationServer);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use edge_filter::MAX_CONFIRM;
 use serde::Serialize;
 
 use super::MAX_SERVERS_PER_BACKEND;
@@ -47,6 +48,10 @@ pub struct Backend {
     pub resolve: bool,
     /// Whether its answers may teach the filter.
     pub learn: bool,
+    /// Whether clients may open WebSockets.
+    pub websocket: bool,
+    /// How many client networks have to be answered alike before there is a rule.
+    pub learn_confirm: u8,
     /// Its servers.
     pub servers: Vec<Server>,
 }
@@ -111,6 +116,8 @@ impl Backend {
             rdp_cookie: input.rdp_cookie,
             resolve: input.resolve,
             learn: input.learn.unwrap_or(mode == Mode::Http),
+            websocket: input.websocket.unwrap_or(mode == Mode::Http),
+            learn_confirm: learn_confirm(input.learn_confirm, place)?,
             servers: servers(&input.servers, place)?,
         };
         match backend.misfit(input) {
@@ -138,9 +145,22 @@ impl Backend {
                 ("wait_for_body", self.wait_for_body.is_some(), HTTP),
                 ("cookie", self.cookie.is_some(), HTTP),
                 ("learn", self.learn, HTTP),
+                ("websocket", self.websocket, HTTP),
+                ("learn_confirm", input.learn_confirm.is_some(), HTTP),
             ],
         };
         misfits.iter().find(|(_, is_misfit, _)| *is_misfit).map(|&(field, _, reason)| (field, reason))
+    }
+}
+
+fn learn_confirm(input: Option<u8>, place: &Place) -> Result<u8, FieldError> {
+    match input {
+        None => Ok(1),
+        Some(networks @ 1..=MAX_CONFIRM) => Ok(networks),
+        Some(networks) => {
+            let reason = format!("is not from 1 to {MAX_CONFIRM}");
+            Err(place.refuse("learn_confirm", &networks.to_string(), reason))
+        }
     }
 }
 

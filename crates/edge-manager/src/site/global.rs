@@ -6,14 +6,15 @@ use edge_filter::ClientNet;
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::address::{Bind, Endpoint, LogTarget, ServerAddress, port};
+use super::address::{Bind, Endpoint, LogTarget, ServerAddress, ValidationServer, port};
 use super::fields::Place;
 use super::input::{FilterInput, GlobalInput, MailersInput, MemberInput, PageInput, PeersInput, Text};
-use super::refusal::FieldError;
-use super::words::{FilePath, MailAddress, Name, PageText, SettingName, SettingValue, UserName};
+use super::proxies::{ProxyGroup, groups, keep_headers};
+use super::refusal::{FieldError, Refusal};
+use super::words::{FieldName, FilePath, MailAddress, Name, PageText, SettingName, SettingValue, UserName};
 
 const MAX_BINDS: usize = 64;
-const MAX_NETS: usize = 10_000;
+pub(super) const MAX_NETS: usize = 10_000;
 const MAX_NAMESERVERS: usize = 16;
 const MAX_MEMBERS: usize = 64;
 const MAX_SETTINGS: usize = 64;
@@ -40,8 +41,12 @@ pub struct Global {
     /// Directory that HAProxy locks itself in.
     pub chroot: Option<FilePath>,
     /// Whose word on the client's address is taken.
+    pub trusted_proxies: Vec<ProxyGroup>,
+    /// Whose connections begin with a header of the PROXY protocol.
     #[serde(serialize_with = "as_texts")]
-    pub trusted_proxies: Vec<ClientNet>,
+    pub proxy_protocol: Vec<ClientNet>,
+    /// Headers of clients that are not deleted.
+    pub keep_headers: Vec<FieldName>,
     /// Whom no limit holds for, private addresses not named.
     #[serde(serialize_with = "as_texts")]
     pub exempt: Vec<ClientNet>,
@@ -51,8 +56,10 @@ pub struct Global {
     pub limits: Limits,
     /// Name servers for the addresses of servers.
     pub nameservers: Vec<Endpoint>,
-    /// Who answers proofs of control for certificates.
-    pub challenge_server: Option<Endpoint>,
+    /// The server that answers ACME validation by HTTP.
+    pub acme_validation_server: Option<ValidationServer>,
+    /// Whether clients get the trailers of responses.
+    pub response_trailers: bool,
     /// File that keeps the state of servers.
     pub server_state_file: Option<FilePath>,
     /// HAProxy processes that share the counts of clients.
@@ -80,7 +87,12 @@ pub struct Limits {
     pub concurrent: u32,
     /// Answers 400 to 499 in 30 s.
     pub errors: u32,
-    /// Clients that are counted at once, each some 200 bytes of memory.
+    /// Requests that are answered late (tarpit) at the same time, of all clients, but at most a quarter of `maxconn`; above it
+    /// they are refused at once, as with 0.
+    pub tarpits: u32,
+    /// The same of one client.
+    pub tarpits_per_client: u32,
+    /// Clients that are counted at once, each some 200 bytes of memory. An IPv6 /64 is one client.
     pub clients: u32,
 }
 
@@ -92,6 +104,8 @@ impl Default for Limits {
             connections: 500,
             concurrent: 500,
             errors: 100,
+            tarpits: 200,
+            tarpits_per_client: 5,
             clients: 100_000,
         }
     }
@@ -168,12 +182,16 @@ impl Global {
             user: place.optional("user", &input.user)?,
             group: place.optional("group", &input.group)?,
             chroot: place.optional("chroot", &input.chroot)?,
-            trusted_proxies: nets("trusted_proxies", &input.trusted_proxies, place)?,
+            trusted_proxies: groups(&input.trusted_proxies, place)?,
+            proxy_protocol: nets("proxy_protocol", &input.proxy_protocol, place)?,
+            keep_headers: keep_headers(&input.keep_headers, place)?,
             exempt: nets("exempt", &input.exempt, place)?,
             exempt_private: input.exempt_private.unwrap_or(true),
             limits: input.limits,
             nameservers: place.list("nameservers", &input.nameservers, MAX_NAMESERVERS)?,
-            challenge_server: place.optional("challenge_server", &input.challenge_server)?,
+            acme_validation_server: place
+                .optional("acme_validation_server", &input.acme_validation_server)?,
+            response_trailers: input.response_trailers,
             server_state_file: place.optional("server_state_file", &input.server_state_file)?,
             peers: input.peers.as_ref().map(|peers| Peers::parse(peers, place)).transpose()?,
             mailers: input.mailers.as_ref().map(|mailers| Mailers::parse(mailers, place)).transpose()?,
@@ -193,7 +211,7 @@ impl Global {
 
 impl Limits {
     fn check(&self, place: &Place) -> Result<(), FieldError> {
-        let Self { slow_requests, requests, connections, concurrent, errors, clients } = *self;
+        let Self { slow_requests, requests, connections, concurrent, errors, clients, .. } = *self;
         let limits = [
             ("slow_requests", slow_requests),
             ("requests", requests),
@@ -280,15 +298,16 @@ impl Filter {
     }
 }
 
-fn nets(name: &str, texts: &[Text], place: &Place) -> Result<Vec<ClientNet>, FieldError> {
+pub(super) fn nets(name: &str, texts: &[Text], place: &Place) -> Result<Vec<ClientNet>, FieldError> {
     place.check_len(name, texts.len(), MAX_NETS)?;
-    let net = |(i, text): (usize, &Text)| {
-        let reason = "is no IP address or network such as 192.0.2.0/24";
-        place.with(&format!("{name}[{i}]"), text, |text| text.parse().map_err(|_| reason.into()))
-    };
-    texts.iter().enumerate().map(net).collect()
+    let entry = |(i, text)| place.with(&format!("{name}[{i}]"), text, net);
+    texts.iter().enumerate().map(entry).collect()
 }
 
-fn as_texts<S: Serializer>(nets: &[ClientNet], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn net(text: &str) -> Result<ClientNet, Refusal> {
+    text.parse().map_err(|_| "is no IP address or network such as 192.0.2.0/24".into())
+}
+
+pub(super) fn as_texts<S: Serializer>(nets: &[ClientNet], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(nets.iter().map(ToString::to_string))
 }

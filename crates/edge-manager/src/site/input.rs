@@ -144,6 +144,10 @@ pub struct BackendInput {
     pub resolve: bool,
     /// Whether its answers may teach the filter, about its own domains.
     pub learn: Option<bool>,
+    /// Whether clients may open WebSockets; they may unless `false` is said. No other upgrade reaches a server.
+    pub websocket: Option<bool>,
+    /// From how many client networks a resource is to be asked for, and answered alike, before there is a rule: 1 to 16; 1.
+    pub learn_confirm: Option<u8>,
     /// Its servers.
     pub servers: Vec<ServerInput>,
 }
@@ -210,8 +214,13 @@ pub struct GlobalInput {
     pub group: Option<Text>,
     /// Directory that HAProxy locks itself in.
     pub chroot: Option<Text>,
-    /// Addresses and networks whose word on the client's address is taken.
-    pub trusted_proxies: Vec<Text>,
+    /// Proxies whose word on the client's address is taken: networks of those that append to `X-Forwarded-For`, and groups of
+    /// those that write another header.
+    pub trusted_proxies: Vec<ProxyInput>,
+    /// Addresses and networks whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<Text>,
+    /// Headers of clients that servers get, of those that are deleted by default, such as `X-Forwarded-Host`.
+    pub keep_headers: Vec<Text>,
     /// Addresses and networks that no limit holds for.
     pub exempt: Vec<Text>,
     /// Whether private and loopback addresses are exempt; they are unless `false` is said.
@@ -228,10 +237,37 @@ pub struct GlobalInput {
     pub mailers: Option<MailersInput>,
     /// The page for unknown domains.
     pub page: PageInput,
-    /// Who answers proofs of control for certificates, ADDRESS:PORT; the manager.
-    pub challenge_server: Option<Text>,
+    /// The server that answers ACME validation by HTTP: ADDRESS:PORT, or the path of a Unix socket as HAProxy sees it from
+    /// within its chroot; the manager. `challenge_server` is its former name.
+    #[serde(alias = "challenge_server")]
+    pub acme_validation_server: Option<Text>,
+    /// Whether clients get the trailers of responses, which gRPC needs. Without it, HAProxy drops them from 3.2 on: it cannot
+    /// remove X-Edge-Resource alone.
+    pub response_trailers: bool,
     /// The filter; without it nothing of it is rendered.
     pub filter: Option<FilterInput>,
+}
+
+/// A network of trusted proxies, or a group of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a network, or an object with header, networks and, if need be, own_requests")]
+pub enum ProxyInput {
+    /// An address or network; its header is `X-Forwarded-For`.
+    Network(Text),
+    /// Proxies that name the client in the same header.
+    Group(ProxyGroupInput),
+}
+
+/// Proxies that name the client in the same header.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxyGroupInput {
+    /// `X-Forwarded-For`, `X-Real-IP`, `CF-Connecting-IP`, `True-Client-IP`, ...
+    pub header: Text,
+    /// Their addresses and networks.
+    pub networks: Vec<Text>,
+    /// Whether a request without the header is the proxy's own, such as a health check; it is refused otherwise.
+    pub own_requests: bool,
 }
 
 /// HAProxy processes that share the counts of clients.
@@ -281,15 +317,18 @@ pub struct PageInput {
 }
 
 impl PageInput {
-    /// What the environment says: `HAPROXY_DEFAULT_PAGE_TITLE`, `HAPROXY_DEFAULT_MAIN_MESSAGE` and
-    /// `HAPROXY_DEFAULT_SECONDARY_MESSAGE`.
+    /// The fields, and the variables of the environment that go before them.
+    pub(crate) const VARIABLES: [(&str, &str); 3] = [
+        ("title", "HAPROXY_DEFAULT_PAGE_TITLE"),
+        ("main_message", "HAPROXY_DEFAULT_MAIN_MESSAGE"),
+        ("secondary_message", "HAPROXY_DEFAULT_SECONDARY_MESSAGE"),
+    ];
+
+    /// What the environment says in [`PageInput::VARIABLES`].
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let text = |name| variable(name).map(Text::from);
-        Self {
-            title: text("HAPROXY_DEFAULT_PAGE_TITLE"),
-            main_message: text("HAPROXY_DEFAULT_MAIN_MESSAGE"),
-            secondary_message: text("HAPROXY_DEFAULT_SECONDARY_MESSAGE"),
-        }
+        let [title, main_message, secondary_message] =
+            Self::VARIABLES.map(|(_, name)| variable(name).map(Text::from));
+        Self { title, main_message, secondary_message }
     }
 }
 

@@ -24,6 +24,9 @@ pub enum SitesError {
         /// One of its domains.
         domain: String,
     },
+    /// Something that the caller may not change.
+    #[error("{0}: a key of the role admin is needed, or the command line")]
+    NeedsAdmin(String),
     /// The filter would not hold the rules that there are.
     #[error("EDGE_MAX_RULES is {max}, and {rules} rules are in force")]
     NoRoom {

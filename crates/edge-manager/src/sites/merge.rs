@@ -66,8 +66,11 @@ pub fn try_merge(
         domain_name(domain, *is_wildcard).is_ok_and(|name| record.domain(&name).is_none())
     });
     if lacks.is_empty() {
+        let before = record.clone();
         record.merge(domains, backends)?;
-        configuration.check(&defaults.parse(&record.input, None)?)?;
+        let site = defaults.parse(&record.input, None)?;
+        defaults.paths.check_change(&before.input, &record.input)?;
+        configuration.check(&site)?;
     }
     Ok(lacks)
 }

@@ -5,7 +5,7 @@ use super::{NewDomain, Sites, SitesError};
 use crate::access::Caller;
 use crate::configuration::Published;
 use crate::site::words::TemplateName;
-use crate::site::{BackendInput, FieldError, GlobalInput};
+use crate::site::{BackendInput, FieldError, GlobalInput, SiteInput};
 
 /// A change that can be looked at before it is made.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub enum Preview {
     Backend(Box<BackendInput>),
     /// What holds for all backends, as [`Sites::put_global`] takes it.
     Global(Box<GlobalInput>),
+    /// Everything, as [`Sites::put_site`] takes it.
+    Site(Box<SiteInput>),
 }
 
 impl Sites {
@@ -23,14 +25,18 @@ impl Sites {
     ///
     /// # Errors
     /// Those of the change, but for what only a reload shows.
-    pub fn preview(&self, change: Preview) -> Result<String, SitesError> {
-        let mut record = self.recorded()?;
+    pub fn preview(&self, caller: &Caller, change: Preview) -> Result<String, SitesError> {
+        let before = self.recorded()?;
+        let mut record = before.clone();
         match change {
             Preview::Domain(domain) => record.put_domain(domain).map(drop)?,
             Preview::Backend(backend) => drop(record.put_backend(*backend)),
             Preview::Global(global) => record.input.global = *global,
+            Preview::Site(site) => record.replace(*site),
         }
-        Ok(self.configuration.check(&self.parse(&record.input)?)?.diff)
+        // HAProxy, which checks it, executes what it names.
+        let site = self.allowed(caller, &before, &record)?;
+        Ok(self.configuration.check(&site)?.diff)
     }
 
     /// What a template of the operator in the place of the one of its name, or none there, would change. Nothing changes.
@@ -54,7 +60,8 @@ impl Sites {
     ) -> Result<Published, SitesError> {
         let template = template_name(name)?;
         let _changing = self.changing.lock();
-        let site = self.site()?;
+        let recorded = self.recorded()?;
+        let site = self.parse(&recorded.input)?;
         // First, so that a bad one is never in the directory, from where a start reads it.
         self.configuration.check_template(&site, &template, source)?;
         let operation = if source.is_some() { "template.put" } else { "template.remove" };
@@ -65,7 +72,9 @@ impl Sites {
             self.configuration.write_template(&template, before.as_deref())?;
         }
         self.note(wish, &published);
-        Ok(published?)
+        let published = published?;
+        self.note_version(&published, &recorded);
+        Ok(published)
     }
 }
 

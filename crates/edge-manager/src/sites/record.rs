@@ -1,12 +1,17 @@
 //! What the record has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::site::{BackendInput, DomainInput, FieldError, FilterInput, PageInput, Site, SiteInput, Text};
+use serde::{Deserialize, Serialize};
+
+use super::paths::NamedPaths;
+use crate::site::{
+    BackendInput, DomainInput, FieldError, FilterInput, GlobalInput, PageInput, Site, SiteInput, Text,
+};
+use crate::validation::Validation;
 
 /// What haproxy.cfg is made of, as the record has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteRecord {
     /// What operators said. The names of domains are canonical.
     pub input: SiteInput,
@@ -70,20 +75,44 @@ pub struct Defaults {
     pub filter: Option<FilterInput>,
     /// The runtime socket, where the record names none.
     pub stats_socket: Option<Text>,
+    /// The files that the site may name.
+    pub paths: NamedPaths,
 }
 
 impl Defaults {
-    /// What is published of this. `address` is where this program answers.
+    /// What is published of this; `validation` where this program answers ACME validation.
     ///
     /// # Errors
     /// The first field that cannot be taken.
-    pub fn parse(&self, input: &SiteInput, address: Option<&SocketAddr>) -> Result<Site, FieldError> {
-        Site::parse(&self.complete(input, address))
+    pub fn parse(&self, input: &SiteInput, validation: Option<&Validation>) -> Result<Site, FieldError> {
+        let mut input = self.complete(input);
+        if let Some(validation) = validation {
+            validation.complete(&mut input.global)?;
+        }
+        Site::parse(&input)
     }
 
-    fn complete(&self, input: &SiteInput, address: Option<&SocketAddr>) -> SiteInput {
+    /// Whether what the environment says can be taken, whatever the record says.
+    ///
+    /// # Errors
+    /// The first variable that cannot, by its name.
+    pub fn check_environment(&self) -> Result<(), FieldError> {
+        let global = GlobalInput { page: self.page.clone(), ..GlobalInput::default() };
+        Site::parse(&SiteInput { global, ..SiteInput::default() }).map(drop).map_err(|error| {
+            let name = PageInput::VARIABLES.into_iter().find(|(field, _)| error.field.ends_with(field));
+            FieldError { field: name.map_or(error.field, |(_, name)| name.to_owned()), ..error }
+        })
+    }
+
+    /// What the record may not name, which is not published: [`NamedPaths`].
+    pub(super) fn taken_out(&self, input: &SiteInput) -> Vec<FieldError> {
+        self.paths.take_out(&mut input.global.clone(), self.filter.as_ref())
+    }
+
+    fn complete(&self, input: &SiteInput) -> SiteInput {
         let mut input = input.clone();
         let global = &mut input.global;
+        self.paths.take_out(global, self.filter.as_ref());
         let texts = [
             (&mut global.page.title, &self.page.title),
             (&mut global.page.main_message, &self.page.main_message),
@@ -100,19 +129,6 @@ impl Defaults {
         if global.stats_socket.is_none() {
             global.stats_socket.clone_from(&self.stats_socket);
         }
-        if global.challenge_server.is_none() {
-            global.challenge_server = address.map(|address| reachable(*address).to_string().into());
-        }
         input
     }
-}
-
-/// Where a program of this machine reaches who listens there.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        let loopback =
-            if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-        address.set_ip(loopback);
-    }
-    address
 }

@@ -1,6 +1,5 @@
 //! One change at a time.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +14,7 @@ use crate::clock::seconds;
 use crate::configuration::{Configuration, Lack, Published};
 use crate::site::{BackendInput, DomainInput, GlobalInput, Site, SiteInput, Text};
 use crate::store::{Changes, DONE, Store, StoreError};
+use crate::validation::Validation;
 
 /// What haproxy.cfg is made of, and how it is changed.
 ///
@@ -25,11 +25,11 @@ use crate::store::{Changes, DONE, Store, StoreError};
 pub struct Sites {
     pub(super) store: Arc<Store>,
     pub(super) configuration: Configuration,
-    defaults: Defaults,
+    pub(super) defaults: Defaults,
     /// Where the manager keeps certificates, if it does.
     certificates: Option<Files>,
-    /// Where this program answers.
-    address: OnceLock<SocketAddr>,
+    /// Where this program answers ACME validation.
+    pub(super) validation: OnceLock<Arc<Validation>>,
     /// Held from reading the record to writing it.
     pub(super) changing: Mutex<()>,
 }
@@ -49,11 +49,17 @@ impl<T> AsRef<Published> for Changed<T> {
     }
 }
 
+impl<T> AsMut<Published> for Changed<T> {
+    fn as_mut(&mut self) -> &mut Published {
+        &mut self.published
+    }
+}
+
 impl Sites {
     /// Of this record, published by this configuration.
     pub fn new(store: Arc<Store>, configuration: Configuration, defaults: Defaults) -> Self {
-        let (address, changing) = (OnceLock::new(), Mutex::default());
-        Self { store, configuration, defaults, certificates: None, address, changing }
+        let (validation, changing) = (OnceLock::new(), Mutex::default());
+        Self { store, configuration, defaults, certificates: None, validation, changing }
     }
 
     /// With stand-ins for certificates that a change names and that are not among these files.
@@ -62,15 +68,14 @@ impl Sites {
         Self { certificates: Some(certificates), ..self }
     }
 
-    /// From now on HAProxy brings proofs of control for certificates here, where the record names nobody else.
-    pub fn answer_at(&self, address: SocketAddr) {
-        // Who listens listens at one address for good.
-        let _ = self.address.set(address);
-    }
-
     /// How it is published.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    /// Whether a change is being published at the moment.
+    pub fn is_changing(&self) -> bool {
+        self.changing.is_locked()
     }
 
     /// What operators said.
@@ -103,19 +108,13 @@ impl Sites {
         let _changing = self.changing.lock();
         // First of all: what follows may fail, and HAProxy has to start with something.
         self.configuration.recover()?;
-        if let Some(set) = self.configuration.rolled_back()? {
-            tracing::warn!(
-                set,
-                "somebody went back to it: it stays until the record is changed or published by hand"
-            );
-            match self.configuration.uphold() {
-                Ok(published) => return Ok(published),
-                Err(error) => {
-                    tracing::error!(set, %error, "it cannot stay: what the record says is published")
-                }
-            }
+        if let Some(published) = self.start_rolled_back()? {
+            return Ok(published);
         }
-        Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?)
+        let recorded = self.recorded()?;
+        let published = self.publish(&self.parse(&recorded.input)?, &Caller::manager().name)?;
+        self.note_version(&published, &recorded);
+        Ok(published)
     }
 
     /// Publishes what the record says once more, with a reload in any case: templates or certificates may have changed.
@@ -125,9 +124,14 @@ impl Sites {
     pub fn regenerate(&self, caller: &Caller, now_us: u64) -> Result<Published, SitesError> {
         let _changing = self.changing.lock();
         let wish = Wish::new(caller, "configuration.regenerate", "site", now_us);
-        let published = self.configuration.publish_anew(&self.site()?, &caller.name);
+        let recorded = self.recorded()?;
+        let site = self.parse(&recorded.input)?;
+        self.listen(&site);
+        let published = self.configuration.publish_anew(&site, &caller.name);
         self.note(wish, &published);
-        Ok(published?)
+        let published = published?;
+        self.note_version(&published, &recorded);
+        Ok(published)
     }
 
     /// Has HAProxy read what is in force again: certificates and lists may have changed.
@@ -141,16 +145,16 @@ impl Sites {
         Ok(reloaded?)
     }
 
-    /// Publishes an earlier set of files. The record stays as it is, and its next change is published from it.
+    /// Makes HAProxy run what the record says, or what somebody went back to, unless it does.
     ///
     /// # Errors
-    /// There is no such set, or HAProxy does not take it.
-    pub fn roll_back(&self, caller: &Caller, set: u64, now_us: u64) -> Result<Published, SitesError> {
+    /// As those of every change.
+    pub fn uphold(&self) -> Result<Published, SitesError> {
         let _changing = self.changing.lock();
-        let published = self.configuration.roll_back(set, &caller.name);
-        let target = format!("set {set}");
-        self.note(Wish::new(caller, "configuration.rollback", &target, now_us), &published);
-        Ok(published?)
+        match self.start_rolled_back()? {
+            Some(published) => Ok(published),
+            None => Ok(self.configuration.publish(&self.site()?, &Caller::manager().name)?),
+        }
     }
 
     /// Serves a domain, and says its number.
@@ -300,12 +304,12 @@ impl Sites {
         try_merge(self.recorded()?, &self.defaults, &self.configuration, domains, backends)
     }
 
-    /// What [`Self::put_site`] would publish. Nothing changes.
+    /// What would be published, were this what the database has. Nothing changes.
     ///
     /// # Errors
-    /// As there.
+    /// A value cannot be taken.
     pub fn parse(&self, input: &SiteInput) -> Result<Site, SitesError> {
-        Ok(self.defaults.parse(input, self.address.get())?)
+        Ok(self.defaults.parse(input, self.validation.get().map(Arc::as_ref))?)
     }
 
     pub(super) fn recorded(&self) -> Result<SiteRecord, StoreError> {
@@ -329,24 +333,27 @@ impl Sites {
     ) -> Result<Changed<U>, SitesError> {
         let _changing = self.changing.lock();
         let before = self.recorded()?;
-        let rolled_back = self.configuration.rolled_back()?;
+        let rolled_back = self.configuration.repeats()?;
         let mut after = before.clone();
         let value = change(&mut after)?;
-        let site = self.parse(&after.input)?;
+        let site = self.allowed(wish.caller, &before, &after)?;
         self.check_room(&before, &after, wish.now_us)?;
         after.canonicalize();
         let certificates = self.certificates.as_ref();
         let stand_ins = certificates
             .map(|files| files.stand_in_for(&after.input.domains, seconds(wish.now_us).into()))
             .unwrap_or_default();
-        let published = self.configuration.publish(&site, &wish.caller.name);
+        let published = self.publish(&site, &wish.caller.name);
         if published.is_err() {
             // That it was refused is in the log too.
             self.note(wish, &published);
         }
         let published = published?;
+        let kept = self.configuration.numbers().unwrap_or_default();
         let recorded = self.store.write(|record| {
             record.set_site(&after)?;
+            record.set_site_version(published.set, &after, &kept)?;
+            record.set_rolled_back(None)?;
             record.note(&wish.deed(DONE))?;
             then(value, record)
         });
@@ -360,9 +367,7 @@ impl Sites {
                 let by = &wish.caller.name;
                 let _ = match rolled_back {
                     Some(set) => self.configuration.roll_back(set, by).map_err(SitesError::from),
-                    None => self
-                        .parse(&before.input)
-                        .and_then(|site| Ok(self.configuration.publish(&site, by)?)),
+                    None => self.parse(&before.input).and_then(|site| Ok(self.publish(&site, by)?)),
                 };
                 Err(error)
             }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 
 use edge_filter::{Resource, Rule, Target};
+use edge_journal::Mark;
 use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::columns::{Decoder, ENTRY, end, list_of, verdict};
@@ -134,14 +135,17 @@ impl<'c> Changes<'c> {
         Ok(self.view.connection.execute(&sql, [now_s, most])?)
     }
 
-    /// Notes the revision of the state directory that is to have all these rules.
+    /// Notes the revision of the state directory that is to have all these rules, and its mark, if that is known already.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn set_revision(&mut self, revision: u64) -> Result<(), StoreError> {
-        let sql =
-            "INSERT INTO publication VALUES (1, ?) ON CONFLICT DO UPDATE SET revision = excluded.revision";
-        self.view.connection.execute(sql, [revision.cast_signed()])?;
+    pub fn set_revision(&mut self, revision: u64, mark: Option<Mark>) -> Result<(), StoreError> {
+        let sql = "INSERT INTO publication (one, revision, taken, digest) VALUES (1, ?, ?, ?) ON CONFLICT DO UPDATE SET \
+                   revision = excluded.revision, taken = excluded.taken, digest = excluded.digest";
+        let mark = mark.filter(|mark| mark.revision == revision);
+        let taken = mark.map(|mark| mark.taken.cast_signed());
+        let digest = mark.map(|mark| mark.digest.to_bits().cast_signed());
+        self.view.connection.execute(sql, (revision.cast_signed(), taken, digest))?;
         Ok(())
     }
 

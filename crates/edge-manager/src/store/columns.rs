@@ -38,8 +38,17 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// # Errors
+    /// [`StoreError::Row`], with the number of the rule.
     pub(super) fn entry(&mut self, row: &Row<'_>) -> Result<Entry, StoreError> {
         let id = row.get(0)?;
+        self.read(id, row).map_err(|error| match error {
+            StoreError::Row { .. } => error,
+            other => StoreError::Row { id, reason: other.to_string() },
+        })
+    }
+
+    fn read(&mut self, id: i64, row: &Row<'_>) -> Result<Entry, StoreError> {
         let target =
             target_of(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
         let target = target.map_err(|reason| StoreError::Row { id, reason })?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
-use super::StoreError;
+use super::{StoreError, respelled};
 
 /// The letters `Edge`, as the first step sets it.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Edge");
@@ -23,7 +23,13 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/6_caps.sql")),
     M::up(include_str!("migrations/7_certificates.sql")),
     M::up(include_str!("migrations/8_pages.sql")),
+    M::up(include_str!("migrations/9_client_network.sql")),
+    M::up(include_str!("migrations/10_marks.sql")),
+    M::up(include_str!("migrations/11_rolled_back.sql")),
 ];
+
+/// How many steps there are.
+pub(super) const STEP_COUNT: usize = STEPS.len();
 
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
@@ -53,6 +59,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
         rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
         other => StoreError::Migration(Box::new(other)),
     })?;
+    respelled::renew(&mut connection)?;
     Ok(connection)
 }
 
@@ -72,7 +79,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// No URI: a path is a path, whatever is in it.
-fn flags(access: OpenFlags) -> OpenFlags {
+pub(super) fn flags(access: OpenFlags) -> OpenFlags {
     access | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
@@ -92,7 +99,7 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
 }
 
-fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let id = connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
     match id {
         Ok(APPLICATION_ID) => Ok(()),
@@ -109,7 +116,7 @@ fn foreign(path: &Path, error: rusqlite::Error) -> StoreError {
 }
 
 /// How many steps it has.
-fn version(connection: &Connection) -> rusqlite::Result<usize> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))?;
     Ok(version as usize)
 }

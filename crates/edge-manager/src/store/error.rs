@@ -18,6 +18,9 @@ pub enum StoreError {
     /// Written by an earlier version, and not opened to be changed.
     #[error("{0}: the record of an earlier version, which the next change brings up to date")]
     Older(PathBuf),
+    /// SQLite finds faults in the file.
+    #[error("{0}: the database is damaged: {1}; `edge-manager database restore` puts a copy in its place")]
+    Damaged(PathBuf, String),
     /// A row that this program does not write.
     #[error("rule {id} of the record cannot be read: {reason}")]
     Row {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use edge_filter::{Origin, Provenance, Resource, Rule, Target};
+use edge_filter::{ClientNet, Origin, Provenance, Resource, Rule, Target};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Statement, params, params_from_iter};
 
@@ -13,7 +13,7 @@ use crate::learned::{Lesson, Over};
 use crate::rules::{TargetText, target_of};
 
 const LESSON: &str = "SELECT id, kind, target, conditions, verdict, expires_at_s, reason, learned_at_us, backend, \
-     server, unique_id, request, over_at_us, over_by, published FROM lessons";
+     server, unique_id, request, over_at_us, over_by, published, client_network FROM lessons";
 
 /// Which lessons to read: those that hold and have not ended, of this page.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,11 @@ impl View<'_> {
         self.lessons_where(" WHERE published = 1 AND expires_at_s > ?", [Value::from(now_s)])
     }
 
+    /// Learned rules that cannot be read. O(them).
+    pub(super) fn unreadable_lessons(&self) -> Vec<String> {
+        self.each(LESSON, |row| lesson(row).map(drop))
+    }
+
     /// The numbers of all lessons that hold and that the manager's files do not speak of. O(lessons).
     ///
     /// # Errors
@@ -113,10 +118,11 @@ impl<'c> Changes<'c> {
             on_resource: connection.prepare(&on)?,
             put: connection.prepare(
                 "INSERT INTO lessons (kind, target, conditions, host, verdict, expires_at_s, reason, learned_at_us, \
-                 backend, server, unique_id, request) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+                 backend, server, unique_id, request, client_network) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
                  ON CONFLICT (target, kind, conditions) DO UPDATE SET verdict = ?5, expires_at_s = ?6, reason = ?7, \
-                 learned_at_us = ?8, backend = ?9, server = ?10, unique_id = ?11, request = ?12, over_at_us = NULL, \
-                 over_by = NULL, published = 0 RETURNING id",
+                 learned_at_us = ?8, backend = ?9, server = ?10, unique_id = ?11, request = ?12, client_network = ?13, \
+                 over_at_us = NULL, over_by = NULL, published = 0 RETURNING id",
             )?,
             end: connection
                 .prepare("UPDATE lessons SET over_at_us = ?, over_by = ?, published = ? WHERE id = ?")?,
@@ -155,7 +161,7 @@ impl LessonChanges<'_> {
             Target::Resource(resource, _) => resource.host.as_ref().map_or("", |host| host.as_str()),
             Target::Client(..) => "",
         };
-        let Provenance { backend, server, unique_id, request, learned_at_us } = &**from;
+        let Provenance { backend, server, unique_id, request, learned_at_us, client_network } = &**from;
         let id = self.put.query_row(
             params![
                 kind,
@@ -169,7 +175,8 @@ impl LessonChanges<'_> {
                 backend,
                 server,
                 unique_id,
-                request
+                request,
+                client_network.map(|network| network.to_string())
             ],
             |row| row.get(0),
         )?;
@@ -240,21 +247,34 @@ impl LessonChanges<'_> {
 fn read(rows: &mut rusqlite::Rows<'_>) -> Result<Vec<Lesson>, StoreError> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(lesson(row)?);
+        match lesson(row) {
+            // One bad row is no reason to have none of the others: `View::unreadable` names it.
+            Err(StoreError::Lesson { .. }) => {}
+            lesson => found.push(lesson?),
+        }
     }
     Ok(found)
 }
 
 fn lesson(row: &Row<'_>) -> Result<Lesson, StoreError> {
     let id = row.get(0)?;
+    lesson_of(id, row).map_err(|error| match error {
+        StoreError::Lesson { .. } => error,
+        other => StoreError::Lesson { id, reason: other.to_string() },
+    })
+}
+
+fn lesson_of(id: i64, row: &Row<'_>) -> Result<Lesson, StoreError> {
     let bad = |reason: String| StoreError::Lesson { id, reason };
     let target = target_of(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
+    let client_network = row.get_ref(15)?.as_str_or_null()?.map(str::parse::<ClientNet>);
     let from = Provenance {
         learned_at_us: row.get::<_, i64>(7)?.cast_unsigned(),
         backend: row.get(8)?,
         server: row.get(9)?,
         unique_id: row.get(10)?,
         request: row.get(11)?,
+        client_network: client_network.transpose().map_err(|e| bad(e.to_string()))?,
     };
     let rule = Rule {
         target: target.map_err(bad)?,

@@ -32,6 +32,16 @@ impl Readers {
         Self { path, idle: Mutex::default() }
     }
 
+    /// Copies the record as it is at one moment to a file that is not there yet.
+    ///
+    /// # Errors
+    /// It cannot be read, or the file cannot be written.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let connection = connection::reader(&self.path)?;
+        connection.execute("VACUUM INTO ?", [path.to_string_lossy()])?;
+        Ok(())
+    }
+
     /// Reads the record as it is at one moment, whatever changes meanwhile.
     ///
     /// # Errors

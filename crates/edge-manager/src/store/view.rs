@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use edge_journal::{Digest, Mark};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::columns::{Decoder, ENTRY};
@@ -36,11 +37,38 @@ impl<'c> View<'c> {
         let mut statement = self.connection.prepare(&[ENTRY, &sql].concat())?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut decoder = Decoder::default();
-        let mut entries = std::iter::from_fn(|| match rows.next() {
+        let entries = std::iter::from_fn(|| match rows.next() {
             Ok(row) => row.map(|row| decoder.entry(row)),
             Err(error) => Some(Err(error.into())),
         });
+        // One bad row is no reason to have none of the others: `View::unreadable` names it.
+        let mut entries = entries.filter(|entry| !matches!(entry, Err(StoreError::Row { .. })));
         Ok(take(&mut entries))
+    }
+
+    /// Rules that cannot be read. O(rules).
+    pub(super) fn unreadable_rules(&self) -> Vec<String> {
+        let mut decoder = Decoder::default();
+        self.each(ENTRY, |row| decoder.entry(row).map(drop))
+    }
+
+    /// Why rows cannot be read, or why none can.
+    pub(super) fn each(
+        &self,
+        sql: &str,
+        mut read: impl FnMut(&rusqlite::Row<'_>) -> Result<(), StoreError>,
+    ) -> Vec<String> {
+        let mut faults = Vec::new();
+        let all = (|| {
+            let mut statement = self.connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                faults.extend(read(row).err().map(|error| error.to_string()));
+            }
+            Ok::<_, StoreError>(())
+        })();
+        faults.extend(all.err().map(|error| error.to_string()));
+        faults
     }
 
     /// The rule of this number, ended or not. O(log rules).
@@ -79,7 +107,10 @@ impl<'c> View<'c> {
         for (kind, target) in targets {
             let mut rows = statement.query((target, kind))?;
             while let Some(row) = rows.next()? {
-                found.push(decoder.entry(row)?);
+                match decoder.entry(row) {
+                    Err(StoreError::Row { .. }) => {}
+                    entry => found.push(entry?),
+                }
             }
         }
         Ok(found)
@@ -103,5 +134,19 @@ impl<'c> View<'c> {
         let revision =
             self.connection.query_row("SELECT revision FROM publication", [], |row| row.get::<_, i64>(0));
         Ok(revision.optional()?.map(i64::cast_unsigned))
+    }
+
+    /// The mark that the state directory has then; `None` before the first, and where it is not known.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
+        let sql =
+            "SELECT revision, taken, digest FROM publication WHERE taken IS NOT NULL AND digest IS NOT NULL";
+        let mark = self.connection.query_row(sql, [], |row| {
+            let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            Ok(Mark { revision: number(0)?, taken: number(1)?, digest: Digest::from_bits(number(2)?) })
+        });
+        Ok(mark.optional()?)
     }
 }

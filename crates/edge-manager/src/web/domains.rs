@@ -36,11 +36,11 @@ const MAX_FORM_BYTES: usize = 256 << 10;
 pub(super) fn pages() -> Pages {
     Pages::default()
         .see("/domains", list)
-        .see_as(Role::Admin, "/domains/edit", edit)
-        .change(Role::Admin, "/domains/look", MAX_FORM_BYTES, look)
-        .change(Role::Admin, "/domains/apply", MAX_FORM_BYTES, apply)
-        .change(Role::Admin, "/domains/remove", MAX_FORM_BYTES, remove)
-        .change(Role::Admin, "/backends/remove", MAX_FORM_BYTES, remove_backend)
+        .see_as(Role::Local, "/domains/edit", edit)
+        .change(Role::Local, "/domains/look", MAX_FORM_BYTES, look)
+        .change(Role::Local, "/domains/apply", MAX_FORM_BYTES, apply)
+        .change(Role::Local, "/domains/remove", MAX_FORM_BYTES, remove)
+        .change(Role::Local, "/backends/remove", MAX_FORM_BYTES, remove_backend)
 }
 
 /// Which domains are shown.
@@ -254,10 +254,10 @@ async fn look(
     visit: Visit,
     Filled(form): Filled<SiteForm>,
 ) -> Result<Response, PageError> {
-    let copy = form.clone();
+    let (caller, copy) = (visit.caller.clone(), form.clone());
     let preview = app.publishing(move |app| {
         let change = change(&copy, &app.sites.input()?)?;
-        Ok(app.sites.preview(change)?)
+        Ok(app.sites.preview(&caller, change)?)
     });
     Ok(match preview.await {
         Ok(diff) => shown(&visit, form, None, Some(Changes::of(&diff))),

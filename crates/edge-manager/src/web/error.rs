@@ -46,7 +46,9 @@ impl<E: Into<ApiError>> From<E> for PageError {
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        shown(self.0.status(), self.0.to_string(), OVERVIEW)
+        let mut response = shown(self.0.status(), self.0.to_string(), OVERVIEW);
+        self.0.say_when(response.headers_mut());
+        response
     }
 }
 
@@ -84,6 +86,7 @@ fn shown(status: StatusCode, message: String, way: Way<'_>) -> Response {
         StatusCode::METHOD_NOT_ALLOWED => {
             ("Nothing to see here", "This address only takes a form. Nothing has changed by looking at it.")
         }
+        StatusCode::TOO_MANY_REQUESTS => ("Too many tries", "Wait a moment, then try again."),
         StatusCode::SERVICE_UNAVAILABLE => ("No answer in time", "Try again in a moment."),
         status if status.is_server_error() => {
             ("Something is wrong with the manager", "Its log says more. What was asked for is not done.")

@@ -8,7 +8,7 @@ use super::moment::Moment;
 use crate::api::{ApiError, App};
 use crate::haproxy::{self, Explanation};
 use crate::json::{PartName, RuleJson};
-use crate::rules::{Answer, Question, RulesError, explain};
+use crate::rules::{Answer, AnsweredRule, Question, RulesError, explain};
 
 /// How long HAProxy is asked.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -16,6 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The answer, in the words of a page.
 pub(super) struct Explained {
     pub(super) subject: String,
+    /// Host and path in the other reading, where the path has two.
+    pub(super) second_reading: Option<String>,
+    /// Why the path is refused whatever the rules say.
+    pub(super) unreadable: Option<String>,
     /// Of HAProxy, which knows most, where it has answered; else that of the record.
     pub(super) verdict: Verdict,
     pub(super) is_by_record: bool,
@@ -28,6 +32,7 @@ pub(super) struct Explained {
 
 pub(super) struct ExplainedPart {
     pub(super) part: &'static str,
+    pub(super) is_of_second: bool,
     pub(super) rule: RuleJson,
     pub(super) ends: Option<Moment>,
 }
@@ -39,8 +44,9 @@ pub(super) fn explained(app: &App, question: &Question, now_s: u32) -> Result<Ex
         Question::Address(addr) => addr.to_string(),
         Question::Resource(base) | Question::Request { base, .. } => base.clone(),
     };
-    let Answer { subject: canonical, verdict, rules } = answer;
-    let parts = rules.into_iter().map(|(part, entry)| ExplainedPart {
+    let Answer { subject: canonical, second_reading, unreadable, verdict, rules } = answer;
+    let parts = rules.into_iter().map(|AnsweredRule { part, is_of_second, entry }| ExplainedPart {
+        is_of_second,
         part: name(part),
         ends: entry.expires_at_s().map(|end_s| Moment::new(end_s, now_s)),
         rule: RuleJson::from(&entry),
@@ -51,6 +57,8 @@ pub(super) fn explained(app: &App, question: &Question, now_s: u32) -> Result<Ex
     let said = haproxy.verdict().filter(|said| !(is_settled && *said == Verdict::Ask));
     Ok(Explained {
         subject: canonical,
+        second_reading,
+        unreadable: unreadable.map(|unreadable| unreadable.to_string()),
         verdict: said.unwrap_or(verdict),
         is_by_record: said.is_none(),
         recorded: verdict,

@@ -42,6 +42,8 @@ pub(super) struct Frame {
     pub(super) notice: Option<Notice>,
     /// Whether they may change rules.
     pub(super) is_operator: bool,
+    /// Whether they may change domains and backends.
+    pub(super) is_local: bool,
     /// Whether they may change anything else.
     pub(super) is_admin: bool,
 }
@@ -59,6 +61,7 @@ impl Frame {
             has_key: visit.has_key,
             notice: visit.take_notice(),
             is_operator: visit.may(Role::Operator),
+            is_local: visit.may(Role::Local),
             is_admin: visit.may(Role::Admin),
         }
     }

@@ -72,8 +72,8 @@ async fn look(
     visit: Visit,
     Filled(typed): Filled<Typed>,
 ) -> Result<Response, PageError> {
-    let copy = typed.clone();
-    let preview = app.publishing(move |app| Ok(app.sites.preview(copy.change()?)?));
+    let (caller, copy) = (visit.caller.clone(), typed.clone());
+    let preview = app.publishing(move |app| Ok(app.sites.preview(&caller, copy.change()?)?));
     Ok(match preview.await {
         Ok(diff) => shown(&visit, typed, None, Some(Changes::of(&diff))),
         Err(error) => shown(&visit, typed, Some(error), None),

@@ -105,9 +105,7 @@ async fn visit(parts: &Parts) -> Result<Option<(Visit, bool)>, PageError> {
 
 fn allow(role: Role, visit: &Visit) -> Result<(), PageError> {
     if visit.caller.role < role {
-        let (name, has) = (&visit.caller.name, visit.caller.role);
-        let low = format!("The key {name} has the role {has}: {role} is needed.");
-        return Err(PageError::new(StatusCode::FORBIDDEN, low));
+        return Err(api::too_low(&visit.caller, role).into());
     }
     Ok(())
 }

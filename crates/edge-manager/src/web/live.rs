@@ -18,8 +18,9 @@ pub(super) fn pages() -> Pages {
 
 async fn listen(State(app): State<Arc<App>>, visit: Visit, parts: Parts) -> Response {
     let headers = parts.headers.clone();
+    let who = visit.caller.clone();
     let asked = Arc::new((visit, parts));
-    hear(&app, &headers, move || {
+    hear(&app, &who, &headers, move || {
         let asked = asked.clone();
         async move {
             let (visit, parts) = &*asked;

@@ -23,7 +23,7 @@ use super::pages::Pages;
 use super::session::Secret;
 use super::visit::Visit;
 use crate::access::{Admission, KeyHash, Role};
-use crate::api::{ApiError, App, Peer};
+use crate::api::{self, ApiError, App, Peer};
 use crate::clock::now_us;
 
 /// Longest form, bytes: a key and where to go.
@@ -147,7 +147,7 @@ async fn enter(
     let Filled(Credentials { key, next }) = filled(parts, body).await?;
     let next = own(next.as_deref());
     let hash = KeyHash::of(key.trim().as_bytes());
-    match app.admitting(move |app| Ok(app.keys.admit_hash(Some(hash), from)?)).await? {
+    match app.admitting(move |app| Ok(app.keys.try_hash(hash, from)?)).await? {
         Admission::As(caller) => {
             // A new one: whoever knew the one before does not know this.
             if let Some(before) = cookie(&headers, Cookie::Session) {
@@ -162,6 +162,7 @@ async fn enter(
             Ok(response)
         }
         Admission::Open => Ok(to(next)),
+        Admission::Waits(wait) => Err(api::too_many_tries(wait).into()),
         Admission::Refused => {
             tracing::warn!("a key that is not known was tried at the page");
             let why = "This key is not known. Make one with edge-manager key add NAME --role admin.";

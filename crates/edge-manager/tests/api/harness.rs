@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -129,6 +129,13 @@ impl Manager {
 
     pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> Answer {
         self.ask(method, path, &["Content-Type: application/json"], body.as_bytes())
+    }
+
+    /// [`Manager::send`] over the control socket.
+    pub(crate) fn send_as_admin(&self, method: &str, path: &str, body: &str) -> Answer {
+        let headers = ["Content-Type: application/json"];
+        let request = request(self.address, method, path, &headers, body.as_bytes());
+        ask(UnixStream::connect(self.control()).unwrap(), &request)
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {

@@ -27,6 +27,7 @@ pub(crate) fn teach(manager: &Manager, paths: &[&str]) -> LearnedJournal {
             unique_id: "id-7".into(),
             request: format!("GET shop.example{path}"),
             learned_at_us,
+            client_network: None,
         };
         let path = CanonicalPath::parse(*path, ParameterSegments::Keep, 1024).unwrap();
         let resource = Resource::exact(Some(Host::parse("shop.example").unwrap()), path);

@@ -5,8 +5,8 @@ use std::process::{Child, Command};
 use serde_json::{Value, json};
 
 use crate::browser::served;
-use crate::home::{Home, eventually};
-use crate::pebble::{Manner, Pebble, free_dns_port, post, spawn};
+use crate::home::{Home, Port, eventually};
+use crate::pebble::{Manner, Pebble, post, spawn};
 
 /// `PORT set NAME VALUE`, of the program that `Pebble::dns_hook` writes.
 #[test]
@@ -110,19 +110,25 @@ const KEY: &str =
 struct Named {
     dir: tempfile::TempDir,
     child: Child,
-    port: u16,
+    port: Port,
 }
 
 impl Named {
+    /// BIND shares the port for TCP with its reservation, as HAProxy does. The same port for UDP may be somebody else's: then
+    /// BIND ends, and is started with another one.
     fn start() -> Self {
+        std::iter::repeat_with(|| Self::start_at(Port::reserve())).flatten().next().unwrap()
+    }
+
+    fn start_at(port: Port) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let (path, port) = (dir.path().display(), free_dns_port());
+        let (path, number) = (dir.path().display(), port.address.port());
         let zone = "$TTL 60\n@ SOA ns h 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\n@ A 127.0.0.1\n\
                     www CNAME @\n";
         fs::write(dir.path().join("zone"), zone).unwrap();
         fs::write(dir.path().join("key"), KEY).unwrap();
         let options = format!(
-            "options {{ directory \"{path}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+            "options {{ directory \"{path}\"; listen-on port {number} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
              pid-file none; session-keyfile none; recursion no; dnssec-validation no; }};\ncontrols {{ }};\n\
              include \"{path}/key\";\n\
              zone \"shop.example\" {{ type primary; file \"{path}/zone\"; allow-update {{ key edge; }}; }};\n"
@@ -130,9 +136,17 @@ impl Named {
         fs::write(dir.path().join("named.conf"), options).unwrap();
         let mut command = Command::new("named");
         command.arg("-g").arg("-c").arg(dir.path().join("named.conf"));
-        let child = spawn(&mut command, &dir.path().join("log"));
-        eventually("named", || TcpStream::connect(("127.0.0.1", port)).ok());
-        Self { dir, child, port }
+        let log = dir.path().join("log");
+        let mut child = spawn(&mut command, &log);
+        let listens = eventually("named", || match child.try_wait().unwrap() {
+            None => TcpStream::connect(port.address).ok().map(|_| true),
+            Some(status) => {
+                let said = fs::read_to_string(&log).unwrap();
+                assert!(said.contains("unable to listen on any configured interfaces"), "{status}: {said}");
+                Some(false)
+            }
+        });
+        listens.then_some(Self { dir, child, port })
     }
 }
 
@@ -150,15 +164,17 @@ impl Drop for Named {
 fn a_name_server_takes_updates_that_are_signed() {
     let named = Named::start();
     let home = Home::new();
-    let pebble =
-        Pebble::start(home.port(), Manner { name_server: Some(named.port), reuse: 0, ..Manner::default() });
+    let pebble = Pebble::start(
+        home.port(),
+        Manner { name_server: Some(named.port.address.port()), reuse: 0, ..Manner::default() },
+    );
     let mut environment = pebble.environment();
-    environment.push(("EDGE_ACME_DNS_SERVER".to_owned(), format!("127.0.0.1:{}", named.port)));
+    environment.push(("EDGE_ACME_DNS_SERVER".to_owned(), named.port.address.to_string()));
     let manager = home.serve(&environment);
     manager.domain("*.shop.example");
     let names = json!({"primary": "*.shop.example", "sans": ["shop.example"]});
     let (status, answer) = manager.ask("POST", "/api/ssl/bundle", &names);
-    let server = format!("127.0.0.1:{}", named.port);
+    let server = named.port.address.to_string();
     let why = format!("dns-01: set _acme-challenge.shop.example: {server} answers REFUSED");
     assert_eq!((status, answer), (500, format!("{{\"status\":\"error\",\"message\":\"{why}\"}}")));
     drop(manager);

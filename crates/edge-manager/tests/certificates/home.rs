@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -250,9 +251,9 @@ impl Serving<'_> {
         assert_eq!(status, 200, "{answer}");
     }
 
-    /// Status and body of the answer.
+    /// Status and body of the answer, over the control socket: certificates need an admin.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
+        let mut stream = UnixStream::connect(self.home.path("rules.db.sock")).unwrap();
         stream.set_read_timeout(Some(PATIENCE * 2)).unwrap();
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(
@@ -273,6 +274,24 @@ impl Serving<'_> {
         let (status, text) = self.ask(method, path, body);
         assert_eq!(status, 200, "{method} {path}: {text}");
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// Listens to what happens from now on.
+    pub(crate) fn events(&self) -> Events {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET /api/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).unwrap();
+        let mut events = Events { stream, heard: String::new() };
+        events.until("\r\n\r\n");
+        events
+    }
+
+    /// Until the clock of the certificates has looked at all of them once more, from the beginning.
+    pub(crate) fn look(&self) {
+        let looks = || self.home.log().matches("certificates were looked after").count();
+        let before = looks();
+        // The first one may have begun already.
+        eventually("two looks", || (looks() >= before + 2).then_some(()));
     }
 
     /// Asks for a certificate, and takes what is said.
@@ -300,6 +319,25 @@ impl Drop for Serving<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a manager tells of what happens.
+pub(crate) struct Events {
+    stream: TcpStream,
+    heard: String,
+}
+
+impl Events {
+    /// All that was heard, as soon as these words are in it.
+    pub(crate) fn until(&mut self, words: &str) -> &str {
+        let mut piece = [0; 1024];
+        while !self.heard.contains(words) {
+            let length = self.stream.read(&mut piece).unwrap();
+            assert!(length > 0, "no {words}: {}", self.heard);
+            self.heard.push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
+        &self.heard
     }
 }
 

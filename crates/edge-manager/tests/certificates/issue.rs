@@ -1,4 +1,6 @@
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
@@ -308,4 +310,23 @@ fn a_site_may_name_certificates_that_are_yet_to_be_got() {
         Some(served(home.https.address, "shop.example")).filter(|leaf| !leaf.is_self_signed)
     });
     assert_eq!(leaf.names, ["shop.example"]);
+}
+
+#[test]
+fn requests_whose_body_never_comes_do_not_stop_validation() {
+    let home = Home::new();
+    let pebble = Pebble::start(home.port(), Manner { reuse: 0, ..Manner::default() });
+    let manager = home.serve(&pebble.environment());
+    manager.domain("shop.example");
+    let hang = |i: usize| {
+        let header = if i % 2 == 0 { "Content-Length: 10" } else { "Transfer-Encoding: chunked" };
+        let mut stream = TcpStream::connect(home.http.address).unwrap();
+        let path = "/.well-known/acme-challenge/none";
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: shop.example\r\n{header}\r\n\r\n").unwrap();
+        stream
+    };
+    let hanging: Vec<TcpStream> = (0..200).map(hang).collect();
+    manager.enable("shop.example");
+    assert!(!served(home.https.address, "shop.example").is_self_signed);
+    drop(hanging);
 }

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use edge_manager::certificates::{Bundle, KeyKind, PrivateKey};
 use serde_json::{Value, json};
@@ -44,8 +41,7 @@ fn keys_are_in_their_files_and_nowhere_else() {
     let home = Home::new();
     let pebble = Pebble::start(home.port(), Manner::default());
     let manager = home.serve(&pebble.environment());
-    let mut events = TcpStream::connect(manager.address).unwrap();
-    write!(events, "GET /api/events HTTP/1.1\r\nHost: {}\r\n\r\n", manager.address).unwrap();
+    let mut events = manager.events();
     let mut said = String::new();
     manager.domain("shop.example");
     let both = json!({"domains": ["shop.example"], "key_type": "both"});
@@ -76,10 +72,9 @@ fn keys_are_in_their_files_and_nowhere_else() {
     for path in ["/api/certificates", "/api/certificates/status", "/api/audit", "/api/site", "/metrics"] {
         said += &manager.ask("GET", path, &Value::Null).1;
     }
-    events.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    let mut heard = Vec::new();
-    let _ = events.read_to_end(&mut heard);
-    let heard = String::from_utf8(heard).unwrap();
+    // The last event of all.
+    manager.ask("POST", "/api/blocked-ips", &json!({"ip_address": "192.0.2.77"}));
+    let heard = events.until("192.0.2.77");
     assert!(heard.contains("event: certificates"), "{heard}");
 
     let mut found = Vec::new();
@@ -98,8 +93,7 @@ fn keys_are_in_their_files_and_nowhere_else() {
         record.extend(fs::read(home.path(name)).unwrap_or_default());
     }
     let record = String::from_utf8_lossy(&record);
-    for (place, text) in [("log", &*home.log()), ("answers", &said), ("events", &heard), ("record", &record)]
-    {
+    for (place, text) in [("log", &*home.log()), ("answers", &said), ("events", heard), ("record", &record)] {
         assert!(!text.contains("PRIVATE KEY"), "{place}");
         let key = keys.iter().find(|line| text.contains(&**line));
         assert!(key.is_none(), "{place}");

@@ -2,16 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
+use edge_e2e::Process;
 use serde_json::{Value, json};
 
 use crate::authority::OwnAuthority;
-use crate::home::{PATIENCE, eventually};
+use crate::home::{PATIENCE, Port, eventually};
 
 /// How pebble is to be.
 #[derive(Clone)]
@@ -45,11 +45,11 @@ pub(crate) struct Pebble {
     names: Child,
     before: Child,
     /// Where pebble listens.
-    acme: u16,
+    acme: Port,
     /// Where the HAProxy before it listens.
-    gate: u16,
+    gate: Port,
     /// The API of the name server.
-    names_api: u16,
+    names_api: Port,
     names_dns: u16,
 }
 
@@ -63,27 +63,27 @@ impl Pebble {
         authority.localhost(&path("cert.pem"), &path("key.pem"));
         let both = [fs::read(path("cert.pem")).unwrap(), fs::read(path("key.pem")).unwrap()].concat();
         fs::write(path("gate.pem"), both).unwrap();
-        let [acme, gate, names_api] = [(); 3].map(|()| free_port());
-        let names_dns = free_dns_port();
-        let names = spawn(
+        let [acme, gate, names_api] = [(); 3].map(|()| Port::reserve());
+        let mut names = spawn(
             Command::new("pebble-challtestsrv")
                 .args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv4", "127.0.0.1"])
-                .args(["-defaultIPv6", "", "-dns01", &format!("127.0.0.1:{names_dns}")])
-                .args(["-management", &format!("127.0.0.1:{names_api}")]),
+                .args(["-defaultIPv6", "", "-dns01", "127.0.0.1:0"])
+                .args(["-management", &names_api.address.to_string()]),
             &path("names.log"),
         );
+        listening("the name server", &mut names, names_api.address);
+        let names_dns =
+            eventually("the name server's port", || Process(names.id()).udp_port(names_api.address.ip()));
         fs::write(path("faults.map"), "").unwrap();
-        fs::write(path("gate.cfg"), gate_configuration(dir.path(), gate, acme)).unwrap();
+        fs::write(path("gate.cfg"), gate_configuration(dir.path(), gate.address, acme.address)).unwrap();
         for name in ["directory.json", "window.json"] {
             fs::write(path(name), "{}").unwrap();
         }
-        let before = self::gate(dir.path());
+        let mut before = self::gate(dir.path());
+        listening("gate", &mut before, gate.address);
         let mut pebble =
             Self { dir, manner, http_port, pebble: None, names, before, acme, gate, names_api, names_dns };
         pebble.run();
-        for (what, port) in [("gate", gate), ("names", names_api)] {
-            eventually(what, || TcpStream::connect(("127.0.0.1", port)).ok());
-        }
         pebble
     }
 
@@ -91,7 +91,7 @@ impl Pebble {
     pub(crate) fn run(&mut self) {
         let Manner { bad_nonces, life_s, external_accounts, reuse, name_server } = self.manner;
         let configuration = json!({"pebble": {
-            "listenAddress": format!("127.0.0.1:{}", self.acme),
+            "listenAddress": self.acme.address.to_string(),
             "certificate": self.path("cert.pem"),
             "privateKey": self.path("key.pem"),
             "httpPort": self.http_port,
@@ -110,8 +110,9 @@ impl Pebble {
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_WFE_NONCEREJECT", bad_nonces.to_string())
             .env("PEBBLE_AUTHZREUSE", reuse.to_string());
-        self.pebble = Some(spawn(&mut command, &self.path("pebble.log")));
-        eventually("pebble", || TcpStream::connect(("127.0.0.1", self.acme)).ok());
+        let mut pebble = spawn(&mut command, &self.path("pebble.log"));
+        listening("pebble", &mut pebble, self.acme.address);
+        self.pebble = Some(pebble);
     }
 
     /// Ends pebble.
@@ -127,7 +128,7 @@ impl Pebble {
 
     /// The URL of its directory.
     pub(crate) fn directory(&self) -> String {
-        format!("https://localhost:{}/dir", self.gate)
+        format!("https://localhost:{}/dir", self.gate.address.port())
     }
 
     /// What a manager needs to know.
@@ -186,7 +187,7 @@ impl Pebble {
     pub(crate) fn restart_gate(&mut self) {
         self.stop_gate();
         self.before = gate(self.dir.path());
-        eventually("gate", || TcpStream::connect(("127.0.0.1", self.gate)).ok());
+        listening("gate", &mut self.before, self.gate.address);
     }
 
     /// All is well again.
@@ -208,7 +209,7 @@ impl Pebble {
 
     /// Posts to the API of the name server.
     pub(crate) fn names(&self, path: &str, body: &Value) {
-        post(SocketAddr::from(([127, 0, 0, 1], self.names_api)), path, body);
+        post(self.names_api.address, path, body);
     }
 
     /// A program that puts records into the name server.
@@ -216,7 +217,7 @@ impl Pebble {
         let hook = self.path("hook");
         let script = format!(
             "#!/bin/sh\nEDGE_TEST_HOOK=\"{} $*\" exec {} dns::child_that_is_a_hook --exact\n",
-            self.names_api,
+            self.names_api.address.port(),
             std::env::current_exe().unwrap().display()
         );
         crate::home::program(&hook, &script);
@@ -247,7 +248,7 @@ fn gate(dir: &Path) -> Child {
 
 /// HAProxy before pebble. `limited`: 429 with a short Retry-After; `limited-long`: with a long one; `down`: 503 of its own;
 /// `stalled`: no answer.
-fn gate_configuration(dir: &Path, gate: u16, acme: u16) -> String {
+fn gate_configuration(dir: &Path, gate: SocketAddr, acme: SocketAddr) -> String {
     let dir = dir.display();
     let limited = r#"'{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many certificates","status":429}'"#;
     let problem = "content-type application/problem+json";
@@ -261,7 +262,7 @@ defaults
   timeout server 5m
   timeout tarpit 5m
 frontend gate
-  bind 127.0.0.1:{gate} ssl crt {dir}/gate.pem
+  bind {gate} ssl crt {dir}/gate.pem
   stick-table type string len 32 size 100 store http_req_cnt
   http-request set-var(txn.fault) path,map_beg({dir}/faults.map)
   http-request track-sc0 var(txn.fault) if {{ var(txn.fault) -m found }}
@@ -273,7 +274,7 @@ frontend gate
   http-request return status 200 content-type application/json hdr Retry-After 60 lf-file {dir}/window.json if {{ path_beg /window/ }}
   default_backend acme
 backend acme
-  server pebble 127.0.0.1:{acme} ssl verify none
+  server pebble {acme} ssl verify none
 "
     )
 }
@@ -299,19 +300,12 @@ pub(crate) fn spawn(command: &mut Command, log: &Path) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}: see scripts/install.sh"))
 }
 
-/// A port that nobody had a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Waits until a program listens on a port that is reserved for it: there nobody else can.
+pub(crate) fn listening(what: &str, child: &mut Child, address: SocketAddr) {
+    eventually(what, || {
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("{what} ended: {status}");
+        }
+        TcpStream::connect(address).ok()
+    });
 }
-
-/// The same for both protocols of DNS.
-pub(crate) fn free_dns_port() -> u16 {
-    let both = || {
-        let port = free_port();
-        UdpSocket::bind(("127.0.0.1", port)).is_ok().then_some(port)
-    };
-    std::iter::repeat_with(both).flatten().next().unwrap()
-}
-
-/// How long something is watched that is not to happen.
-pub(crate) const A_WHILE: Duration = Duration::from_millis(500);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::authority::OwnAuthority;
 use crate::browser::{served, shown};
 use crate::home::{Home, Serving, eventually, signal};
-use crate::pebble::{A_WHILE, Manner, Pebble};
+use crate::pebble::{Manner, Pebble};
 
 /// Why a certificate was not got.
 fn refused(manager: &Serving<'_>, domain: &str) -> String {
@@ -78,7 +78,7 @@ fn a_short_pause_that_the_server_wants_is_waited_for() {
     pebble.fault("/order-plz", "limited");
     thread::scope(|scope| {
         let enabled = scope.spawn(|| manager.enable("shop.example"));
-        thread::sleep(A_WHILE);
+        eventually("a refusal", || (pebble.faults("limited") > 0).then_some(()));
         pebble.mend();
         enabled.join().unwrap();
     });
@@ -118,7 +118,7 @@ fn what_haproxy_does_not_take_is_kept_for_another_time() {
     let orders = home.orders();
     assert_eq!((orders[0].step, orders[0].failures), (Step::Issued, 1));
     // The clock gives it time.
-    thread::sleep(A_WHILE);
+    manager.look();
     assert_eq!(home.orders(), orders);
     home.haproxy_check("");
     assert_eq!(renew(), renewed);

@@ -1,7 +1,4 @@
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use edge_manager::certificates::Bundle;
@@ -10,7 +7,7 @@ use serde_json::{Value, json};
 use crate::authority::OwnAuthority;
 use crate::browser::served;
 use crate::home::{Home, eventually};
-use crate::pebble::{A_WHILE, Manner, Pebble};
+use crate::pebble::{Manner, Pebble};
 
 #[test]
 fn a_bought_certificate_is_used_and_not_renewed() {
@@ -92,8 +89,7 @@ fn the_end_of_one_that_nobody_renews_is_warned_of() {
     let authority = OwnAuthority::new("shop");
     let (chain, key) = authority.issue_for_days(&["shop.example"], 300, 5);
     let body = json!({"domain": "shop.example", "certificate": chain, "key": key});
-    let mut events = TcpStream::connect(manager.address).unwrap();
-    write!(events, "GET /api/events HTTP/1.1\r\nHost: {}\r\n\r\n", manager.address).unwrap();
+    let mut events = manager.events();
     let leaf = Bundle::parse(&[&*chain, &key].concat()).unwrap().leaf().clone();
     manager.json("POST", "/api/certificates/upload", &body);
     eventually("a warning", || home.rows()[0].warned_days.filter(|days| *days == 7));
@@ -106,11 +102,7 @@ fn the_end_of_one_that_nobody_renews_is_warned_of() {
         "\"certificate\":\"shop.example\",\"by\":\"manager\",\"result\":\"expires\",\"end\":\"{}\",\"days\":7}}",
         end.trim_end_matches('Z')
     );
-    events.set_read_timeout(Some(A_WHILE)).unwrap();
-    let mut heard = Vec::new();
-    let _ = events.read_to_end(&mut heard);
-    let heard = String::from_utf8(heard).unwrap();
-    assert!(heard.contains(&event), "{heard}");
+    events.until(&event);
 }
 
 #[test]
@@ -132,6 +124,6 @@ fn the_end_of_one_that_somebody_else_keeps_is_warned_of() {
         warned().contains("edge_manager_certificate_warnings_total{days=\"3\"} 1").then_some(())
     });
     assert!(home.log().contains(&format!("certificate=\"{}\"", path.display())), "{}", home.log());
-    thread::sleep(A_WHILE);
+    manager.look();
     assert!(warned().contains("edge_manager_certificate_warnings_total{days=\"3\"} 1"), "once");
 }

@@ -26,6 +26,7 @@ fn start(sets: &Path, program: &Path) -> (Arc<Supervisor>, Configuration) {
         socket: sets.join("master.sock"),
         pace: Pace::default(),
         grace: Duration::from_millis(500),
+        hang_limit: Duration::from_secs(30),
     };
     std::fs::create_dir_all(sets).unwrap();
     let supervisor = Arc::new(Supervisor::start(launch).unwrap());
@@ -164,8 +165,13 @@ fn one_that_nobody_reaches_for_long_is_taken_over_all_the_same() {
         drop(UnixListener::bind(&socket).unwrap());
 
         let (supervisor, _configuration) = start(&home.sets(), &series.path);
-        std::thread::sleep(Duration::from_millis(1500));
+        // In place of that socket, one that hangs up: after so many times it has been asked for long.
+        let hangs_up = UnixListener::bind(home.path("hangs-up.sock")).unwrap();
+        std::fs::rename(home.path("hangs-up.sock"), &socket).unwrap();
+        hangs_up.incoming().take(20).for_each(|asked| drop(asked.unwrap()));
+        assert_eq!(supervisor.status().state, State::Waiting);
         std::fs::rename(&aside, &socket).unwrap();
+        drop(hangs_up);
         let state = eventually("it answers", || {
             Some(supervisor.status().state).filter(|state| *state != State::Waiting)
         });

@@ -236,7 +236,9 @@ fn haproxy_serves_the_last_good_configuration_whatever_is_wrong_with_the_next() 
             assert_eq!(home.title().unwrap(), "good", "{what} on {series:?}");
             home.without_templates();
         }
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Beside the reservation, so that nobody else gets the port when this one has gone.
+        let port = crate::home::Port::reserve();
+        let taken = port.address;
         let holder = TcpListener::bind(taken).unwrap();
         let mut json = home.json("bad");
         json["global"]["http_bind"] = json!([home.web().to_string(), taken.to_string()]);

@@ -199,7 +199,8 @@ fn a_certificate_that_has_vanished_stops_no_haproxy() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/render/certificate.pem");
     fs::copy(shipped, &certificate).unwrap();
     let mut json = home.json("good");
-    json["global"]["https_bind"] = json!([crate::home::Port::reserve().address.to_string()]);
+    let https = crate::home::Port::reserve();
+    json["global"]["https_bind"] = json!([https.address.to_string()]);
     json["domains"][0]["ssl_enabled"] = json!(true);
     json["domains"][0]["ssl_cert_path"] = json!(certificate);
     edge.configuration.publish(&site(json), "test").unwrap();

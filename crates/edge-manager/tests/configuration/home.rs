@@ -139,6 +139,7 @@ impl Home {
             socket: self.sets().join("master.sock"),
             pace: Pace { first: Duration::from_millis(50), ..Pace::default() },
             grace: Duration::from_millis(500),
+            hang_limit: Duration::from_secs(30),
         }
     }
 

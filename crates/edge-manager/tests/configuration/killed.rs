@@ -78,7 +78,11 @@ fn a_kill_at_any_moment_leaves_a_whole_configuration() {
     let home = Home::new();
     stand_in(&home.path(""), "exit 0");
     let (mut greatest, mut left_behind) = (0, 0);
-    for round in 0..40_u64 {
+    // Most of the time a set is being written: forty rounds leave some of them by half, on whatever machine some more do.
+    for round in 0..400_u64 {
+        if round >= 40 && left_behind > 0 {
+            break;
+        }
         let mut running = child(&home, home.path("stand-in"), None);
         let mut lines = BufReader::new(running.stdout.take().unwrap()).lines().map(Result::unwrap);
         assert!(lines.any(|line| line.ends_with("begun")));
@@ -104,7 +108,6 @@ fn a_kill_at_any_moment_leaves_a_whole_configuration() {
         assert!(next.is_changed && next.set > current.max(greatest));
         greatest = next.set;
     }
-    // Most of the time a set is being written.
     assert!(left_behind > 0, "{greatest} sets, and none was left behind by half");
 }
 

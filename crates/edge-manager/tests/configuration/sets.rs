@@ -9,6 +9,7 @@ use edge_manager::configuration::{Configuration, MAX_SETS, Patience, PublishErro
 use edge_manager::haproxy::{Control, Program};
 use serde_json::json;
 
+use crate::client::eventually;
 use crate::home::{Home, site, stand_in};
 
 fn open(home: &Home) -> Configuration {
@@ -84,18 +85,18 @@ fn a_publication_ends_a_roll_back_even_if_it_comes_to_the_same_files() {
     for title in ["a", "b"] {
         publish(&configuration, &home, title);
     }
-    assert_eq!(configuration.rolled_back().unwrap(), None);
+    assert_eq!(configuration.repeats().unwrap(), None);
     configuration.roll_back(1, "me").unwrap();
-    assert_eq!(configuration.rolled_back().unwrap(), Some(3));
+    assert_eq!(configuration.repeats().unwrap(), Some(1));
     let upheld = configuration.uphold().unwrap();
-    assert_eq!((upheld.set, upheld.is_changed, configuration.rolled_back().unwrap()), (3, false, Some(3)));
+    assert_eq!((upheld.set, upheld.is_changed, configuration.repeats().unwrap()), (3, false, Some(1)));
     let published = publish(&configuration, &home, "a");
     assert_eq!((published.set, published.before, published.is_changed), (4, Some(3), true));
     assert_eq!(configuration.change(&published).unwrap(), "");
-    assert_eq!(configuration.rolled_back().unwrap(), None);
+    assert_eq!(configuration.repeats().unwrap(), None);
     configuration.roll_back(2, "me").unwrap();
     assert_eq!(configuration.publish_anew(&home.site("b"), "me").unwrap().set, 6);
-    assert_eq!(configuration.rolled_back().unwrap(), None);
+    assert_eq!(configuration.repeats().unwrap(), None);
     let published = publish(&configuration, &home, "c");
     assert_eq!(configuration.change(&published).unwrap(), configuration.diff(6, 7).unwrap());
 }
@@ -165,8 +166,15 @@ fn what_was_left_behind_is_removed() {
 #[test]
 fn processes_take_turns_and_do_not_wait_for_ever() {
     let home = Home::new();
-    let slow =
-        home.open(stand_in(&home.path(""), "touch ${0%/*}/checking; sleep 2"), Control::Nobody).unwrap();
+    let slow = home
+        .open(
+            stand_in(
+                &home.path(""),
+                "touch ${0%/*}/checking; while [ ! -e ${0%/*}/go ]; do sleep 0.01; done",
+            ),
+            Control::Nobody,
+        )
+        .unwrap();
     let turn = Duration::from_millis(50);
     let hasty = Settings {
         dir: home.sets(),
@@ -177,14 +185,13 @@ fn processes_take_turns_and_do_not_wait_for_ever() {
     };
     std::thread::scope(|scope| {
         let publishing = scope.spawn(|| slow.publish(&home.site("a"), "me"));
-        while !home.path("checking").exists() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        eventually("a check", || home.path("checking").exists().then_some(()));
         let error = Configuration::open(hasty).unwrap_err();
         assert!(matches!(error, PublishError::Busy), "{error}");
-        assert!(!publishing.is_finished());
-        let second = publish(&slow, &home, "b");
-        assert_eq!((publishing.join().unwrap().unwrap().set, second.set), (1, 2));
+        let second = scope.spawn(|| publish(&slow, &home, "b").set);
+        assert!(!publishing.is_finished() && !second.is_finished());
+        std::fs::write(home.path("go"), "").unwrap();
+        assert_eq!((publishing.join().unwrap().unwrap().set, second.join().unwrap()), (1, 2));
     });
 }
 

@@ -80,6 +80,28 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn a_dry_run_is_refused_for_what_the_filter_has_no_room_for_as_the_import_is() {
+    let home = Home::new();
+    let record = "INSERT INTO global VALUES (1, '{\"filter\": {\"module_dir\": \"/none\", \"settings\": \
+                  [{\"name\": \"EDGE_MAX_RULES\", \"value\": \"3\"}]}}')";
+    home.run(&["block", "192.0.2.1"]);
+    rusqlite::Connection::open(home.path("rules.db")).unwrap().execute_batch(record).unwrap();
+    let before = home.rules();
+    let both = |lines: &str| {
+        let list = home.file("list.acl", lines);
+        let (code, out, error) = home.run(&["import", "acl", &list, "--dry-run"]);
+        assert_eq!(home.rules(), before, "{out}");
+        (code, out, error)
+    };
+    let (code, out, _) = both("192.0.2.1\n192.0.2.2\n192.0.2.3\n");
+    assert_eq!((code, out.as_str()), (0, "rules: 2 can be taken, 1 present\n"));
+    let dry = both("192.0.2.2\n192.0.2.3\n192.0.2.4\n");
+    assert_eq!(dry, home.run(&["import", "acl", &home.text("list.acl")]));
+    assert_eq!((dry.0, dry.1.as_str()), (1, ""));
+    assert!(dry.2.contains("EDGE_MAX_RULES"), "{}", dry.2);
+}
+
+#[test]
 fn a_file_longer_than_one_change_is_taken_in_several() {
     let home = Home::new();
     let lines: String =

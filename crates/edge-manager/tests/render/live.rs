@@ -2,36 +2,43 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use edge_e2e::{Port, eventually};
 use edge_manager::site::Site;
 use serde_json::{Value, json};
 
 use crate::haproxy::{PATH, write};
 use crate::sites;
 
-/// Longest wait for HAProxy to listen, and for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for an answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// HAProxy on one rendering, before a server that answers with what it was asked.
-struct Edge {
+pub(crate) struct Edge {
     haproxy: Child,
-    port: u16,
+    web: Port,
+    _stats: Port,
     _directory: tempfile::TempDir,
 }
 
 impl Edge {
     /// Starts the installed HAProxy on `minimal` with changes.
-    fn start(change: impl FnOnce(&mut Value)) -> Self {
-        let (port, stats_port) = (free_port(), free_port());
+    pub(crate) fn start(change: impl FnOnce(&mut Value)) -> Self {
+        Self::start_at(change, |_| ())
+    }
+
+    /// The same, where `greet` makes of the connection that finds out whether HAProxy listens one that it takes.
+    pub(crate) fn start_at(change: impl FnOnce(&mut Value), greet: impl Fn(&mut TcpStream)) -> Self {
+        let [web, stats] = [(); 2].map(|()| Port::reserve().unwrap());
         let mut json = sites::json("minimal");
         json["global"] = json!({
-            "http_bind": [format!("127.0.0.1:{port}")],
-            "stats_bind": format!("127.0.0.1:{stats_port}"),
+            "http_bind": [web.addr().to_string()],
+            "stats_bind": stats.addr().to_string(),
             "exempt_private": false,
         });
         json["backends"][0]["servers"][0] = json!({"name": "echo", "address": "127.0.0.1", "port": echo()});
@@ -40,26 +47,32 @@ impl Edge {
         let directory = tempfile::tempdir().unwrap();
         write(&sites::templates().render(&site, sites::version("2.6")).unwrap(), directory.path());
         let haproxy = start_haproxy(directory.path());
-        let edge = Self { haproxy, port, _directory: directory };
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "HAProxy does not listen");
-            thread::sleep(Duration::from_millis(10));
-        }
+        let edge = Self { haproxy, web, _stats: stats, _directory: directory };
+        greet(&mut eventually("HAProxy", || TcpStream::connect(edge.addr()).ok()));
         edge
     }
 
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.web.addr()
+    }
+
     /// The whole answer to a request for a path of a host.
-    fn get(&self, host: &str, path: &str, headers: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+    pub(crate) fn get(&self, host: &str, path: &str, headers: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n"))
+    }
+
+    /// All that comes back for bytes that are sent as they are; a connection that is refused brings nothing.
+    pub(crate) fn send(&self, bytes: &str) -> String {
+        let mut stream = TcpStream::connect(self.addr()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n").unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        // Without `Connection: close` the other side would wait for the next request, but for the end of this one.
+        let _ = stream.write_all(bytes.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write));
+        let _ = stream.read_to_string(&mut answer);
         answer
     }
 
-    fn status(&self, path: &str, headers: &str) -> u16 {
+    pub(crate) fn status(&self, path: &str, headers: &str) -> u16 {
         self.get("www.example.com", path, headers).split(' ').nth(1).unwrap().parse().unwrap()
     }
 }
@@ -79,12 +92,8 @@ fn start_haproxy(directory: &Path) -> Child {
     haproxy.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A server that sends back the head of each request as its answer, with 404 for `/missing`. Its thread ends with the test's process.
-fn echo() -> u16 {
+pub(crate) fn echo() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -208,8 +217,7 @@ fn a_client_that_makes_errors_is_refused() {
 fn too_many_connections_of_one_address_are_closed_before_they_say_anything() {
     let edge = Edge::start(|json| json["global"]["limits"] = json!({"concurrent": 3}));
     // Its threads take them in any order, so any one of them may be the fourth.
-    let held: Vec<TcpStream> =
-        (0..4).map(|_| TcpStream::connect(("127.0.0.1", edge.port)).unwrap()).collect();
+    let held: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(edge.addr()).unwrap()).collect();
     held.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
     let is_closed = |mut stream: &TcpStream| match stream.read(&mut [0]) {
         Ok(length) => {
@@ -218,9 +226,5 @@ fn too_many_connections_of_one_address_are_closed_before_they_say_anything() {
         }
         Err(error) => error.kind() != ErrorKind::WouldBlock,
     };
-    let deadline = Instant::now() + PATIENCE;
-    while !held.iter().any(is_closed) {
-        assert!(Instant::now() < deadline, "none was closed");
-        thread::sleep(Duration::from_millis(10));
-    }
+    eventually("a closed connection", || held.iter().any(is_closed).then_some(()));
 }

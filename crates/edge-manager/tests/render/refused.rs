@@ -55,6 +55,37 @@ fn each_error_names_the_field_the_value_and_the_reason() {
             "domains[shop.example].template_override: \"../x\" has '/' at byte 2; allowed are letters, digits and -_.",
         ),
         ("/backends/1/name", json!("shop"), "backends[shop].name: \"shop\" is the name of another backend"),
+        ("/backends/1/learn_confirm", json!(0), "backends[images].learn_confirm: \"0\" is not from 1 to 16"),
+        (
+            "/backends/1/learn_confirm",
+            json!(17),
+            "backends[images].learn_confirm: \"17\" is not from 1 to 16",
+        ),
+        (
+            "/global/trusted_proxies",
+            json!(["192.0.2.0/24", {"header": "X-Real-IP", "networks": ["192.0.2.7"]}]),
+            "global.trusted_proxies: \"192.0.2.7\" is named with two headers: a proxy names the client in one",
+        ),
+        (
+            "/global/trusted_proxies",
+            json!([{"header": "Forwarded", "networks": ["192.0.2.7"]}]),
+            "global.trusted_proxies[0].header: \"Forwarded\" is no header that names a client, such as X-Forwarded-For, X-Real-IP, CF-Connecting-IP or True-Client-IP",
+        ),
+        (
+            "/global/trusted_proxies",
+            json!([{"header": "X-Real-IP", "networks": []}]),
+            "global.trusted_proxies[0].networks: \"\" has no network: name one, or leave the group out",
+        ),
+        (
+            "/global/keep_headers",
+            json!(["X-Forwarded-Host", "X-Real-IP"]),
+            "global.keep_headers[1]: \"X-Real-IP\" is written by HAProxy, with what it has found out: it cannot be kept",
+        ),
+        (
+            "/global/keep_headers",
+            json!(["X-Request-ID"]),
+            "global.keep_headers[0]: \"X-Request-ID\" is none of the headers that are deleted: leave it out",
+        ),
         (
             "/backends/1/name",
             json!("edge_stats"),
@@ -153,6 +184,11 @@ fn each_error_names_the_field_the_value_and_the_reason() {
             "/global/stats_bind",
             json!("0.0.0.0:8404"),
             "global.stats_bind: \"0.0.0.0:8404\" is no loopback address",
+        ),
+        (
+            "/global/acme_validation_server",
+            json!("manager"),
+            "global.acme_validation_server: \"manager\" is neither ADDRESS:PORT nor the path of a socket",
         ),
         ("/global/maxconn", json!(0), "global.maxconn: \"0\" lets nobody in"),
         ("/global/limits", json!({"concurrent": 0}), "global.limits.concurrent: \"0\" lets nobody in"),

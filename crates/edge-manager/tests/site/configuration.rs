@@ -21,7 +21,7 @@ fn the_configuration_is_shown_compared_and_brought_back() {
         .map(|set| (set["set"].as_u64().unwrap(), set["is_current"] == true))
         .collect();
     assert_eq!(sets, [(two, true), (one, false)]);
-    assert_eq!(history[0]["made_by"], "local");
+    assert_eq!(history[0]["made_by"], "admin");
     let diff = manager.json("GET", &format!("/api/configuration/diff?from={one}&to={two}"), "");
     assert!(diff["diff"].as_str().unwrap().contains("+backend web"), "{diff}");
     let back = manager.json("POST", "/api/configuration/rollback", &json!({"set": one}).to_string());

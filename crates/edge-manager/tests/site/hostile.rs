@@ -21,7 +21,8 @@ fn full() -> Value {
     json!({
         "global": {
             "http_bind": [":80"], "https_bind": [":443"], "stats_bind": "127.0.0.1:8404", "stats_socket": "/run/edge.sock", "log": "stdout",
-            "user": "haproxy", "group": "haproxy", "chroot": "/var/empty", "trusted_proxies": ["192.0.2.1"], "exempt": ["192.0.2.2"],
+            "user": "haproxy", "group": "haproxy", "chroot": "/var/empty", "trusted_proxies": ["192.0.2.1", {"header": "X-Real-IP", "networks": ["192.0.2.3"]}],
+            "proxy_protocol": ["192.0.2.4"], "keep_headers": ["X-Forwarded-Host"], "exempt": ["192.0.2.2"],
             "nameservers": ["192.0.2.53:53"], "server_state_file": "/var/lib/state",
             "peers": {"local": "a", "members": [{"name": "a", "address": "127.0.0.1", "port": 1}]},
             "mailers": {"members": [{"name": "m", "address": "192.0.2.25", "port": 25}], "from": "a@b.example", "to": "c@d.example"},

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use edge_manager::api::{App, Peer, Services, router};
+use edge_manager::api::{App, Peer, Services};
 use edge_manager::configuration::{Patience, Settings};
 use edge_manager::haproxy::{Control, Program};
 use edge_manager::site::GlobalInput;
@@ -59,7 +59,7 @@ impl Manager {
         let app = Arc::new(App::open(services, NOW_US).unwrap());
         app.sites.start(global, NOW_US).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        Self { router: router(app.clone(), Router::new()), app, dir, runtime }
+        Self { router: edge_manager::web::site(app.clone()), app, dir, runtime }
     }
 
     /// Closes it, and leaves its files.
@@ -67,11 +67,31 @@ impl Manager {
         self.dir.clone()
     }
 
-    /// Status and body of the answer.
+    /// Status and body of the answer to an admin.
     pub(crate) fn call(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:8000");
+        self.call_as(Peer::Control("admin".into()), None, method, path, body)
+    }
+
+    /// Status and body of the answer to a program of this machine without a key.
+    pub(crate) fn call_locally(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        self.call_as(Peer::Network(([127, 0, 0, 1], 50_000).into()), None, method, path, body)
+    }
+
+    /// Status and body of the answer to this caller.
+    pub(crate) fn call_as(
+        &self,
+        peer: Peer,
+        key: Option<&str>,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (u16, String) {
+        let mut request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:8000");
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
         let mut request = request.body(Body::from(body.to_owned())).unwrap();
-        request.extensions_mut().insert(Peer::Network(([127, 0, 0, 1], 50_000).into()));
+        request.extensions_mut().insert(peer);
         self.runtime.block_on(async {
             let response = self.router.clone().oneshot(request).await.unwrap();
             let status = response.status().as_u16();

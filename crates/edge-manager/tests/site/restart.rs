@@ -1,7 +1,7 @@
 //! The first start, and those after it.
 
 use edge_manager::site::{FilterInput, GlobalInput, PageInput};
-use edge_manager::sites::Defaults;
+use edge_manager::sites::{Defaults, NamedPaths};
 use serde_json::{Value, json};
 
 use crate::manager::Manager;
@@ -25,10 +25,13 @@ fn the_file_of_the_first_start_is_recorded_once() {
 
 #[test]
 fn the_program_says_what_the_record_does_not() {
+    let mut paths = NamedPaths::default();
+    paths.allow(["/run".into()]);
     let defaults = Defaults {
         page: PageInput { title: Some("From outside".into()), ..PageInput::default() },
         filter: None,
         stats_socket: Some("/run/outside.sock".into()),
+        paths,
     };
     let manager = Manager::with(defaults);
     assert!(manager.haproxy_cfg().contains("/run/outside.sock"));

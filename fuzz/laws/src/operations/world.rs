@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
 use edge_filter::{
-    Action, CanonicalPath, Conditions, Host, List, Lists, NEVER, Operation, Origin, ParameterSegments,
-    Provenance, Request, Resource, Rule, Settings, Status, Target,
+    Action, CanonicalPath, ClientNet, Conditions, Host, List, Lists, NEVER, Operation, Origin,
+    ParameterSegments, Provenance, Request, Resource, Rule, Settings, Status, Target,
 };
 
 const NETS: [&str; 12] = [
@@ -214,7 +214,9 @@ impl World {
         let action = *input.choose(&actions)?;
         let origin = if input.arbitrary()? {
             let learned_at_us = u64::from(self.now_s) * 1_000_000;
-            Origin::Learned(Arc::new(Provenance { learned_at_us, ..Provenance::default() }))
+            let client: Option<&str> = *input.choose(&[None, Some(ADDRESSES[0]), Some(ADDRESSES[1])])?;
+            let client_network = client.map(|client| ClientNet::of_client(client.parse().unwrap()));
+            Origin::Learned(Arc::new(Provenance { learned_at_us, client_network, ..Provenance::default() }))
         } else {
             Origin::List(list_name(input)?)
         };

@@ -52,8 +52,8 @@ pub(crate) fn start_manager(grounds: &Grounds, backend: &Backend) -> Result<(Ser
         "maxconn": 1000,
         "user": user,
         "group": group,
-        // So that `X-Forwarded-For` says who a client is.
-        "trusted_proxies": ["127.0.0.0/8"],
+        // So that `X-Forwarded-For` says who a client is, where it is sent.
+        "trusted_proxies": [{"header": "X-Forwarded-For", "networks": ["127.0.0.0/8"], "own_requests": true}],
         "filter": {"module_dir": module, "state_dir": state},
     });
     fs::write(&global, text.to_string()).map_err(|e| format!("{}: {e}", global.display()))?;

@@ -16,7 +16,15 @@ use crate::stand::{Place, Stand};
 const RESOURCES: usize = 1_000_000;
 /// What haproxy.cfg keeps of a request for the response, as the shipped files do.
 const KEEP: &str = "  http-request set-var(txn.edge.base) base\n  http-request set-var(txn.edge.method) method\n  \
-                    http-request set-var(txn.edge.query) query\n";
+                    http-request set-var(txn.edge.query) query\n  \
+                    http-request set-var(txn.edge.partial) bool(true) if { req.fhdr(Range) -m found } || \
+                    { req.fhdr(If-Range) -m found } || { req.fhdr(If-Match) -m found } || \
+                    { req.fhdr(If-None-Match) -m found } || { req.fhdr(If-Modified-Since) -m found } || \
+                    { req.fhdr(If-Unmodified-Since) -m found }\n  \
+                    http-request set-var(txn.edge.partial) bool(true) unless { url -m beg / } || { req.ver 2.0 3.0 }\n  \
+                    http-request set-var(txn.edge.port) dst_port\n  \
+                    http-request set-var(txn.edge.partial) bool(true) unless { req.hdr(host),port_only 0 } || \
+                    { req.hdr(host),port_only,sub(txn.edge.port) 0 }\n";
 const EDGE_LEARN: &str = "  http-response lua.edge_learn if { res.hdr(X-Edge-Resource) -m found }\n";
 const EDGE_REFUSE: &str = "  http-request return status 403 if { base,lua.edge_resource -m int gt 1 }\n";
 

@@ -15,7 +15,10 @@ impl Chain {
         (self.revision, self.stamp_us) = (head.revision, head.stamp_us);
         way.merge.lessons.are_settled_until(head.learned_until_us, way.merge.stamps);
         let mut bulk = Bulk::at_the_start(records, &head);
-        if let Err(e) = bulk.work(way.merge, Budget::UNLIMITED) {
+        let read = bulk.work(way.merge, Budget::UNLIMITED);
+        self.has_read(&bulk);
+        if let Err(e) = read {
+            self.digest = None;
             self.bad_snapshot = bulk.identity();
             self.is_incomplete = true;
             way.health.fails(Part::Rules, format!("{e}; what comes before it holds"));
@@ -99,8 +102,16 @@ impl Chain {
         self.work = Some(Work::Snapshot(bulk, head));
     }
 
-    /// The snapshot with this head is in force, and its journal is followed.
-    pub(super) fn has_taken(&mut self, head: &Head, way: &mut Way<'_, '_>) {
+    /// Where the chain stands after this file.
+    fn has_read(&mut self, bulk: &Bulk) {
+        (self.taken, self.digest) = match bulk.seal() {
+            Some(seal) => (seal.taken, Some(seal.chain)),
+            None => (bulk.rules(), None),
+        };
+    }
+
+    /// This snapshot with this head is in force, and its journal is followed.
+    pub(super) fn has_taken(&mut self, bulk: &Bulk, head: &Head, way: &mut Way<'_, '_>) {
         let (before, now) = (self.revision, head.revision);
         if now < before {
             way.health.say(format!(
@@ -109,6 +120,7 @@ impl Chain {
             ));
         }
         (self.revision, self.stamp_us) = (now, head.stamp_us);
+        self.has_read(bulk);
         (self.journal, self.broken, self.bad_snapshot) = (None, None, None);
         (self.is_incomplete, self.is_half_drafted) = (false, false);
         self.open_journal(way);

@@ -88,12 +88,8 @@ fn rules_that_are_all_replaced_are_taken_as_one_change() {
         let mut writer = RulesWriter::open(&dir, START_US).unwrap();
         let rules = ["192.0.2.1", "198.51.100.1"].map(|net| Ok::<_, WriteError>(listed(net)));
         let revision = writer.replace_all(rules, &["ours".into()], 0, START_US).unwrap();
-        assert_eq!(
-            one.state.sync(&one.filter, one.now_us, Budget::UNLIMITED).0,
-            3,
-            "it finds the journal gone"
-        );
-        assert_eq!(one.state.sync(&one.filter, one.now_us, Budget::UNLIMITED), (revision, false));
+        assert_eq!(one.sync(Budget::UNLIMITED).0, 3, "it finds the journal gone");
+        assert_eq!(one.sync(Budget::UNLIMITED), (revision, false));
         assert!(one.blocks("192.0.2.1") && one.blocks("198.51.100.1"));
         assert!(!one.blocks("192.0.2.2") && !one.blocks("192.0.2.3"));
         assert!(one.blocks("203.0.113.1") && one.refuses("/yeet"), "no rules of the manager");

@@ -23,7 +23,7 @@ fn a_manager_may_come_after_the_worker() {
     let (_home, dir) = home();
     let (one, mut writer) = worker_before_manager(&dir);
     let revision = put(&mut writer, "192.0.2.1");
-    assert_eq!(one.state.sync(&one.filter, one.now_us, Budget::UNLIMITED), (revision, false));
+    assert_eq!(one.sync(Budget::UNLIMITED), (revision, false));
     assert!(one.blocks("192.0.2.1"));
     assert_eq!(one.lines, [""; 0]);
 }
@@ -91,7 +91,7 @@ fn a_large_batch_is_seen_as_one_change() {
     let mut budget = Budget::of(std::time::Duration::ZERO);
     let mut slices = 0;
     // The last slice may be over before it has looked for more.
-    while one.state.sync(&one.filter, one.now_us, budget).0 != revision {
+    while one.sync(budget).0 != revision {
         slices += 1;
         assert_eq!(one.filter.snapshot().counts().block, 0, "part of it is seen");
         assert!(slices < 100_000, "it does not end");

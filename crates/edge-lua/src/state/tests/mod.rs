@@ -3,8 +3,10 @@
 mod anew;
 mod compaction;
 mod day;
+mod interleavings;
 mod lessons;
 mod manager;
+mod marks;
 mod overtaken;
 mod published;
 mod slices;
@@ -55,6 +57,12 @@ impl Worker {
                 return self;
             }
         }
+    }
+
+    /// The revision that it then says is in force, and whether more is waiting.
+    fn sync(&self, budget: Budget) -> (u64, bool) {
+        let (report, more) = self.state.sync(&self.filter, self.now_us, budget);
+        (report.revision, more)
     }
 
     fn now_s(&self) -> u32 {

@@ -16,7 +16,7 @@ impl Answers {
     }
 
     /// Answers for a token until the guard is dropped.
-    pub(in crate::certificates) fn give(&self, token: &str, answer: &str) -> Answering {
+    pub(crate) fn give(&self, token: &str, answer: &str) -> Answering {
         self.0.lock().insert(token.to_owned(), answer.to_owned());
         Answering { answers: self.clone(), token: token.to_owned() }
     }
@@ -24,7 +24,7 @@ impl Answers {
 
 /// An answer that is being given.
 #[derive(Debug)]
-pub(in crate::certificates) struct Answering {
+pub(crate) struct Answering {
     answers: Answers,
     token: String,
 }

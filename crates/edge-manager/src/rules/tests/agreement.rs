@@ -74,6 +74,7 @@ fn published(path: &Path) -> (u64, BTreeMap<Target, Rule>) {
                     apply(&mut rules, operation);
                 }
                 Record::Next { revision } => next = Some(FileName::Journal(revision)),
+                Record::Seal(_) => {}
                 Record::End { .. } => next = Some(FileName::Journal(revision)),
                 Record::Replace { .. } => panic!("no list is replaced here"),
             }
@@ -295,7 +296,7 @@ fn what_cannot_be_published_is_stored_and_comes_with_the_next_change() {
     let rules = home.open();
     rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
     // As after an append that failed; and no snapshot can be written.
-    rules.record().write::<_, RulesError>(|record| Ok(record.set_revision(9)?)).unwrap();
+    rules.record().write::<_, RulesError>(|record| Ok(record.set_revision(9, None)?)).unwrap();
     let obstacle = home.state().join("rules.snapshot.new");
     fs::create_dir(&obstacle).unwrap();
     let done = rules.apply(&me(), [block("192.0.2.2")], NOW_US).unwrap();
@@ -311,7 +312,7 @@ fn what_cannot_be_published_is_stored_and_comes_with_the_next_change() {
 fn what_could_not_be_published_catches_up_without_another_change() {
     let home = Home::new();
     let rules = home.open();
-    rules.record().write::<_, RulesError>(|record| Ok(record.set_revision(9)?)).unwrap();
+    rules.record().write::<_, RulesError>(|record| Ok(record.set_revision(9, None)?)).unwrap();
     let obstacle = home.state().join("rules.snapshot.new");
     fs::create_dir(&obstacle).unwrap();
     rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();

@@ -1,7 +1,9 @@
 use super::me;
 use crate::publish::Publication;
-use crate::rules::{Change, IfPresent, Input, Question, Rules, RulesError, explain};
-use crate::store::Store;
+use crate::rules::{AnsweredRule, Change, IfPresent, Input, Question, Rules, RulesError, explain};
+use crate::site::{FilterInput, SettingInput};
+use crate::sites::SiteRecord;
+use crate::store::{Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +12,14 @@ const NOW_US: u64 = 1_000_000_000;
 fn asked(rules: &Rules, subject: &str) -> Vec<String> {
     let question: Question = subject.parse().unwrap();
     let answer = rules.record().read::<_, RulesError>(|view| explain(view, &question, 1000)).unwrap();
-    let parts = answer.rules.iter().map(|(part, entry)| format!("{part:?} {}", entry.rule.target));
-    std::iter::once(format!("{}: {}", answer.subject, answer.verdict)).chain(parts).collect()
+    let parts = answer.rules.iter().map(|AnsweredRule { part, is_of_second, entry }| {
+        let reading = if *is_of_second { " second" } else { "" };
+        format!("{part:?}{reading} {}", entry.rule.target)
+    });
+    let readings = answer.second_reading.map(|second| format!("or {second}"));
+    let why = answer.unreadable.map(|unreadable| unreadable.to_string());
+    let head = format!("{}: {}", answer.subject, answer.verdict);
+    std::iter::once(head).chain(readings).chain(why).chain(parts).collect()
 }
 
 #[test]
@@ -61,6 +69,28 @@ fn the_record_is_explained_by_the_matcher_of_the_data_path() {
         ["shop.example/adm/: deny 404", "Decides shop.example/adm/*"]
     );
     assert_eq!(asked(&rules, "/admin"), ["/admin: observe", "Decides /*"]);
+}
+
+#[test]
+fn both_readings_of_a_path_are_explained_as_the_filter_is_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let publication = Publication::open(dir.path(), NOW_US, Duration::ZERO).unwrap();
+    let rules =
+        Rules::open(Arc::new(Store::open(&dir.path().join("rules.db")).unwrap()), publication, NOW_US)
+            .unwrap();
+    let inputs = ["/.git/config", "/u/%40admin"].map(|target| Input { target, ..Input::default() });
+    let put = inputs.map(|input| Change::Put(input.parse(NOW_US).unwrap(), IfPresent::Refuse));
+    rules.apply(&me(), put, NOW_US).unwrap();
+    let git = ["a/.git%2Fconfig: deny 403", "or a/.git/config", "Decides second /.git/config"];
+    assert_eq!(asked(&rules, "a/.git%2fconfig"), git);
+    assert_eq!(asked(&rules, "/u/@admin"), ["/u/@admin: deny 403", "Decides /u/@admin"]);
+    let setting = SettingInput { name: "EDGE_STRICT_PATHS".into(), value: "on".into() };
+    let mut site = SiteRecord::default();
+    site.input.global.filter = Some(FilterInput { settings: vec![setting], ..FilterInput::default() });
+    rules.record().write::<_, StoreError>(|record| record.set_site(&site)).unwrap();
+    let refused = asked(&rules, "a/x%2f");
+    let why = "backends may read the path in two ways, and EDGE_STRICT_PATHS is on";
+    assert_eq!(refused, ["a/x%2F: deny 400", why]);
 }
 
 #[test]

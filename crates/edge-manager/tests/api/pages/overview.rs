@@ -19,7 +19,7 @@ fn changes_that_haproxy_cannot_find_are_told_until_it_can() {
     let page = visitor.get("/").body;
     assert!(!page.contains(lacks) && page.contains(env!("CARGO_PKG_VERSION")), "{page}");
     // As after an append that failed; and no snapshot can be written.
-    manager.app.store.write::<_, StoreError>(|record| record.set_revision(9)).unwrap();
+    manager.app.store.write::<_, StoreError>(|record| record.set_revision(9, None)).unwrap();
     let obstacle = manager.state_dir().join("rules.snapshot.new");
     fs::create_dir(&obstacle).unwrap();
     block(&mut visitor, "192.0.2.1");

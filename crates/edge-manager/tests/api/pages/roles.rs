@@ -51,3 +51,48 @@ fn nobody_sees_a_form_or_a_link_that_would_be_refused() {
         }
     }
 }
+
+#[test]
+fn without_a_key_the_page_offers_rules_and_domains_and_refuses_the_rest() {
+    let manager = Manager::start().with_haproxy();
+    let mut visitor = Visitor::new(&manager);
+    visitor.get("/");
+    let token =
+        token(&visitor.get("/domains").body).or_else(|| token(&visitor.get("/clients").body)).unwrap();
+    let may = |needed: Role| needed <= Role::Local;
+    for page in list() {
+        let Some(needed) = page.role else { continue };
+        if page.path == "/events" || page.path == "/logout" {
+            continue;
+        }
+        let answer = match page.method.as_str() {
+            "GET" => visitor.get(page.path),
+            _ => visitor.post(page.path, &[("token", &token)]),
+        };
+        let is_refused = answer.status == 403 && answer.body.contains("without a key");
+        assert_eq!(is_refused, !may(needed), "{page:?} {answer:?}");
+    }
+    for page in list().into_iter().filter(|page| page.method == "GET" && page.role.is_some_and(may)) {
+        if page.path == "/events" {
+            continue;
+        }
+        let body = visitor.get(page.path).body;
+        for other in list().into_iter().filter(|other| other.role.is_some_and(|role| !may(role))) {
+            let is_named = ["href=\"", "action=\""].iter().any(|name| {
+                ["\"", "?", "#"].iter().any(|end| body.contains(&format!("{name}{}{end}", other.path)))
+            });
+            assert!(!is_named, "{} names {other:?}", page.path);
+        }
+    }
+}
+
+#[test]
+fn the_page_takes_no_path_of_another_user_from_an_admin() {
+    let manager = Manager::with_key(Some("secret")).with_haproxy();
+    let mut visitor = Visitor::with_key(&manager, "secret");
+    let global = r#"{"filter": {"module_dir": "/home/nobody/filter"}}"#;
+    for path in ["/configuration/global/look", "/configuration/global/apply"] {
+        let answer = visitor.send("/configuration/global", path, &[("global", global)]);
+        assert!(answer.status == 400 && answer.body.contains("global.filter.module_dir"), "{answer:?}");
+    }
+}

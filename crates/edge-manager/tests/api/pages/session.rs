@@ -145,9 +145,7 @@ fn events_end_with_the_session_and_with_the_key() {
 }
 
 fn eventually_nobody_listens(manager: &Manager) {
-    while manager.app.events.listeners() > 0 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    edge_e2e::eventually("nobody listens", || (manager.app.events.listeners() == 0).then_some(()));
 }
 
 #[test]
@@ -168,9 +166,13 @@ fn of_forms_with_thousands_of_lines_few_are_read_at_the_same_time() {
     let (told, answered) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| told.send(visitor.ask("POST", "/clients/paste/look", &[kind], &body).status));
-        let early = answered.recv_timeout(Duration::from_millis(500));
+        // Others are answered meanwhile.
+        for _ in 0..50 {
+            assert_eq!(manager.get("/login").status, 200);
+            let early = answered.try_recv();
+            assert!(early.is_err(), "it was read beside two others: {early:?}");
+        }
         drop(slow);
-        assert!(early.is_err(), "it was read beside two others: {early:?}");
         assert_eq!(answered.recv(), Ok(200));
     });
 }
@@ -272,7 +274,7 @@ fn while_there_is_no_key_nobody_logs_in_and_other_sites_are_refused() {
     let mut visitor = Visitor::new(&manager);
     assert_eq!(visitor.get("/login").location(), Some("/"));
     let page = visitor.get("/");
-    assert!(page.status == 200 && page.body.contains("No key is needed"), "{page:?}");
+    assert!(page.status == 200 && page.body.contains("Without a key: rules and domains only"), "{page:?}");
     let added = visitor.send("/clients", "/clients/add", &[("target", "192.0.2.1")]);
     assert_eq!((added.status, added.location()), (303, Some("/clients?kind=block")));
     assert!(visitor.get("/clients").body.contains("192.0.2.1 is blocked."));

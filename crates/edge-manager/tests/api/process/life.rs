@@ -1,12 +1,13 @@
 //! From start to stop, and after a kill.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+
+use edge_e2e::eventually;
 
 use super::{Home, PATIENCE, Serving};
 use crate::harness::answer;
@@ -46,11 +47,7 @@ fn a_hang_up_opens_the_log_anew_and_ends_nothing() {
     }
     serving.signal("HUP");
     let log = |name: &str| fs::read_to_string(home.path("logs").join(name)).unwrap_or_default();
-    let began = Instant::now();
-    while !log("manager.log").contains("SIGHUP") {
-        assert!(began.elapsed() < PATIENCE, "{}", log("manager.log"));
-        thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the new log", || log("manager.log").contains("SIGHUP").then_some(()));
     assert!(home.path("logs/manager-error.log").exists());
     let moved = log("manager.log.moved");
     assert!(moved.contains("ready") && !moved.contains("SIGHUP"), "{moved}");
@@ -75,11 +72,7 @@ fn as_many_files_may_be_open_as_the_machine_allows() {
         .stderr(Stdio::piped())
         .spawn();
     let serving = Serving { child: Some(command.unwrap()), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-    let began = Instant::now();
-    while !home.path("ready").exists() {
-        assert!(began.elapsed() < PATIENCE, "it is not ready");
-        thread::sleep(Duration::from_millis(5));
-    }
+    eventually("it is ready", || home.path("ready").exists().then_some(()));
     let limits =
         fs::read_to_string(format!("/proc/{}/limits", serving.child.as_ref().unwrap().id())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
@@ -95,17 +88,15 @@ fn a_stop_during_the_start_is_obeyed() {
     let version = "echo 'HAProxy version 2.6.12 2026/01/01'";
     fs::write(&program, format!("#!/bin/sh\ncase $1 in -v) {version};; *) {check};; esac\n")).unwrap();
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    let child = home.command(&["serve"]).env("EDGE_HAPROXY", &program).spawn().unwrap();
+    let mut child = home.command(&["serve"]).env("EDGE_HAPROXY", &program).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let serving = Serving { child: Some(child), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-    let began = Instant::now();
-    while !home.path("begun").exists() {
-        assert!(began.elapsed() < PATIENCE, "nothing is published");
-        thread::sleep(Duration::from_millis(5));
-    }
-    let stopping = thread::spawn(move || serving.stop("TERM"));
-    thread::sleep(Duration::from_millis(100));
+    eventually("a publication", || home.path("begun").exists().then_some(()));
+    serving.signal("TERM");
+    assert!(lines.any(|line| line.contains("stopping")));
     fs::write(home.path("go"), "").unwrap();
-    let (code, out, log) = stopping.join().unwrap();
+    let log: String = lines.collect();
+    let (code, out, _) = serving.stop("TERM");
     assert_eq!((code, out.as_str()), (0, ""), "{log}");
     assert!(log.contains("stopped") && !home.path("rules.db.sock").exists(), "{log}");
 }
@@ -125,11 +116,7 @@ fn what_cannot_be_published_at_once_is_published_without_another_change() {
     assert!(blocked.status == 200 && blocked.body.contains("stored, not yet enforced"), "{blocked:?}");
     assert!(!home.path("state/rules.snapshot").exists());
     fs::remove_dir(&obstacle).unwrap();
-    let began = Instant::now();
-    while !home.path("state/rules.snapshot").exists() {
-        assert!(began.elapsed() < PATIENCE, "it is not published");
-        thread::sleep(Duration::from_millis(5));
-    }
+    eventually("a publication", || home.path("state/rules.snapshot").exists().then_some(()));
 }
 
 #[test]
@@ -159,14 +146,11 @@ fn rules_that_have_ended_long_ago_leave_the_record() {
     }
     drop(record);
     let serving = home.serve(&[], &[]);
-    let began = Instant::now();
     let count = || {
         let figures = serving.ask("GET", "/metrics", &[], "").body;
         let line = figures.lines().find_map(|line| line.strip_prefix(r#"edge_manager_rules{kind="block"} "#));
         line.unwrap().to_owned()
     };
-    while count() == "3" && began.elapsed() < PATIENCE {
-        thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(count(), "2", "one that has just ended stays, and one without an end");
+    let fewer = eventually("one rule less", || Some(count()).filter(|count| count != "3"));
+    assert_eq!(fewer, "2", "one that has just ended stays, and one without an end");
 }

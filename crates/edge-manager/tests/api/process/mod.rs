@@ -1,7 +1,9 @@
 //! `edge-manager serve` and `edge-manager key`, as they are run.
 
+mod database;
 mod keys;
 mod life;
+mod limits;
 mod start;
 mod told;
 
@@ -12,6 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Answer, ask, request};
+use crate::pages::{form, token};
 
 /// Nothing here takes that long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,6 +85,26 @@ impl Serving {
     fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
         let stream = TcpStream::connect(self.address).unwrap();
         ask(stream, &request(self.address, method, path, headers, body.as_bytes()))
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], "")
+    }
+
+    fn send(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.ask(method, path, &["Content-Type: application/json"], body)
+    }
+
+    /// The overview, as somebody sees it who logs in with this key.
+    fn page_of(&self, key: &str) -> String {
+        let cookie =
+            |answer: &Answer| answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        let login = self.get("/login");
+        let fields = form(&[("token", &token(&login.body).unwrap()), ("key", key)]);
+        let headers =
+            [&*format!("Cookie: {}", cookie(&login)), "Content-Type: application/x-www-form-urlencoded"];
+        let entered = self.ask("POST", "/login", &headers, &fields);
+        self.ask("GET", "/", &[&format!("Cookie: {}", cookie(&entered))], "").body
     }
 
     fn signal(&self, signal: &str) {

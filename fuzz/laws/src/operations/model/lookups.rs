@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use edge_filter::{Action, ClientNet, Conditions, List, Match, Part, Rule, Target};
+use edge_filter::{Action, ClientNet, Conditions, List, Match, Origin, Part, Rule, Target};
 
 use super::{Model, is_learned};
 use crate::operations::world::{Asked, Base};
@@ -63,17 +63,33 @@ impl Model {
         live
     }
 
+    /// Whether the one request of a learned rule on a resource is still to be let through.
+    fn awaits_probe(&self, rule: &Rule, now_s: u32) -> bool {
+        let slot = self.seen()[&rule.target].slot;
+        let window_s = self.cells.get(&slot).map_or(0, |cell| cell.window_s);
+        is_learned(rule) && window_s > 0 && rule.expires_at_s - now_s <= window_s
+    }
+
+    /// Whether this is that request: then it passes and is counted.
+    fn takes_probe(&mut self, rule: &Rule, client: Option<&str>, now_s: u32) -> bool {
+        let Origin::Learned(from) = &rule.origin else { return false };
+        let of = |client: &str| ClientNet::of_client(client.parse().unwrap());
+        let may_probe =
+            from.client_network.is_none_or(|network| client.is_some_and(|client| of(client) != network));
+        let takes = may_probe && self.awaits_probe(rule, now_s);
+        if takes {
+            let slot = self.seen()[&rule.target].slot;
+            self.cells.entry(slot).or_default().window_s = 0;
+            self.half_open += 1;
+        }
+        takes
+    }
+
     /// Count the lookup's verdict, and the hit of the rule that it rests on.
-    fn count(&mut self, table: Table, target: Option<Target>, now_s: u32) -> i16 {
+    fn count(&mut self, table: Table, target: Option<Target>) -> i16 {
         self.lookups[table as usize][0] += 1;
         let Some(held) = target.and_then(|target| self.seen().get(&target)).cloned() else { return 0 };
-        let cell = self.cells.entry(held.slot).or_default();
-        if is_learned(&held.rule) && cell.window_s > 0 && held.rule.expires_at_s - now_s <= cell.window_s {
-            cell.window_s = 0;
-            self.half_open += 1;
-            return 0;
-        }
-        cell.hits += 1;
+        self.cells.entry(held.slot).or_default().hits += 1;
         let (code, place) = code_of(held.rule.action);
         self.lookups[table as usize][place] += 1;
         code
@@ -81,18 +97,18 @@ impl Model {
 
     pub(in crate::operations) fn address(&mut self, addr: &str, now_s: u32) -> i16 {
         let target = self.blocking(addr, now_s).map(|rule| rule.target.clone());
-        self.count(Table::Address, target, now_s)
+        self.count(Table::Address, target)
     }
 
     pub(in crate::operations) fn resource(&mut self, host: &str, path: &str, now_s: u32) -> i16 {
         let rule = deciding_any_request(&self.live(host, path, now_s)).cloned();
-        if rule.as_ref().is_some_and(has_conditions) {
+        if rule.as_ref().is_some_and(|rule| has_conditions(rule) || self.awaits_probe(rule, now_s)) {
             let counts = &mut self.lookups[Table::Resource as usize];
             counts[0] += 1;
             counts[5] += 1;
             return -1;
         }
-        self.count(Table::Resource, rule.map(|rule| rule.target), now_s)
+        self.count(Table::Resource, rule.map(|rule| rule.target))
     }
 
     pub(in crate::operations) fn check(&mut self, asked: &Asked, now_s: u32) -> (i16, Option<Rule>) {
@@ -107,7 +123,9 @@ impl Model {
         let mut holding = self.live(asked.base.host, asked.base.path, now_s);
         holding.retain(|rule| matches!(&rule.target, Target::Resource(_, c) if hold(c, asked)));
         let rule = deciding(&holding).cloned();
-        let code = self.count(Table::Resource, rule.as_ref().map(|rule| rule.target.clone()), now_s);
+        let is_let_through = rule.as_ref().is_some_and(|rule| self.takes_probe(rule, asked.client, now_s));
+        let target = rule.as_ref().filter(|_| !is_let_through).map(|rule| rule.target.clone());
+        let code = self.count(Table::Resource, target);
         if rule.is_some() && (code != 0 || decision.1.is_none()) { (code, rule) } else { decision }
     }
 
