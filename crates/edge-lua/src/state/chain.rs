@@ -206,7 +206,8 @@ impl Chain {
         let Some(file) = self.file().filter(|file| **file != FileName::Journal(head.revision)) else {
             if head.revision == self.revision {
                 self.stamp_us = self.stamp_us.max(head.stamp_us);
-                if head.revision == 0 {
+                // Behind a snapshot that was not read to its end, the journal does not tell what the worker has.
+                if head.revision == 0 && !self.is_incomplete {
                     let first = Mark::first(fingerprint);
                     (self.taken, self.digest) = (first.taken, Some(first.digest));
                 }

@@ -77,8 +77,9 @@ fn a_worker_that_has_read_a_part_has_no_mark_and_heals_by_another_snapshot() {
     writer.rotate(many.clone(), &["ours".into()], 0, START_US).unwrap();
     let snapshot = dir.join("rules.snapshot");
     let mut bytes = fs::read(&snapshot).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+    // In the second record of rules: the first one holds 8,192.
+    let late = bytes.len() - 4000;
+    bytes[late] ^= 1;
     fs::write(&snapshot, bytes).unwrap();
     let mut one = Worker::start(&dir, START_US);
     one.turn();
