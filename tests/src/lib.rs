@@ -52,7 +52,7 @@ pub use pending::Pending;
 pub use port::Port;
 pub use proc::Process;
 pub use rules_writer::{ListedRule, RulesProcess};
-pub use state::{StateHome, make_managed_state};
+pub use state::{StateHome, make_managed_state, obstruct_snapshot};
 pub use tell::tell;
 pub use version::Version;
 pub use wait::eventually;

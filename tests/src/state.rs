@@ -111,3 +111,17 @@ impl Mode {
         Some((user.uid, user.gid))
     }
 }
+
+/// Keeps the manager from writing its next snapshot until the directory that this answers is removed with all in it: it
+/// stands in the place of the unfinished file, and every name is taken that it could be put aside under.
+///
+/// # Panics
+/// A directory cannot be made.
+pub fn obstruct_snapshot(state: &Path) -> PathBuf {
+    let obstacle = state.join("rules.snapshot.new");
+    fs::create_dir_all(obstacle.join("full")).expect("a directory");
+    for n in 0..16 {
+        fs::create_dir(state.join(format!("rules.snapshot.new.foreign{n}"))).expect("a directory");
+    }
+    obstacle
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use edge_e2e::{Api, eventually};
+use edge_e2e::{Api, eventually, obstruct_snapshot};
 use serde_json::{Value, json};
 
 use super::{Supervised, alone};
@@ -190,8 +190,7 @@ fn damage_that_cannot_be_mended_is_told_everywhere() {
     put(&mut api, 0..10);
     snapshot(&served);
     // In the place of the file that the next snapshot is written to.
-    let obstacle = state(&served).join("rules.snapshot.new");
-    fs::create_dir(&obstacle).unwrap();
+    let obstacle = obstruct_snapshot(&state(&served));
     flip(&state(&served).join("rules.snapshot"), |bytes| bytes / 2);
     let sick = eventually("a health that is not good", || {
         Some(api.get("/health")).filter(|answer| answer.status == 500)
@@ -204,7 +203,7 @@ fn damage_that_cannot_be_mended_is_told_everywhere() {
     let told = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(status.status.code() == Some(1) && told.contains("rules.snapshot"), "{status:?}");
     assert!(api.get("/").body.contains("degraded"));
-    fs::remove_dir(&obstacle).unwrap();
+    fs::remove_dir_all(&obstacle).unwrap();
     eventually("health", || (api.get("/health").status == 200).then_some(()));
     assert!(served.manager.command(&["status"]).status.success());
     assert!(api.get("/metrics").body.contains("edge_manager_degraded{about=\"rules\"} 0"));

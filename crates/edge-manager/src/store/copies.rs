@@ -135,8 +135,9 @@ fn sound(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 fn said_of_file(connection: &Connection) -> Result<Vec<String>, StoreError> {
-    let mut statement = connection.prepare("SELECT * FROM pragma_integrity_check(?)")?;
-    let said = statement.query_map([MAX_FAULTS as i64], |row| row.get::<_, String>(0))?;
+    // A bound number would be taken for the name of a table.
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MAX_FAULTS})"))?;
+    let said = statement.query_map([], |row| row.get::<_, String>(0))?;
     let said: Vec<String> = said.collect::<Result<_, _>>()?;
     Ok(said.into_iter().filter(|line| line != "ok").collect())
 }

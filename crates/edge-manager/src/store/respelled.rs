@@ -104,8 +104,10 @@ mod tests {
         let path = dir.path().join("rules.db");
         drop(Store::open(&path).unwrap());
         let old = Connection::open(&path).unwrap();
-        old.execute_batch("INSERT INTO lists VALUES (1, 'manual'); INSERT INTO publication VALUES (1, 7);")
-            .unwrap();
+        old.execute_batch(
+            "INSERT INTO lists VALUES (1, 'manual'); INSERT INTO publication (one, revision) VALUES (1, 7);",
+        )
+        .unwrap();
         old.execute_batch(rows).unwrap();
         drop(old);
         let store = Store::open(&path).unwrap();
@@ -199,7 +201,7 @@ mod tests {
         let lesson = |id: i64, target: &str, learned_at_us: i64, over_at_us: &str| {
             format!(
                 "INSERT INTO lessons VALUES ({id}, 'exact', '{target}', '', 'a', 403, 4000000000, '', {learned_at_us}, \
-                 'b', 's', '', '', {over_at_us}, NULL, 0);"
+                 'b', 's', '', '', {over_at_us}, NULL, 0, NULL);"
             )
         };
         let (_dir, store) = opened(

@@ -1,5 +1,3 @@
-use std::io::{Read, Write};
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ use edge_journal::{LearnedJournal, StateDir};
 use edge_manager::access::Role;
 use edge_manager::clock::{now_s, now_us};
 
-use crate::harness::Manager;
+use crate::harness::{Manager, answer_with};
 
 const PATH: &str = "/api/resources";
 
@@ -46,19 +44,9 @@ pub(crate) fn teach(manager: &Manager, paths: &[&str]) -> LearnedJournal {
 
 /// A worker that has every revision, and rules with hits.
 fn answer(path: &Path) {
-    let listener = UnixListener::bind(path).unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut command = [0; 64];
-            let bytes = stream.read(&mut command).unwrap_or_default();
-            let _ = stream.write_all(match &command[..bytes] {
-                b"show edge rules resource\n" => {
-                    b"shop.example/a anon: deny 404, 9 s left, learned from shop/s1 by GET x, 12 hits\n"
-                }
-                _ => &b"revision 1000000\n"[..],
-            });
-        }
+    answer_with(path, |command| {
+        let told = "shop.example/a anon: deny 404, 9 s left, learned from shop/s1 by GET x, 12 hits\n";
+        (command == "show edge rules resource").then(|| told.to_owned())
     });
 }
 

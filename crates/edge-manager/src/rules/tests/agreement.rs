@@ -297,12 +297,11 @@ fn what_cannot_be_published_is_stored_and_comes_with_the_next_change() {
     rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
     // As after an append that failed; and no snapshot can be written.
     rules.record().write::<_, RulesError>(|record| Ok(record.set_revision(9, None)?)).unwrap();
-    let obstacle = home.state().join("rules.snapshot.new");
-    fs::create_dir(&obstacle).unwrap();
+    let obstacle = edge_e2e::obstruct_snapshot(&home.state());
     let done = rules.apply(&me(), [block("192.0.2.2")], NOW_US).unwrap();
     assert!(matches!(done.effect, Effect::StoredOnly(RulesError::Publication(_))), "{:?}", done.effect);
     assert_eq!((recorded(&rules, 1000).len(), home.published().len()), (2, 1));
-    fs::remove_dir(&obstacle).unwrap();
+    fs::remove_dir_all(&obstacle).unwrap();
     let done = rules.apply(&me(), [block("192.0.2.3")], NOW_US).unwrap();
     assert!(revision(done.effect) > 9);
     assert_eq!(agree(&home, &rules), 3);
@@ -313,13 +312,12 @@ fn what_could_not_be_published_catches_up_without_another_change() {
     let home = Home::new();
     let rules = home.open();
     rules.record().write::<_, RulesError>(|record| Ok(record.set_revision(9, None)?)).unwrap();
-    let obstacle = home.state().join("rules.snapshot.new");
-    fs::create_dir(&obstacle).unwrap();
+    let obstacle = edge_e2e::obstruct_snapshot(&home.state());
     rules.apply(&me(), [block("192.0.2.1")], NOW_US).unwrap();
     assert!(matches!(rules.catch_up(NOW_US).unwrap(), Some(Effect::StoredOnly(_))));
     assert!(rules.lack().unwrap().contains("rules.snapshot.new"), "{:?}", rules.lack());
     assert_eq!(home.published().len(), 0);
-    fs::remove_dir(&obstacle).unwrap();
+    fs::remove_dir_all(&obstacle).unwrap();
     assert!(revision(rules.catch_up(NOW_US).unwrap().unwrap()) > 9);
     assert_eq!(rules.lack(), None);
     assert_eq!(agree(&home, &rules), 1);

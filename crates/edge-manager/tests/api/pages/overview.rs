@@ -20,12 +20,11 @@ fn changes_that_haproxy_cannot_find_are_told_until_it_can() {
     assert!(!page.contains(lacks) && page.contains(env!("CARGO_PKG_VERSION")), "{page}");
     // As after an append that failed; and no snapshot can be written.
     manager.app.store.write::<_, StoreError>(|record| record.set_revision(9, None)).unwrap();
-    let obstacle = manager.state_dir().join("rules.snapshot.new");
-    fs::create_dir(&obstacle).unwrap();
+    let obstacle = edge_e2e::obstruct_snapshot(&manager.state_dir());
     block(&mut visitor, "192.0.2.1");
     let page = visitor.get("/").body;
     assert!(page.contains(lacks) && page.contains("rules.snapshot.new"), "{page}");
-    fs::remove_dir(&obstacle).unwrap();
+    fs::remove_dir_all(&obstacle).unwrap();
     manager.app.rules.catch_up(now_us()).unwrap();
     assert!(!visitor.get("/").body.contains(lacks));
 }

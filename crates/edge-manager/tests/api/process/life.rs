@@ -109,13 +109,12 @@ fn what_cannot_be_published_at_once_is_published_without_another_change() {
     let record = rusqlite::Connection::open(home.path("rules.db")).unwrap();
     record.busy_timeout(PATIENCE).unwrap();
     // As after an append that failed; and no snapshot can be written.
-    let obstacle = home.path("state/rules.snapshot.new");
-    fs::create_dir(&obstacle).unwrap();
+    let obstacle = edge_e2e::obstruct_snapshot(&home.path("state"));
     record.execute_batch("UPDATE publication SET revision = 9").unwrap();
     let blocked = serving.ask("POST", "/api/blocked-ips", &[], r#"{"ip_address":"192.0.2.1"}"#);
     assert!(blocked.status == 200 && blocked.body.contains("stored, not yet enforced"), "{blocked:?}");
     assert!(!home.path("state/rules.snapshot").exists());
-    fs::remove_dir(&obstacle).unwrap();
+    fs::remove_dir_all(&obstacle).unwrap();
     eventually("a publication", || home.path("state/rules.snapshot").exists().then_some(()));
 }
 
