@@ -175,7 +175,7 @@ impl School {
 }
 
 const NOT_CAPTURED: &str = "a response has X-Edge-Resource, but nothing is known of its request; haproxy.cfg needs: \
-    http-request set-var(txn.edge.base) base; http-request set-var(txn.edge.method) method; \
+    http-request set-var(txn.edge.base) base; http-request set-var-fmt(txn.edge.method) %[method]; \
     http-request set-var(txn.edge.query) query";
 
 #[cfg(test)]

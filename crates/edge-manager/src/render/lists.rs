@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::site::{Domain, Mode, Site};
+use crate::site::{Domain, Mode, ServerAddress, Site};
 
 use super::rendered::Rendered;
 
@@ -55,6 +55,7 @@ pub(super) fn put(site: &Site, files: &mut Rendered) {
     }
     if site.global.filter.is_some() {
         files.put("lists/backends.lst", authorities(site));
+        files.put("lists/never_learn.lst", never_learned(site));
     }
 }
 
@@ -80,6 +81,18 @@ fn authorities(site: &Site) -> String {
         };
         Some(format!("{} hosts={}{confirm}", backend.name, hosts.join(",")))
     }))
+}
+
+/// Addresses that no backend may have blocked: those of proxies in front and of servers behind.
+fn never_learned(site: &Site) -> String {
+    let proxies = site.global.trusted_proxies.iter().flat_map(|group| &group.networks);
+    let networks = proxies.chain(&site.global.proxy_protocol).map(ToString::to_string);
+    let servers = site.backends.iter().flat_map(|backend| &backend.servers);
+    let servers = servers.map(|server| match &server.address {
+        ServerAddress::Ip(address) => address.to_string(),
+        ServerAddress::Name(name) => format!("# {name}: HAProxy resolves it"),
+    });
+    lines(networks.chain(servers))
 }
 
 fn lines(entries: impl Iterator<Item = String>) -> String {

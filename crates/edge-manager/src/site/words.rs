@@ -154,7 +154,7 @@ word! {
         if !text.starts_with("EDGE_") {
             return Err("does not begin with EDGE_".into());
         }
-        if ["EDGE_STATE_DIR", "EDGE_BACKEND_FILE"].contains(&text) {
+        if ["EDGE_STATE_DIR", "EDGE_BACKEND_FILE", "EDGE_NEVER_LEARN_FILES"].contains(&text) {
             return Err("is set by the manager".into());
         }
         Ok(text.into())

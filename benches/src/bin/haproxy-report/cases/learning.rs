@@ -15,7 +15,7 @@ use crate::stand::{Place, Stand};
 /// More than are asked for in all rounds: a resource that was learned would be refused the next time.
 const RESOURCES: usize = 1_000_000;
 /// What haproxy.cfg keeps of a request for the response, as the shipped files do.
-const KEEP: &str = "  http-request set-var(txn.edge.base) base\n  http-request set-var(txn.edge.method) method\n  \
+const KEEP: &str = "  http-request set-var(txn.edge.base) base\n  http-request set-var-fmt(txn.edge.method) %[method]\n  \
                     http-request set-var(txn.edge.query) query\n  \
                     http-request set-var(txn.edge.partial) bool(true) if { req.fhdr(Range) -m found } || \
                     { req.fhdr(If-Range) -m found } || { req.fhdr(If-Match) -m found } || \
