@@ -99,11 +99,11 @@ fn step_and_learn(by: &str, told: &str) {
 
 const EXPLAIN: &str = "get edge www.example/learned";
 
-/// Whether the rule has some thousand seconds left.
+/// Whether the rule has some thousand seconds left; its end is rounded up to a second.
 fn is_left(edge: &Edge) -> bool {
     let said = edge.cli(EXPLAIN);
     let left = said.split(" s left").next().and_then(|text| text.rsplit(' ').next());
-    left.and_then(|s| s.parse::<u32>().ok()).is_some_and(|left| (800..=1000).contains(&left))
+    left.and_then(|s| s.parse::<u32>().ok()).is_some_and(|left| (800..=1001).contains(&left))
 }
 
 fn journals(home: &StateHome) -> Vec<PathBuf> {

@@ -140,8 +140,7 @@ fn upkeep(edge: &Edge, backend: &Backend) {
 }
 
 fn sync(edge: &Edge, manager: &RulesProcess) {
-    let wanted = format!("revision {}", manager.revision());
-    eventually("the manager's revision in force", || (edge.cli("edge sync").trim() == wanted).then_some(()));
+    eventually("the manager's revision in force", || edge.has_rules_of(manager.revision()).then_some(()));
 }
 
 #[test]

@@ -46,8 +46,8 @@ fn directory() -> (tempfile::TempDir, LearnedJournal) {
 }
 
 const SOUND: &str = "\
-rules.snapshot: snapshot, format 1, revision 1, 3 records, 1 rule, 75 bytes, sound
-rules.list.2: list file, format 1, revision 2, 4 records, 3000 rules, 36086 bytes, sound
+rules.snapshot: snapshot, format 1, revision 1, 4 records, 1 rule, 132 bytes, sound
+rules.list.2: list file, format 1, revision 2, 5 records, 3000 rules, 36143 bytes, sound
 rules.journal.0: rules journal, format 1, revisions 0 to 1, 3 records, 74 bytes, sound
 rules.journal.1: rules journal, format 1, revisions 1 to 2, 2 records, 49 bytes, sound
 learned/dead.journal: learned journal, format 1, 1 record, 29 bytes, its worker is dead, sound
@@ -207,7 +207,7 @@ fn every_record_and_rule_is_a_line_of_json() {
     let (code, out, errors) = run("dump", directory.path());
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     let lines: Vec<&str> = out.lines().collect();
-    assert_eq!(lines.len(), 3 + 3002 + 3 + 2 + 1 + 2);
+    assert_eq!(lines.len(), 4 + 3003 + 3 + 2 + 1 + 2);
     assert_eq!(
         lines[1],
         r#"{"file":"rules.snapshot","offset":36,"record":"rule","target":{"block":"0.0.0.1"},"action":"drop","expires_at_s":null,"origin":{"list":"spam"},"reason":""}"#

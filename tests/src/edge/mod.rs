@@ -176,6 +176,17 @@ impl Edge {
         self.try_cli(command).unwrap_or_else(|e| panic!("no answer to {command:?}: {e}"))
     }
 
+    /// Whether the worker, asked to read on, has all rules of this revision of the manager and lacks nothing.
+    ///
+    /// # Panics
+    /// The socket does not answer.
+    pub fn has_rules_of(&self, revision: u64) -> bool {
+        let answer = self.cli("edge sync");
+        // How many rules and changes were taken, and their hash; behind that would stand what lacks.
+        let mut parts = answer.trim().split(", ");
+        parts.next() == Some(&format!("revision {revision}")) && parts.count() == 2
+    }
+
     /// The answer to a command on the stats socket, or what went wrong: an answer cut short is one too.
     ///
     /// # Errors

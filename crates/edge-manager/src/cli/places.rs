@@ -53,7 +53,7 @@ pub(super) enum Hands {
     /// `serve`, over its control socket.
     Serve(UnixStream),
     /// This process, which has the state directory: the record, and the rules in it.
-    Own(Arc<Store>, Rules),
+    Own(Arc<Store>, Box<Rules>),
 }
 
 impl Places {
@@ -78,7 +78,7 @@ impl Places {
                 Err(RulesError::Publication(WriteError::Locked)) if Instant::now() < deadline => {}
                 opened => {
                     let (store, rules) = opened?;
-                    return Ok(Hands::Own(store, rules));
+                    return Ok(Hands::Own(store, Box::new(rules)));
                 }
             }
         }

@@ -167,7 +167,7 @@ impl Delete {
             Hands::Serve(stream) => {
                 control::send(stream, Method::DELETE, &path, "application/json", Vec::new())?
             }
-            Hands::Own(_, rules) => self.places.change_lessons(rules, |learned| {
+            Hands::Own(_, rules) => self.places.change_lessons(*rules, |learned| {
                 learned.remove(&Caller::command_line(), self.id, now_us())
             })?,
         };
@@ -198,7 +198,7 @@ impl Pin {
             Hands::Serve(stream) => {
                 control::send(stream, Method::POST, &path, "application/json", body.into_bytes())?
             }
-            Hands::Own(_, rules) => self.places.change_lessons(rules, |learned| {
+            Hands::Own(_, rules) => self.places.change_lessons(*rules, |learned| {
                 let ResourceId::Learned(number) = self.id else { return Err(LearnedError::Absent(self.id)) };
                 let end = self.ttl.map_or(End::Never, End::Ttl);
                 let (entry, effect) = learned.pin(&Caller::command_line(), number, end, now_us())?;

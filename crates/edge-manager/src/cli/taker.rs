@@ -54,7 +54,7 @@ impl Takes {
                 let files = sockets.iter().chain([&record.database]).cloned();
                 let configuration = self.publishing.open()?.keeping_out_of([state_dir.clone()], files);
                 let sites = Sites::new(store, configuration, self.publishing.defaults(&self.places));
-                Ok(Taking::Own(Box::new((rules, sites))))
+                Ok(Taking::Own(Box::new((*rules, sites))))
             }
         }
     }

@@ -61,7 +61,7 @@ impl Errors {
         if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
             return;
         }
-        if let Some(times) = self.to_tell(Instant::now()) {
+        if let Some(times) = self.tell_at(Instant::now()) {
             let listener = self.name;
             tracing::error!(%error, listener, times, "connections cannot be accepted: they wait");
         }
@@ -69,7 +69,7 @@ impl Errors {
     }
 
     /// One more error: how many it were since this was told last, if it is to be told now.
-    fn to_tell(&mut self, now: Instant) -> Option<u64> {
+    fn tell_at(&mut self, now: Instant) -> Option<u64> {
         self.since += 1;
         if self.told.is_some_and(|told| now.duration_since(told) < TOLD_EVERY) {
             return None;
@@ -123,7 +123,7 @@ mod tests {
     fn errors_are_told_once_a_minute() {
         let mut errors = Errors { name: "network", told: None, since: 0 };
         let start = Instant::now();
-        let told = [0, 1, 59, 60, 61, 300].map(|s| errors.to_tell(start + Duration::from_secs(s)));
+        let told = [0, 1, 59, 60, 61, 300].map(|s| errors.tell_at(start + Duration::from_secs(s)));
         assert_eq!(told, [Some(1), None, None, Some(3), None, Some(2)]);
     }
 }

@@ -319,7 +319,7 @@ fn requests_whose_body_never_comes_do_not_stop_validation() {
     let manager = home.serve(&pebble.environment());
     manager.domain("shop.example");
     let hang = |i: usize| {
-        let header = if i % 2 == 0 { "Content-Length: 10" } else { "Transfer-Encoding: chunked" };
+        let header = if i.is_multiple_of(2) { "Content-Length: 10" } else { "Transfer-Encoding: chunked" };
         let mut stream = TcpStream::connect(home.http.address).unwrap();
         let path = "/.well-known/acme-challenge/none";
         write!(stream, "GET {path} HTTP/1.1\r\nHost: shop.example\r\n{header}\r\n\r\n").unwrap();

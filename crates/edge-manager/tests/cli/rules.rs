@@ -11,7 +11,7 @@ use crate::home::{Home, done, failed, said};
 #[test]
 fn a_block_is_made_listed_explained_and_removed() {
     for home in Home::both() {
-        home.answer("revision 99\n");
+        home.answer();
         let block = home.run(&["block", "192.0.2.0/24", "--reason", "scans", "--action", "deny 404"]);
         let rule = "rule 1: block 192.0.2.0/24: deny 404, no end, manual, reason: scans\n";
         assert_eq!(block, done(0, format!("{rule}in force at revision 1\n")));
@@ -98,7 +98,7 @@ fn thousands_of_targets_are_one_change() {
 #[test]
 fn json_has_all_that_is_known() {
     for home in Home::both() {
-        home.answer("revision 1\n");
+        home.answer();
         let args = [
             "block",
             "Shop.Example/adm/*",

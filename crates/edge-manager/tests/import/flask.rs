@@ -233,7 +233,7 @@ fn a_value_of_any_length_is_named_and_never_held() {
 const ELSEWHERE: &str = "
     INSERT INTO domains VALUES (1, 'a.example', 0, NULL, 'mine', 0), (2, 'b.example', 0, NULL, 'hap_backend_basic', 0),
         (3, 'c.example', 0, NULL, 'other.j2', 0), (4, 'd.example', 1, '/none/d.example.pem', NULL, 0),
-        (5, 'e.example', 0, NULL, 'mine.j2', 0), (6, 'f.example', 0, '/none/no-matter.pem', NULL, 0);
+        (5, 'e.example', 0, NULL, 'mine.j2', 0), (6, 'f.example', 0, '/etc/haproxy/no-matter.pem', NULL, 0);
     INSERT INTO backends VALUES (1, 'shared', 1, NULL), (2, 'b', 2, NULL), (3, 'shared', 3, NULL), (4, 'd', 4, NULL),
         (5, 'shared', 5, NULL), (6, 'f', 6, NULL);
 ";

@@ -58,16 +58,24 @@ impl Edge {
 
     /// The whole answer to a request for a path of a host.
     pub(crate) fn get(&self, host: &str, path: &str, headers: &str) -> String {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n"))
+        // The end of what is sent would end a request whose body is missing before it is answered.
+        self.exchange(
+            &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n"),
+            |_| Ok(()),
+        )
     }
 
     /// All that comes back for bytes that are sent as they are; a connection that is refused brings nothing.
     pub(crate) fn send(&self, bytes: &str) -> String {
+        // Without `Connection: close` the other side would wait for the next request, but for the end of this one.
+        self.exchange(bytes, |stream| stream.shutdown(Shutdown::Write))
+    }
+
+    fn exchange(&self, bytes: &str, end: impl Fn(&TcpStream) -> std::io::Result<()>) -> String {
         let mut stream = TcpStream::connect(self.addr()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut answer = String::new();
-        // Without `Connection: close` the other side would wait for the next request, but for the end of this one.
-        let _ = stream.write_all(bytes.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write));
+        let _ = stream.write_all(bytes.as_bytes()).and_then(|()| end(&stream));
         let _ = stream.read_to_string(&mut answer);
         answer
     }

@@ -1,5 +1,6 @@
 //! No value of a client adds a line, or a word, to haproxy.cfg.
 
+use edge_manager::sites::{Defaults, NamedPaths};
 use serde_json::{Value, json};
 
 use crate::manager::Manager;
@@ -53,7 +54,9 @@ fn places(value: &Value, at: String, all: &mut Vec<String>) {
 
 #[test]
 fn a_hostile_text_in_any_field_is_refused_and_nothing_changes() {
-    let manager = Manager::new();
+    let mut paths = NamedPaths::default();
+    paths.allow(["/".into()]);
+    let manager = Manager::with(Defaults { paths, ..Defaults::default() });
     let (files, site) = (manager.files(), manager.json("GET", "/api/site", ""));
     let mut all = Vec::new();
     places(&full(), String::new(), &mut all);

@@ -85,7 +85,7 @@ fn what_was_published_and_not_recorded_is_gone_after_the_next_start() {
 }
 
 #[test]
-fn a_roll_back_outlives_a_restart_until_the_record_is_changed_or_published() {
+fn a_roll_back_outlives_restarts_and_changes() {
     let manager = Manager::new();
     let back = |manager: &Manager| {
         let one =
@@ -103,11 +103,14 @@ fn a_roll_back_outlives_a_restart_until_the_record_is_changed_or_published() {
     manager.json("PUT", "/api/backends/other", "{}");
     let manager = restarted(manager);
     let cfg = manager.haproxy_cfg();
-    assert!(cfg.contains("backend web") && cfg.contains("backend other"));
+    assert!(
+        !cfg.contains("backend web") && cfg.contains("backend other"),
+        "the change is made to what was gone back to"
+    );
 
     back(&manager);
     manager.json("GET", "/api/regenerate", "");
-    assert!(manager.haproxy_cfg().contains("backend web"));
+    assert!(!manager.haproxy_cfg().contains("backend other"));
     let set = current(&manager);
     let manager = restarted(manager);
     assert_eq!(current(&manager), set, "what is in force is no new set");
@@ -119,7 +122,7 @@ fn a_roll_back_outlives_a_restart_until_the_record_is_changed_or_published() {
     record.execute_batch(full).unwrap();
     manager.refused(500, "PUT", "/api/backends/third", "{}");
     let manager = restarted(manager);
-    assert!(!manager.haproxy_cfg().contains("backend web"));
+    assert!(!manager.haproxy_cfg().contains("backend third"));
 }
 
 #[test]
@@ -131,6 +134,9 @@ fn the_record_is_published_where_haproxy_takes_what_was_gone_back_to_no_more() {
     manager.json("PUT", "/api/global", &global.to_string());
     let set = manager.json("GET", "/api/configuration", "")["set"].clone();
     manager.json("PUT", "/api/global", "{}");
+    // As after an earlier version, which did not keep what a configuration was made from.
+    let record = rusqlite::Connection::open(manager.dir.path().join("rules.db")).unwrap();
+    record.execute_batch("DELETE FROM site_versions").unwrap();
     manager.json("POST", "/api/configuration/rollback", &json!({"set": set}).to_string());
     assert!(manager.haproxy_cfg().contains("servers.state"));
     std::fs::remove_dir_all(&gone).unwrap();

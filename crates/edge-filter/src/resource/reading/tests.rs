@@ -83,7 +83,7 @@ fn naive(raw: &str, settings: &Settings) -> String {
         }
         bytes
     };
-    let mut bytes = decode(raw[..end].as_bytes());
+    let mut bytes = decode(&raw.as_bytes()[..end]);
     if settings.path_double_escape {
         bytes = decode(&bytes);
     }

@@ -109,13 +109,11 @@ impl<'a> World<'a> {
     fn worker(&mut self, side: Side) -> Option<&mut Worker> {
         let now_us = self.now_us;
         let worker = match side {
-            Side::Old => Some(&mut self.old),
-            Side::New => self.new.as_mut(),
+            Side::Old => &mut self.old,
+            Side::New => self.new.as_mut()?,
         };
-        worker.map(|worker| {
-            worker.now_us = now_us;
-            worker
-        })
+        worker.now_us = now_us;
+        Some(worker)
     }
 
     /// Whether the step is possible.
