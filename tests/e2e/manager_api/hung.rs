@@ -64,7 +64,7 @@ fn a_stopped_worker_is_told_within_seconds_and_no_change_waits_for_it() {
 
 #[test]
 fn a_haproxy_that_does_not_answer_for_long_is_started_again() {
-    let served = Supervised::start_with(|builder| builder.env("EDGE_HANG_LIMIT", "2s"));
+    let served = Supervised::start_with(|builder| builder.env("EDGE_HANG_LIMIT", "10s"));
     let mut api = served.manager.api();
     assert_eq!(api.post("/api/blocked-ips", r#"{"ip_address":"198.51.100.7"}"#).status, 200);
     for which in [0, 1] {
