@@ -167,21 +167,9 @@ pub(crate) fn answer_with(path: &Path, say: impl Fn(&str) -> Option<String> + Se
             let (mut stream, mut command) = (stream.unwrap(), [0; 256]);
             let length = stream.read(&mut command).unwrap_or_default();
             let said = say(str::from_utf8(&command[..length]).unwrap_or_default().trim_end());
-            let _ = stream.write_all(said.unwrap_or_else(|| in_force(&database)).as_bytes());
+            let _ = stream.write_all(said.unwrap_or_else(|| crate::worker::in_force(&database)).as_bytes());
         }
     });
-}
-
-/// The answer to `edge sync` of a worker that has all that this database says was written.
-pub(crate) fn in_force(database: &Path) -> String {
-    let connection = rusqlite::Connection::open(database).unwrap();
-    connection.busy_timeout(PATIENCE).unwrap();
-    let written = connection.query_row("SELECT revision, taken, digest FROM publication", [], |row| {
-        let number = |at| row.get::<_, Option<i64>>(at).map(Option::unwrap_or_default);
-        Ok((number(0)?, number(1)?, number(2)?))
-    });
-    let (revision, taken, digest) = written.unwrap_or_default();
-    format!("revision {revision}, taken {taken}, hash {:016x}\n", digest.cast_unsigned())
 }
 
 pub(crate) fn request(host: SocketAddr, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {

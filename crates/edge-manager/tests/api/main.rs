@@ -17,3 +17,5 @@ mod refusals;
 mod resources;
 mod rules;
 mod security;
+#[path = "../shared/worker.rs"]
+mod worker;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use edge_e2e::{ServeCommand, ServeProcess};
@@ -88,7 +88,7 @@ impl Home {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let _ = std::io::Read::read(&mut stream, &mut [0; 64]);
-                let _ = stream.write_all(in_force(&database).as_bytes());
+                let _ = stream.write_all(crate::worker::in_force(&database).as_bytes());
             }
         });
     }
@@ -97,17 +97,6 @@ impl Home {
         let socket = self.socket();
         format!("stored, not yet enforced: {}: No such file or directory (os error 2)\n", socket.display())
     }
-}
-
-fn in_force(database: &Path) -> String {
-    let connection = rusqlite::Connection::open(database).unwrap();
-    connection.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
-    let written = connection.query_row("SELECT revision, taken, digest FROM publication", [], |row| {
-        let number = |at| row.get::<_, Option<i64>>(at).map(Option::unwrap_or_default);
-        Ok((number(0)?, number(1)?, number(2)?))
-    });
-    let (revision, taken, digest) = written.unwrap_or_default();
-    format!("revision {revision}, taken {taken}, hash {:016x}\n", digest.cast_unsigned())
 }
 
 pub(crate) fn said(output: Output) -> Said {

@@ -4,3 +4,5 @@ mod audit;
 mod events;
 mod home;
 mod rules;
+#[path = "../shared/worker.rs"]
+mod worker;
