@@ -92,16 +92,18 @@ impl<'f> Reader<'f> {
         }
         let base = Base::read(base, host);
         let view = View { snapshot, tally: &self.tally, now_s };
-        match base.plain_path() {
-            Some(plain) if plain.len() <= path.len() => {
-                let found = snapshot.resources.decide(base.host, plain, Known::Resource, now_s);
-                found.map_or(Verdict::Pass, |found| view.verdict(found))
-            }
+        let paths = match base.plain_path() {
+            Some(plain) if plain.len() <= path.len() => PathReadings { first: plain, second: None },
             _ => match base.readings(settings, path, second_path) {
-                Ok(paths) => view.resource(base.host, paths),
-                Err(unreadable) => view.refuse(unreadable),
+                Ok(paths) => paths,
+                Err(unreadable) => return view.refuse(unreadable),
             },
+        };
+        if paths.second.is_some() {
+            return view.resource(base.host, paths);
         }
+        let found = snapshot.resources.decide(base.host, paths.first, Known::Resource, now_s);
+        found.map_or(Verdict::Pass, |found| view.verdict(found))
     }
 
     /// The verdict on a whole request, conditions and all. The client's comes first where it refuses; an
@@ -202,7 +204,7 @@ impl View<'_> {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn resource(self, host: &[u8], paths: PathReadings<'_>) -> Verdict {
         let found = self.snapshot.resources.decide_readings(host, paths, Known::Resource, self.now_s);
         settle(found, |found| self.verdict(found), |verdict| *verdict).unwrap_or(Verdict::Pass)

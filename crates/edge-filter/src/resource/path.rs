@@ -57,8 +57,8 @@ impl CanonicalPath {
             return Err(InvalidPath::Control);
         }
         // Most rules are written in canonical form: only the others need a buffer.
-        if let Some(path) = borrow_canonical(text, 0, parameters) {
-            return Self::from_canonical(path, max_bytes);
+        if let Some(borrowed) = borrow_canonical(text, 0, parameters) {
+            return Self::from_canonical(borrowed.path, max_bytes);
         }
         // Dot segments may make a long text a short path; its unfinished form is still held to a bound.
         let mut buffer = vec![0; text.len().saturating_mul(3).min(max_bytes.saturating_mul(4))];
@@ -123,32 +123,49 @@ pub fn canonical_path<'a>(
     parameters: ParameterSegments,
     out: &'a mut [u8],
 ) -> Result<&'a [u8], TooLong> {
-    canonical_behind(raw, 0, parameters, out)
+    if let Some(path) = without_slash(raw) {
+        return Ok(path);
+    }
+    match borrow_canonical(raw, 0, parameters) {
+        Some(borrowed) => Ok(borrowed.path),
+        None => rewrite_canonical(raw, parameters, out),
+    }
 }
 
-/// [`canonical_path`] of a text of which so many bytes are known to be canonical, whatever comes behind them.
+/// The canonical form of what does not begin with a slash.
 #[inline]
-pub(super) fn canonical_behind<'a>(
-    raw: &'a [u8],
-    known: usize,
+pub(super) fn without_slash(raw: &[u8]) -> Option<&'static [u8]> {
+    match raw.first() {
+        Some(b'/') => None,
+        None | Some(b'?' | b'#') => Some(b"/"),
+        Some(_) => Some(b"*"),
+    }
+}
+
+/// [`canonical_path`] of what begins with a slash and is not canonical.
+pub(super) fn rewrite_canonical<'a>(
+    raw: &[u8],
     parameters: ParameterSegments,
     out: &'a mut [u8],
 ) -> Result<&'a [u8], TooLong> {
-    match raw.first() {
-        Some(b'/') if known == raw.len() => return Ok(raw),
-        Some(b'/') => {}
-        None | Some(b'?' | b'#') => return Ok(b"/"),
-        Some(_) => return Ok(b"*"),
-    }
-    match borrow_canonical(raw, known, parameters) {
-        Some(path) => Ok(path),
-        None => rewrite(raw, Canonical(parameters), out),
-    }
+    rewrite(raw, Canonical(parameters), out)
 }
 
-/// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be.
-pub(super) fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSegments) -> Option<&[u8]> {
+/// A text that is canonical as it stands.
+pub(super) struct Borrowed<'a> {
+    pub(super) path: &'a [u8],
+    pub(super) has_escape: bool,
+}
+
+/// The path at the start of `raw`, if that is canonical, of which so many bytes are known to be and to hold no escape.
+#[inline]
+pub(super) fn borrow_canonical(
+    raw: &[u8],
+    known: usize,
+    parameters: ParameterSegments,
+) -> Option<Borrowed<'_>> {
     let mut at = known;
+    let mut has_escape = false;
     // Where a block was looked at in vain, the next one is not worth a look before its end.
     let mut blocks_from = 0;
     while let Some(&byte) = raw.get(at) {
@@ -164,12 +181,15 @@ pub(super) fn borrow_canonical(raw: &[u8], known: usize, parameters: ParameterSe
                 1 + known
             }
             Class::Semicolon if parameters == ParameterSegments::Keep => 1,
-            Class::Percent if starts_with_canonical_escape(&raw[at..], Component::Path(parameters)) => 3,
+            Class::Percent if starts_with_canonical_escape(&raw[at..], Component::Path(parameters)) => {
+                has_escape = true;
+                3
+            }
             Class::Question | Class::Hash => break,
             Class::Slash | Class::Semicolon | Class::Percent | Class::Illegal => return None,
         };
     }
-    Some(&raw[..at])
+    Some(Borrowed { path: &raw[..at], has_escape })
 }
 
 /// Whether the text behind a slash begins with another slash or a dot segment.

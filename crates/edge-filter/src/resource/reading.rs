@@ -3,7 +3,7 @@
 use super::ParameterSegments;
 use super::blocks::{certainly_canonical, find};
 use super::escape::{TooLong, escaped_byte, hex_byte};
-use super::path::{Part, Reading, borrow_canonical, canonical_behind, rewrite};
+use super::path::{Borrowed, Part, Reading, borrow_canonical, rewrite, rewrite_canonical, without_slash};
 use crate::{Settings, Status, Verdict};
 
 /// A path as backends read it, in canonical form: a rule on either reading is a rule on the path.
@@ -68,13 +68,20 @@ pub(super) fn readings_behind<'a>(
     first_out: &'a mut [u8],
     second_out: &'a mut [u8],
 ) -> Result<PathReadings<'a>, UnreadablePath> {
-    let max_bytes = first_out.len();
-    let first = canonical_behind(raw, known, settings.parameter_segments, first_out)?;
-    if first.len() > max_bytes {
-        return Err(UnreadablePath::TooLong);
+    let one = |first| Ok(PathReadings { first, second: None });
+    if let Some(path) = without_slash(raw) {
+        return one(path);
     }
-    if known == raw.len() || !has_second_reading(raw, settings) {
-        return Ok(PathReadings { first, second: None });
+    let first = match borrow_canonical(raw, known, settings.parameter_segments) {
+        // It is borrowed, and held to the same bound all the same.
+        Some(Borrowed { path, .. }) if path.len() > first_out.len() => return Err(UnreadablePath::TooLong),
+        // Nothing in it is read in two ways but an escape.
+        Some(Borrowed { path, has_escape: false }) => return one(path),
+        Some(Borrowed { path, .. }) => path,
+        None => rewrite_canonical(raw, settings.parameter_segments, first_out)?,
+    };
+    if !has_second_reading(raw, settings) {
+        return one(first);
     }
     if settings.strict_paths {
         return Err(UnreadablePath::TwoReadings);
@@ -87,28 +94,24 @@ pub(super) fn readings_behind<'a>(
 /// takes it for the path that rules are held against.
 pub fn has_one_reading(raw_path: &[u8], settings: &Settings) -> bool {
     raw_path.first() == Some(&b'/')
-        && borrow_canonical(raw_path, 0, settings.parameter_segments)
-            .is_some_and(|path| path.len() == raw_path.len() && !has_second_reading(raw_path, settings))
+        && borrow_canonical(raw_path, 0, settings.parameter_segments).is_some_and(|borrowed| {
+            borrowed.path.len() == raw_path.len()
+                && (!borrowed.has_escape || !has_second_reading(raw_path, settings))
+        })
 }
 
-/// Whether the path has a character that is read in two ways.
+/// Whether a path that begins with a slash has a character that is read in two ways.
 fn has_second_reading(raw: &[u8], settings: &Settings) -> bool {
-    if !matches!(raw.first(), Some(b'/')) || (!settings.path_backslash && find(b'%', raw).is_none()) {
-        return false;
-    }
     let lenient = Lenient(settings);
     let mut at = 0;
-    while let Some(&byte) = raw.get(at) {
-        at += match byte {
-            b'?' | b'#' => return false,
-            b'\\' if settings.path_backslash => return true,
-            b'%' => match lenient.decode(&raw[at..]) {
-                Decoded { times: 2, .. } => return true,
-                Decoded { times: 1, byte, .. } if lenient.meaning(byte).is_some() => return true,
-                Decoded { bytes, .. } => bytes,
-            },
-            _ => 1,
-        };
+    while let Some(before) = lenient.find_suspect(&raw[at..]) {
+        at += before;
+        let Decoded { byte, bytes, times } = lenient.decode(&raw[at..]);
+        if times == 2 || lenient.meaning(byte).is_some() {
+            // Behind one of these there is no path.
+            return !raw[..at].iter().any(|byte| matches!(byte, b'?' | b'#'));
+        }
+        at += bytes;
     }
     false
 }
@@ -127,6 +130,15 @@ struct Decoded {
 }
 
 impl Lenient<'_> {
+    /// Where the first character is that may be read in two ways.
+    fn find_suspect(self, raw: &[u8]) -> Option<usize> {
+        if self.0.path_backslash {
+            raw.iter().position(|byte| matches!(byte, b'%' | b'\\'))
+        } else {
+            find(b'%', raw)
+        }
+    }
+
     fn decode(self, raw: &[u8]) -> Decoded {
         let once = decode_once(raw);
         if once.byte != b'%' || !self.0.path_double_escape {
