@@ -12,6 +12,8 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+/// The codes of a reset behind an answer to a request that does not end: NO_ERROR (section 8.1), of HAProxy 2.6 CANCEL.
+const AFTER_AN_ANSWER: [u32; 2] = [0, 8];
 
 /// A connection that begins with HTTP/2 at once, as HAProxy takes it on every port without TLS.
 #[derive(Debug)]
@@ -79,7 +81,9 @@ impl Http2 {
             if let Some((kind, number, payload)) = self.take_frame() {
                 match kind {
                     HEADERS => return Ok((number, status(&payload)?)),
-                    RST_STREAM if payload != 8_u32.to_be_bytes() => return Ok((number, 0)),
+                    RST_STREAM if !AFTER_AN_ANSWER.iter().any(|code| payload == code.to_be_bytes()) => {
+                        return Ok((number, 0));
+                    }
                     _ => continue,
                 }
             }
