@@ -246,13 +246,7 @@ pub(crate) fn set_foreign_aside(parent: &OwnedFd, name: &str) -> io::Result<Opti
         Err(rustix::io::Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let what = match FileType::from_raw_mode(found.st_mode) {
-        FileType::RegularFile if is_own(parent, &found)? => return Ok(None),
-        FileType::RegularFile => "a file of another user",
-        FileType::Directory => "a directory",
-        FileType::Symlink => "a symbolic link",
-        _ => "neither a file nor a directory",
-    };
+    let Some(what) = foreign(parent, &found)? else { return Ok(None) };
     if !matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Directory) {
         remove(parent, name)?;
         return Ok(Some(what));
@@ -267,6 +261,17 @@ pub(crate) fn set_foreign_aside(parent: &OwnedFd, name: &str) -> io::Result<Opti
     let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
     unlinkat(parent, name, if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() })?;
     Ok(Some(what))
+}
+
+/// What this is, if it is not a file of the writer's.
+pub(crate) fn foreign(parent: &OwnedFd, found: &Stat) -> io::Result<Option<&'static str>> {
+    Ok(match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile if is_own(parent, found)? => None,
+        FileType::RegularFile => Some("a file of another user"),
+        FileType::Directory => Some("a directory"),
+        FileType::Symlink => Some("a symbolic link"),
+        _ => Some("neither a file nor a directory"),
+    })
 }
 
 /// What has this name, `None` if nothing has.

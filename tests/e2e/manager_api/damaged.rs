@@ -1,6 +1,8 @@
 //! Files of the state directory that are not what was written: nothing is called in force that is not, and all of it is mended.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use edge_e2e::{Api, eventually, obstruct_snapshot};
@@ -127,7 +129,7 @@ fn flip(path: &Path, at: impl FnOnce(usize) -> usize) {
     });
 }
 
-const HARMS: [Harm; 15] = [
+const HARMS: [Harm; 19] = [
     ("a flip in the middle of the snapshot", |stage| flip(&stage.snapshot(), |bytes| bytes / 2)),
     ("a flip in the first byte of the snapshot", |stage| flip(&stage.snapshot(), |_| 0)),
     ("a flip in the head of the snapshot", |stage| flip(&stage.snapshot(), |_| 30)),
@@ -140,6 +142,24 @@ const HARMS: [Harm; 15] = [
     }),
     ("an older snapshot", |stage| {
         fs::copy(stage.older.join("rules.snapshot"), stage.snapshot()).map(drop).unwrap();
+    }),
+    ("a link in the place of the snapshot", |stage| {
+        fs::remove_file(stage.snapshot()).unwrap();
+        symlink("/etc/hostname", stage.snapshot()).unwrap();
+    }),
+    ("a directory in the place of the snapshot", |stage| {
+        fs::remove_file(stage.snapshot()).unwrap();
+        fs::create_dir(stage.snapshot()).unwrap();
+    }),
+    ("a socket in the place of the snapshot", |stage| {
+        fs::remove_file(stage.snapshot()).unwrap();
+        drop(UnixListener::bind(stage.snapshot()).unwrap());
+    }),
+    ("a link to the journal in its place", |stage| {
+        let aside = stage.served.manager.dir().join("aside");
+        let journal = stage.journal();
+        fs::rename(&journal, &aside).unwrap();
+        symlink(&aside, &journal).unwrap();
     }),
     ("a flip in the head of the journal", |stage| flip(&stage.journal(), |_| 20)),
     ("a flip in the last byte of the journal", |stage| flip(&stage.journal(), |bytes| bytes - 1)),

@@ -1,5 +1,9 @@
 //! Whether the files are still what was written.
 
+use std::io;
+
+use rustix::io::Errno;
+
 use super::sealing::{Look, end_of_chain};
 use super::{RulesWriter, WriteError};
 use crate::{FileName, Next, ReadError, Record, Records};
@@ -58,8 +62,8 @@ impl RulesWriter {
                 None
             }
             Ok(_) => Some("the files are whole, but those of another manager, or an earlier copy".to_owned()),
-            // Of what cannot be read at the moment nothing is known.
-            Err(ReadError::Io { .. }) => None,
+            // Nothing is known of them then, and nothing can be written either.
+            Err(ReadError::Io { error, .. }) if lacks_resources(&error) => None,
             Err(error) => Some(error.to_string()),
         }
     }
@@ -93,4 +97,10 @@ impl RulesWriter {
             }
         }
     }
+}
+
+/// Whether it is this process or the system that lacks something for a while, whatever the files are.
+fn lacks_resources(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::INTR))
 }

@@ -13,7 +13,7 @@ use super::chunks::Chunks;
 use super::sealing::Look;
 use super::{Journal, WriteError};
 use crate::appender::Appender;
-use crate::dir::{LEARNED, file_type, names, open_regular, remove, set_foreign_aside};
+use crate::dir::{LEARNED, file_type, foreign, names, open_regular, remove, set_foreign_aside};
 use crate::mark::{Digest, Mark, Seal};
 use crate::{FileKind, FileName, Head, codec};
 
@@ -167,11 +167,18 @@ impl Files {
     }
 
     /// What the file of this name looks like; `None` where there is none.
+    ///
+    /// # Errors
+    /// Something else has the name, which readers pass over.
     pub(super) fn look(&self, name: &FileName) -> Result<Option<Look>, WriteError> {
-        match statat(&*self.parent, name.in_its_directory(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Look::of(&stat))),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
-            Err(error) => Err(WriteError::io(name, error.into())),
+        let stat = match statat(&*self.parent, name.in_its_directory(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(WriteError::io(name, error.into())),
+        };
+        match foreign(&self.parent, &stat).map_err(|error| WriteError::io(name, error))? {
+            None => Ok(Some(Look::of(&stat))),
+            Some(what) => Err(WriteError::io(name, io::Error::other(format!("{what} is in its place")))),
         }
     }
 

@@ -9,25 +9,33 @@ use crate::rules::Effect;
 /// Between two looks at the contents of all files; whether they look changed is seen each second.
 const VERIFY_EVERY: Duration = Duration::from_secs(60);
 
-/// Between the first repair and the next one, then twice as long each time, up to the longest.
+/// Between a repair that did not help and the next one, then twice as long each time, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Nothing was wrong for so long: the next repair is the first one again.
-const SOUND: Duration = Duration::from_secs(600);
+/// Nothing was wrong for so long: the last repair has helped, and the next one comes at once.
+const SOUND: Duration = Duration::from_secs(5);
 
 /// Repairs of the state directory: at once, and ever less often where they do not help.
 #[derive(Debug)]
 pub(super) struct Repairs {
     verify_at: Instant,
     last: Option<Instant>,
+    /// Since when nothing was wrong.
+    sound_since: Option<Instant>,
     wait: Duration,
     told: String,
 }
 
 impl Default for Repairs {
     fn default() -> Self {
-        Self { verify_at: Instant::now() + VERIFY_EVERY, last: None, wait: FIRST_WAIT, told: String::new() }
+        Self {
+            verify_at: Instant::now() + VERIFY_EVERY,
+            last: None,
+            sound_since: None,
+            wait: FIRST_WAIT,
+            told: String::new(),
+        }
     }
 }
 
@@ -41,12 +49,13 @@ impl Repairs {
         let damage = app.rules.inspect(is_thorough, now_us());
         app.watch.set_files(damage.clone());
         let Some(why) = damage.or_else(|| app.watch.wants_rules()) else {
+            self.sound_since.get_or_insert_with(Instant::now);
             return self.catch_up(app);
         };
-        let sound = self.last.map(|last| last.elapsed());
-        match sound {
-            Some(sound) if sound < self.wait => return,
-            Some(sound) if sound < SOUND => self.wait = (self.wait * 2).min(LONGEST_WAIT),
+        let has_helped = self.sound_since.take().is_some_and(|since| since.elapsed() >= SOUND);
+        match self.last.map(|last| last.elapsed()) {
+            Some(elapsed) if !has_helped && elapsed < self.wait => return,
+            Some(_) if !has_helped => self.wait = (self.wait * 2).min(LONGEST_WAIT),
             _ => self.wait = FIRST_WAIT,
         }
         self.last = Some(Instant::now());
