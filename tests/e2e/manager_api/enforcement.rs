@@ -1,6 +1,8 @@
 //! In force means in force: after the answer, the next request is refused.
 
-use std::time::Instant;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use edge_e2e::{eventually, tell};
 
@@ -57,4 +59,38 @@ fn a_rule_with_a_ttl_ends_by_itself() {
 
 fn done(id: u32, addr: &str) -> String {
     format!(r#"{{"status":"success","blocked_ip_id":{id},"message":"IP {addr} has been blocked"}}"#)
+}
+
+/// A reload ends no connection: what comes on one from before it is judged by the worker from before it.
+#[test]
+fn workers_that_a_reload_has_replaced_have_a_rule_too() {
+    let served = Supervised::start();
+    let mut api = served.manager.api();
+    for n in 0..10 {
+        let path = format!("/replaced-{n}");
+        let mut begun: Vec<_> = (0..4).map(|_| begin(&served, &path)).collect();
+        assert_eq!(api.post("/api/configuration/reload", "{}").status, 200);
+        let rule = format!(r#"{{"target":"www.example{path}"}}"#);
+        let answer = api.post("/api/rules", &rule);
+        assert_eq!(answer.json()["enforcement"], "in_force", "{answer:?}");
+        for stream in &mut begun {
+            assert_eq!(end(stream), "HTTP/1.1 403", "{path}: {}", served.manager.log());
+        }
+    }
+}
+
+/// A request whose head has no end yet.
+fn begin(served: &Supervised, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(served.manager.web_addr()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: www.example\r\n").unwrap();
+    stream
+}
+
+/// Ends the head. Version and status of the answer.
+fn end(stream: &mut TcpStream) -> String {
+    stream.write_all(b"\r\n").unwrap();
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).unwrap();
+    String::from_utf8_lossy(&line).into_owned()
 }

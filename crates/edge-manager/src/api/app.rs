@@ -15,7 +15,7 @@ use crate::certificates::{self, CertificateError, Certificates};
 use crate::clock::seconds;
 use crate::configuration::{self, Configuration, PublishError};
 use crate::events::Events;
-use crate::haproxy::{Enforcement, enforce};
+use crate::haproxy::{Enforcement, enforce, enforce_replaced};
 use crate::learned::Learned;
 use crate::metrics::Metrics;
 use crate::publish::Publication;
@@ -306,10 +306,16 @@ impl App {
         self.watch.look(control, revision, &|revision| marks.at(revision), self.sites.is_changing())
     }
 
-    /// Waits until all workers have this revision, for [`App::wait`] at most.
+    /// Waits until all workers have this revision, for [`App::wait`] at most, and those that a reload has replaced too.
     pub(super) fn enforce_revision(&self, revision: u64) -> Enforcement {
         let marks = self.rules.marks();
-        let enforcement = enforce(&self.sockets, revision, &|revision| marks.at(revision), self.wait);
+        let expected = |revision| marks.at(revision);
+        let mut enforcement = enforce(&self.sockets, revision, &expected, self.wait);
+        if let (Enforcement::InForce, Some(master)) =
+            (&enforcement, self.sites.configuration().control().master())
+        {
+            enforcement = enforce_replaced(master, revision, &expected, self.wait);
+        }
         if enforcement != Enforcement::InForce {
             // The files may be why.
             self.rules.doubt();

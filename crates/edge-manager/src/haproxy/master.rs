@@ -78,12 +78,28 @@ impl Master {
         asked.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
     }
 
+    /// What this one of its workers answers to `edge sync`; a text that does not begin with `revision` where there is none.
+    ///
+    /// # Errors
+    /// The master does not answer before the deadline.
+    pub(super) fn sync(&self, worker_pid: u32, deadline: Instant) -> io::Result<String> {
+        ask_master(&self.socket, &format!("@!{worker_pid} edge sync"), MAX_ANSWER_BYTES, deadline)
+    }
+
     /// Its processes.
     ///
     /// # Errors
     /// Nobody listens, or it is no master.
     pub fn processes(&self) -> io::Result<Processes> {
-        let answer = self.ask("show proc")?;
+        self.processes_before(Instant::now() + ANSWER_PATIENCE)
+    }
+
+    /// [`Master::processes`], of which the master tells before the deadline.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn processes_before(&self, deadline: Instant) -> io::Result<Processes> {
+        let answer = ask_master(&self.socket, "show proc", MAX_ANSWER_BYTES, deadline)?;
         Processes::parse(&answer).ok_or_else(|| not_understood("show proc", &answer))
     }
 

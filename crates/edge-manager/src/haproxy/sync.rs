@@ -15,8 +15,8 @@ use super::socket::ask;
 
 /// Between two questions: at first so long, then twice as long each time, up to [`MAX_PAUSE`]. A worker reads on as soon as
 /// it is asked, for half a millisecond; what takes longer goes on by itself.
-const MIN_PAUSE: Duration = Duration::from_millis(1);
-const MAX_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const MIN_PAUSE: Duration = Duration::from_millis(1);
+pub(super) const MAX_PAUSE: Duration = Duration::from_millis(50);
 
 /// How much of an answer that is not understood is repeated, bytes.
 const MAX_SHOWN_BYTES: usize = 80;
@@ -140,7 +140,15 @@ impl Rules {
     /// # Errors
     /// It does not answer, or says something else.
     pub fn ask(socket: &Path, deadline: Instant) -> Result<Self, Lack> {
-        match ask(socket, "edge sync", deadline) {
+        Self::of(ask(socket, "edge sync", deadline))
+    }
+
+    /// What the answer of a worker to `edge sync` says.
+    ///
+    /// # Errors
+    /// There is none, or it says something else.
+    pub(super) fn of(answer: io::Result<String>) -> Result<Self, Lack> {
+        match answer {
             Ok(text) if text.is_empty() => Err(Lack::Io(io::ErrorKind::ConnectionReset.into())),
             Ok(text) => Self::parse(&text).ok_or_else(|| {
                 let text = text.trim();
