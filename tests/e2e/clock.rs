@@ -120,3 +120,19 @@ fn a_learned_rule_outlives_a_step_forward() {
 fn a_learned_rule_outlives_a_step_back() {
     step_and_learn("-7200", "the system clock was set back by 7200 s: 1 learned rules keep");
 }
+
+/// As where a machine starts with a wrong clock, or a time service is led astray for a while.
+#[test]
+fn a_learned_rule_outlives_steps_there_and_back() {
+    let Some(clock) = SteppedClock::new() else { return };
+    let backend = Backend::start();
+    let edge = Edge::before(&backend, Mode::DEFAULT).under(clock.command()).start();
+    backend.answer("/learned", Answer::teaching("false; ttl=1000"));
+    assert!(!edge.refuses(&Request::get("/learned")));
+    for (n, offset) in ["-300", "+0", "-86400", "+0", "+86400", "-86400"].into_iter().enumerate() {
+        clock.set(offset);
+        eventually("the step to be seen", || (steps(&edge) == n as f64 + 1.0).then_some(()));
+        eventually("what is left", || is_left(&edge).then_some(()));
+        assert!(edge.refuses(&Request::get("/learned")), "{offset}");
+    }
+}

@@ -17,6 +17,9 @@ static LOOKUPS: Lookups = Lookups::new();
 struct Lookups {
     /// From `CLOCK_MONOTONIC` to it, nanoseconds.
     offset_ns: AtomicI64,
+    /// The same for what is learned, which ends at a time of this one: while learned rules are being moved by a step, it is where
+    /// lookups will be.
+    learning_offset_ns: AtomicI64,
     /// The second of the wall clock as of the last look at it.
     wall_s: AtomicI64,
 }
@@ -26,12 +29,30 @@ const UNKNOWN: i64 = i64::MIN;
 
 impl Lookups {
     const fn new() -> Self {
-        Self { offset_ns: AtomicI64::new(UNKNOWN), wall_s: AtomicI64::new(UNKNOWN) }
+        Self {
+            offset_ns: AtomicI64::new(UNKNOWN),
+            learning_offset_ns: AtomicI64::new(UNKNOWN),
+            wall_s: AtomicI64::new(UNKNOWN),
+        }
     }
 
-    /// From now on, this is the time.
+    /// From now on, this is the time, for what is learned too.
     fn are_at(&self, offset_ns: i64) {
+        self.learn_by(offset_ns);
         self.offset_ns.store(offset_ns, Relaxed);
+    }
+
+    /// From now on, this is the time for what is learned.
+    fn learn_by(&self, offset_ns: i64) {
+        self.learning_offset_ns.store(offset_ns, Relaxed);
+    }
+
+    /// The time of day by which rules are learned.
+    fn learning_ns(&self, wall_ns: impl FnOnce() -> i64, monotonic_ns: i64) -> i64 {
+        match self.learning_offset_ns.load(Relaxed) {
+            UNKNOWN => wall_ns(),
+            offset_ns => monotonic_ns.saturating_add(offset_ns),
+        }
     }
 
     /// The wall clock may be believed for a second.
@@ -89,6 +110,7 @@ pub(crate) fn start() {
     let clocks = Clocks::now();
     let offset_ns = clocks.wall_ns.saturating_sub(clocks.monotonic_ns);
     if LOOKUPS.offset_ns.compare_exchange(UNKNOWN, offset_ns, Relaxed, Relaxed).is_ok() {
+        LOOKUPS.learn_by(offset_ns);
         LOOKUPS.believe(clocks);
     }
 }
@@ -106,6 +128,13 @@ pub(crate) fn now_s() -> u32 {
 /// Microseconds since the Unix epoch by the wall clock, that orders what two workers write in one kernel tick.
 pub(crate) fn now_us() -> u64 {
     u64::try_from(now(libc::CLOCK_REALTIME).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Microseconds since the Unix epoch by which the TTL of what is learned begins: a step of the wall clock counts from when
+/// [`Keeper`] has seen it.
+pub(crate) fn learning_now_us() -> u64 {
+    let learning_ns = LOOKUPS.learning_ns(|| ns(libc::CLOCK_REALTIME), ns(libc::CLOCK_MONOTONIC));
+    u64::try_from(learning_ns / 1000).unwrap_or(0)
 }
 
 /// Processor time of this thread.

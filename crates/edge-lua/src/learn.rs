@@ -8,8 +8,8 @@ use edge_filter::{
 };
 use parking_lot::Mutex;
 
-use crate::engine;
 use crate::state::State;
+use crate::{clock, engine};
 
 /// A response with `X-Edge-Resource` as `edge_learn` found it: texts from HAProxy, some of which haproxy.cfg
 /// has to keep from the request.
@@ -69,7 +69,7 @@ impl School {
         }
     }
 
-    /// Makes the change that the response asks for, if it may. A line for the log comes back where something is
+    /// Makes the change that the response asks for at this time, [`clock::learning_now_us`], if it may. A line for the log comes back where something is
     /// wrong, at most one a host and minute.
     pub(crate) fn hear(
         &self,
@@ -95,7 +95,8 @@ impl School {
             is_partial: heard.is_partial,
             request: Request { host, path, query: heard.query, method, anonymous: false, client },
         };
-        let stamp_us = state.map_or(now_us, |state| state.stamp_us(now_us));
+        // By the wall clock, as the stamps of other processes.
+        let stamp_us = state.map_or(now_us, |state| state.stamp_us(clock::now_us()));
         let lesson = engine::with_scratch(|scratch| {
             learn(&lesson, &self.authorities, filter.settings(), now_us, stamp_us, scratch)
         });

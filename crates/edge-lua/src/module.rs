@@ -100,7 +100,8 @@ fn learn(engine: &Engine, heard: &LuaValue) -> Option<String> {
         server: &text("server"),
         unique_id: &text("unique_id"),
     };
-    guard::catch(|| engine.school.hear(&heard, &engine.filter, engine.state.as_ref(), clock::now_us()))
+    let now_us = clock::learning_now_us();
+    guard::catch(|| engine.school.hear(&heard, &engine.filter, engine.state.as_ref(), now_us))
 }
 
 /// The bytes of a string argument; whatever else came counts as none.

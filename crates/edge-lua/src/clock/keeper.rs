@@ -4,11 +4,13 @@
 //! day meanwhile. Both are kept as seconds since the epoch, and lookups compare both with the same number. So,
 //! when the wall clock was set, the ends of the learned rules are moved by as much, and lookups go on by the new time:
 //! first the one and then the other where the clock went forward, the other way round where it went back, so that no
-//! learned rule has ended for a lookup meanwhile.
+//! learned rule has ended for a lookup meanwhile. What is learned goes by the old time until a step is seen, and by the new one
+//! from then on: so those that are there when it is seen are the ones to move. A rule of the moment between on another thread
+//! ends early, never late.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use edge_filter::{Filter, Origin, Rule};
+use edge_filter::{Filter, Rule};
 use parking_lot::Mutex;
 
 use super::{Clocks, LOOKUPS, Lookups, NS_PER_S, seconds};
@@ -39,9 +41,8 @@ struct Step {
     by_s: i64,
     /// Where lookups are when it is done.
     offset_ns: i64,
-    /// Rules that were learned later were learned by the new time.
-    before_us: u64,
-    learned: Option<Box<dyn Iterator<Item = Option<Rule>> + Send>>,
+    /// What was learned before.
+    learned: Box<dyn Iterator<Item = Option<Rule>> + Send>,
     moved: u64,
 }
 
@@ -78,22 +79,28 @@ impl Keeper {
         let now_ns = || lookups.at_ns(clocks.wall_ns, clocks.monotonic_ns);
         if followed.step.is_none() {
             let by_ns = booted_ns(clocks).saturating_sub(followed.booted_ns);
-            followed.booted_ns = booted_ns(clocks);
             let offset_ns = clocks.wall_ns.saturating_sub(clocks.monotonic_ns);
             if by_ns.abs() < SMALL_NS {
+                followed.booted_ns = booted_ns(clocks);
                 // The sleep of the machine is no step: time has passed.
                 lookups.are_at(offset_ns);
                 lookups.believe(clocks);
                 return Followup::default();
             }
-            self.steps.fetch_add(1, Relaxed);
             lookups.disbelieve();
-            let before_us = now_ns().max(0).unsigned_abs() / 1000;
+            // While another thread changes the rules, it is a step that was not seen.
+            let Some(mut edit) = filter.edit(seconds(now_ns())) else { return Followup::default() };
             let by_s = (by_ns + by_ns.signum() * NS_PER_S / 2) / NS_PER_S;
             if by_s < 0 {
                 lookups.are_at(offset_ns);
             }
-            followed.step = Some(Step { by_s, offset_ns, before_us, learned: None, moved: 0 });
+            // What waits for another thread was learned before.
+            edit.settle();
+            let learned = Box::new(edit.learned());
+            lookups.learn_by(offset_ns);
+            followed.booted_ns = booted_ns(clocks);
+            followed.step = Some(Step { by_s, offset_ns, learned, moved: 0 });
+            self.steps.fetch_add(1, Relaxed);
         }
         let now_s = seconds(now_ns());
         let Some(step) = &mut followed.step else { return Followup::default() };
@@ -124,17 +131,14 @@ enum Progress {
 impl Step {
     fn move_some(&mut self, filter: &Filter, now_s: u32) -> Progress {
         let Some(mut edit) = filter.edit(now_s) else { return Progress::Waits };
-        // A rule that was learned before the step may wait for another thread still.
-        edit.settle();
-        let learned = self.learned.get_or_insert_with(|| Box::new(edit.learned()));
         for _ in 0..PIECE_RULES {
-            match learned.next() {
-                Some(Some(rule)) if is_before(&rule, self.before_us) => {
+            match self.learned.next() {
+                Some(Some(rule)) => {
                     let end_s = i64::from(rule.expires_at_s).saturating_add(self.by_s);
                     let end_s = u32::try_from(end_s.max(0)).unwrap_or(u32::MAX);
                     self.moved += u64::from(edit.end_at(&rule, end_s));
                 }
-                Some(_) => {}
+                Some(None) => {}
                 None => return Progress::Done,
             }
         }
@@ -148,12 +152,6 @@ impl Step {
             "the system clock was set {way} by {by_s} s: {moved} learned rules keep the time they have left"
         )
     }
-}
-
-/// Whether it was taught before the step. One that was taught within the moment in which a step back was not seen yet
-/// cannot be told from those before, and ends early.
-fn is_before(rule: &Rule, before_us: u64) -> bool {
-    matches!(&rule.origin, Origin::Learned(from) if from.learned_at_us <= before_us)
 }
 
 fn booted_ns(clocks: Clocks) -> i64 {

@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_filter::{
-    Action, CanonicalPath, Conditions, Operation, ParameterSegments, Provenance, Resource, Settings, Status,
-    Target,
+    Action, CanonicalPath, Conditions, Operation, Origin, ParameterSegments, Provenance, Resource, Settings,
+    Status, Target,
 };
 
 use super::*;
@@ -60,13 +60,16 @@ impl Bench {
 
     fn put(&self, path: &str, ttl_s: u32, is_learned: bool) {
         let path = CanonicalPath::parse(path, ParameterSegments::Keep, 99).unwrap();
-        let wall_us = self.clocks.wall_ns.unsigned_abs() / 1000;
-        let from = Provenance { learned_at_us: wall_us, ..Provenance::default() };
+        let learning_ns = self.lookups.learning_ns(|| self.clocks.wall_ns, self.clocks.monotonic_ns);
         let rule = Rule {
             target: Target::Resource(Resource::exact(None, path), Conditions::default()),
             action: Action::Deny(Status::FORBIDDEN),
-            expires_at_s: seconds(self.clocks.wall_ns) + ttl_s,
-            origin: if is_learned { Origin::Learned(Arc::new(from)) } else { Origin::List("list".into()) },
+            expires_at_s: seconds(if is_learned { learning_ns } else { self.clocks.wall_ns }) + ttl_s,
+            origin: if is_learned {
+                Origin::Learned(Arc::new(Provenance::default()))
+            } else {
+                Origin::List("list".into())
+            },
             reason: "".into(),
         };
         self.filter.submit(Operation::Put(rule), self.now_s()).unwrap();
@@ -125,19 +128,50 @@ fn no_learned_rule_has_ended_while_the_others_are_moved() {
 }
 
 #[test]
-fn what_is_taught_meanwhile_by_the_new_time_is_not_moved() {
-    let mut bench = Bench::new();
-    (0..100).for_each(|n| bench.put(&format!("/{n}"), 300, true));
-    bench.set(HOUR_S);
-    // Before the step was seen, and after.
-    bench.put("/soon", 300, true);
-    assert!(bench.slice().is_cut);
-    bench.put("/5", 300, true);
-    assert!(bench.follow().unwrap().contains(" learned rules keep"));
-    bench.pass(269);
-    assert!(bench.refuses("/soon") && bench.refuses("/5") && bench.refuses("/99"));
-    bench.pass(31);
-    assert!(!bench.refuses("/soon") && !bench.refuses("/5") && !bench.refuses("/99"));
+fn what_is_taught_meanwhile_ends_after_its_ttl() {
+    for by_s in [HOUR_S, -HOUR_S] {
+        let mut bench = Bench::new();
+        (0..100).for_each(|n| bench.put(&format!("/{n}"), 300, true));
+        bench.set(by_s);
+        // Before the step was seen, and after.
+        bench.put("/soon", 300, true);
+        assert!(bench.slice().is_cut);
+        bench.put("/5", 300, true);
+        bench.put("/later", 300, true);
+        assert!(bench.follow().unwrap().contains(" learned rules keep"));
+        let taught = ["/soon", "/5", "/99", "/later"];
+        bench.pass(269);
+        assert!(taught.iter().all(|path| bench.refuses(path)), "{by_s}");
+        bench.pass(31);
+        assert!(!taught.iter().any(|path| bench.refuses(path)), "{by_s}");
+    }
+}
+
+#[test]
+fn steps_there_and_back_leave_what_was_left() {
+    for steps in [
+        [-100, 100, -100, 100],
+        [-3 * 86_400, 3 * 86_400, -HOUR_S, HOUR_S],
+        [HOUR_S, -HOUR_S, HOUR_S, -HOUR_S],
+        [-10, -20, 10, 20],
+        [5, -500, 7, 488],
+    ] {
+        let mut bench = Bench::new();
+        bench.put("/first", 600, true);
+        for (n, by_s) in steps.into_iter().enumerate() {
+            bench.pass(2);
+            bench.set(by_s);
+            let line = bench.follow().unwrap();
+            assert!(line.contains(&format!(": {} learned rules keep", n + 1)), "{steps:?}: {line}");
+            bench.put(&format!("/{n}"), 600, true);
+        }
+        bench.pass(2);
+        let now_s = bench.now_s();
+        let learned = bench.filter.edit(now_s).unwrap().learned();
+        let mut left: Vec<_> = learned.flatten().map(|rule| rule.expires_at_s - now_s).collect();
+        left.sort_unstable();
+        assert_eq!(left, [590, 592, 594, 596, 598], "{steps:?}");
+    }
 }
 
 #[test]
