@@ -1,12 +1,15 @@
 //! What a backend may block: the lines of the backend file, and whether it was given `edge_learn` at all.
 
-use edge_e2e::{Answer, Backend, Edge, Mode, Request, eventually, in_every_mode};
+use std::net::UdpSocket;
+
+use edge_e2e::{Answer, Backend, Edge, Mode, Request, eventually, in_every_mode, tell};
 
 in_every_mode!(
     a_backend_blocks_on_its_own_hosts,
     a_backend_may_not_block_on_other_hosts,
     a_backend_may_not_block_by_prefix_unless_allowed,
     a_backend_may_not_block_clients_unless_allowed,
+    a_backend_may_not_block_an_address_of_the_machine,
     a_backend_may_not_block_longer_than_allowed,
     a_backend_without_edge_learn_teaches_nothing,
     refusals_are_logged,
@@ -33,7 +36,7 @@ fn start(mode: Mode) -> (Backend, Edge) {
 /// Whether `value`, said on `host`, makes the edge refuse the next request; nothing but that is learned.
 fn learns(backend: &Backend, edge: &Edge, host: &str, value: &str) -> bool {
     backend.answer("/dir/yeet", Answer::teaching(value));
-    let request = Request::get("/dir/yeet").host(host).forwarded_for("192.0.2.1");
+    let request = Request::get("/dir/yeet").host(host).forwarded_for("198.51.100.77");
     assert!(edge.send(&request).is_from_backend());
     edge.refuses(&request)
 }
@@ -73,6 +76,28 @@ fn a_backend_may_not_block_clients_unless_allowed(mode: Mode) {
     let value = "false; scope=client";
     assert_refused(&backend, &edge, BLOG, value);
     assert!(learns(&backend, &edge, SHOP, value));
+}
+
+fn a_backend_may_not_block_an_address_of_the_machine(mode: Mode) {
+    let Some(own) = own_address() else {
+        return tell("NOT TESTED: scope=client for an address of this machine, which has none but loopback");
+    };
+    let (backend, edge) = start(mode);
+    backend.answer("/dir/yeet", Answer::teaching("false; scope=client"));
+    let ask = |client: &str| edge.send(&Request::get("/dir/yeet").host(SHOP).forwarded_for(client));
+    for client in [&own, "127.0.0.1", "::1"] {
+        assert!(ask(client).is_from_backend() && ask(client).is_from_backend(), "{client}");
+    }
+    assert_eq!(edge.metrics().learned_rules(), 0.0);
+    assert!(ask("198.51.100.77").is_from_backend());
+    assert!(!ask("198.51.100.77").is_from_backend(), "{}", edge.cli("show edge rules"));
+}
+
+/// By which the machine would send to others.
+fn own_address() -> Option<String> {
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(("203.0.113.1", 9)).ok()?;
+    socket.local_addr().ok().map(|addr| addr.ip().to_string())
 }
 
 fn a_backend_may_not_block_longer_than_allowed(mode: Mode) {

@@ -58,11 +58,13 @@ impl HostPattern {
 
 /// What every backend may teach. By default each may block exact resources of the hosts it answers for, and
 /// nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Authorities {
     of_backend: HashMap<Arc<str>, Authority>,
     unlisted: Authority,
     never_blocked: HashSet<ClientNet>,
+    /// Whether an address is one of this machine.
+    is_own: Option<fn(IpAddr) -> bool>,
 }
 
 /// A line that grants no authority. The filter does not start on it: to guess would grant too much.
@@ -99,12 +101,18 @@ impl Authorities {
             }
         }
         let unlisted = of_backend.remove("*").unwrap_or_default();
-        Ok(Self { of_backend, unlisted, never_blocked: HashSet::new() })
+        Ok(Self { of_backend, unlisted, ..Self::default() })
     }
 
     /// Name networks that no backend may block, such as those of proxies in front.
     pub fn never_block(&mut self, nets: impl IntoIterator<Item = ClientNet>) {
         self.never_blocked.extend(nets);
+    }
+
+    /// How to find out whether an address is one of this machine, beside those of the loopback interface. Asked each time that a
+    /// response is to block its client.
+    pub fn ask_for_own(&mut self, is_own: fn(IpAddr) -> bool) {
+        self.is_own = Some(is_own);
     }
 
     /// Whether a backend may block this address. Those of the machine itself belong to no client: behind a proxy on
@@ -114,7 +122,10 @@ impl Authorities {
         let bits = if client.is_ipv4() { 32 } else { 128 };
         let is_named = (0..=bits)
             .any(|len| ClientNet::new(client, len).is_ok_and(|net| self.never_blocked.contains(&net)));
-        !(client.is_loopback() || client.is_unspecified() || is_named)
+        !(client.is_loopback()
+            || client.is_unspecified()
+            || is_named
+            || self.is_own.is_some_and(|is_own| is_own(client)))
     }
 
     /// What the backend of this name may teach.
@@ -251,11 +262,8 @@ mod tests {
             ("a client client", 1, "\"client\" repeats a word"),
             ("a max-ttl=1 max-ttl=2", 1, "\"max-ttl=2\" repeats a word"),
         ] {
-            assert_eq!(
-                Authorities::parse(text),
-                Err(InvalidAuthority { line, reason: reason.to_owned() }),
-                "{text}"
-            );
+            let expected = InvalidAuthority { line, reason: reason.to_owned() };
+            assert_eq!(Authorities::parse(text).unwrap_err(), expected, "{text}");
         }
     }
 }

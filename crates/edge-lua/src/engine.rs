@@ -14,7 +14,7 @@ use crate::lists::{self, ListFile, Lists};
 use crate::settings::ModuleSettings;
 use crate::state::State;
 use crate::upkeep::Upkeep;
-use crate::{clock, cpu, native};
+use crate::{clock, cpu, native, own_address};
 
 /// Everything that lives as long as the process.
 pub(crate) struct Engine {
@@ -67,6 +67,7 @@ impl Engine {
         let lists = Lists::load(&settings, &mut edit).map_err(|e| e.to_string())?;
         drop(edit);
         authorities.never_block(lists.never_learned);
+        authorities.ask_for_own(own_address::is_own);
         let mut warnings = std::mem::take(&mut settings.warnings);
         warnings.extend(lists.warnings);
         let state = state(&settings, &lists.files, &filter, now_us, &mut warnings);

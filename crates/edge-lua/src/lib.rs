@@ -19,6 +19,7 @@ mod lists;
 mod metrics;
 mod module;
 mod native;
+mod own_address;
 mod rules;
 mod settings;
 mod state;
