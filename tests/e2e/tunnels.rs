@@ -153,6 +153,7 @@ fn only_a_websocket_handshake_gets_a_tunnel() {
         websocket(""),
         handshake("GET / HTTP/1.0", &format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{KEY}")),
         handshake("POST / HTTP/1.1", &format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{KEY}")),
+        handshake("HEAD / HTTP/1.1", &format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{KEY}")),
         handshake(get, "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
         handshake("CONNECT www.example HTTP/1.1", ""),
         handshake("CONNECT www.example:80 HTTP/1.1", ""),

@@ -82,7 +82,7 @@ fn interim_responses_and_trailers_teach_nothing(mode: Mode) {
         .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     let _ = edge.try_send(&upgrade);
     assert_eq!(learned(&edge), (0.0, 1.0));
-    assert_eq!(edge.metrics().sum("edge_filter_learn_total", &[("result", "partial_response")]), 1.0);
+    assert_eq!(edge.metrics().sum("edge_filter_learn_total", &[("result", "partial_request")]), 1.0);
     // The same server teaches by the head of its final response.
     let (_unused, edge) =
         before_text(format!("HTTP/1.1 103 Early Hints\r\n\r\n{FINAL}{TEACHING}\r\nok"), mode);

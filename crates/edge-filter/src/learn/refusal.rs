@@ -74,7 +74,9 @@ pub enum Cause {
     #[error("the request's path is not in canonical form, so the backend may have answered for another one")]
     NotPlainPath,
     /// See [`crate::Lesson::is_partial`].
-    #[error("the request asks for a part, has a precondition, or names a whole URL or another port")]
+    #[error(
+        "the request asks for a part, has a precondition, names a whole URL or another port, or is a WebSocket handshake"
+    )]
     PartialRequest,
     /// An interim response, or one to a range or a precondition.
     #[error("status {0} says nothing of the resource as a whole")]

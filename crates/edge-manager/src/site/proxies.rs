@@ -58,6 +58,10 @@ const PATHS: &[&str] = &[
     "x-middleware-subrequest",
     "x-accel-mapping",
     "x-sendfile-type",
+    "x-http-path-override",
+    "x-real-url",
+    "x-forwarded-context",
+    "x-proxycontextpath",
 ];
 
 /// Headers that choose the method.
@@ -86,6 +90,9 @@ const HOSTS: &[&str] = &[
     "x-scheme",
     "x-url-scheme",
     "front-end-https",
+    "x-forwarded-https",
+    "x-proxy-host",
+    "fastly-orig-host",
     "x-forwarded-proto",
 ];
 
@@ -124,14 +131,24 @@ const CLIENTS: &[&str] = &[
     "cdn-src-ip",
     "x-nf-client-connection-ip",
     "x-vercel-forwarded-for",
+    "x-true-client-ip",
+    "x-original-remote-addr",
+    "x-originally-forwarded-for",
+    "x-custom-ip-authorization",
+    "x-sucuri-clientip",
+    "incap-client-ip",
+    "eo-connecting-ip",
     LIST_HEADER,
     "x-real-ip",
 ];
 
+/// Headers by which a server that hands headers on as variables finds another end of the body than HAProxy did.
+const LENGTHS: &[&str] = &["content_length", "transfer_encoding"];
+
 /// Headers that the templates write anew after those of the client are gone.
 const WRITTEN: [&str; 3] = [LIST_HEADER, "x-real-ip", "x-forwarded-proto"];
 
-const FAMILIES: [&[&str]; 4] = [PATHS, METHODS, HOSTS, CLIENTS];
+const FAMILIES: [&[&str]; 5] = [PATHS, METHODS, HOSTS, CLIENTS, LENGTHS];
 
 /// Expressions for the names of the headers that are deleted.
 #[derive(Debug, Serialize)]

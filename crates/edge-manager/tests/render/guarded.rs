@@ -133,7 +133,7 @@ fn the_shipped_files_delete_the_same_headers() {
     let site = edge_manager::site::Site::parse(&sites::input(sites::json("minimal"))).unwrap();
     let rendered = sites::templates().render(&site, sites::version("2.6")).unwrap();
     let expected = deleted(rendered.get("haproxy.cfg").unwrap());
-    assert_eq!(expected.len(), 5);
+    assert_eq!(expected.len(), 6);
     for name in ["haproxy.cfg", "minimal.cfg", "multi-backend.cfg"] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../haproxy").join(name);
         assert_eq!(deleted(&std::fs::read_to_string(path).unwrap()), expected, "{name}");
