@@ -24,12 +24,14 @@ pub(crate) struct SocketFile {
 }
 
 impl SocketFile {
-    /// Binds a socket that may be opened by this `mode`, in place of one that nobody listens on any more.
+    /// Binds a socket that may be opened by this `mode`, in place of one that nobody listens on any more, or of a link.
     pub(crate) fn bind(path: &Path, mode: Mode) -> io::Result<Self> {
         if UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on it"));
         }
-        if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        // A link that a user who may write to the directory has put there would keep the socket away.
+        let is_in_the_way = |found: fs::Metadata| found.file_type().is_socket() || found.is_symlink();
+        if fs::symlink_metadata(path).is_ok_and(is_in_the_way) {
             fs::remove_file(path)?;
         }
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
@@ -98,6 +100,8 @@ mod tests {
         drop(socket);
         assert!(next.is_there(), "the first leaves alone what is the second's");
         drop(next);
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &path).unwrap();
+        assert!(bind().unwrap().is_there(), "in place of a link");
         fs::write(&path, "").unwrap();
         assert!(bind().is_err());
         assert!(fs::exists(&path).unwrap());

@@ -1,7 +1,7 @@
 //! Keys that are not known, by client: a client that tries many of them is made to wait.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -19,12 +19,12 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// Clients that are remembered, some 100 bytes each. The one whose last wrong key is the oldest gives way.
 const MAX_CLIENTS: usize = 10_000;
 
-/// Who a client is: an IPv4 address, or the /64 that whoever has an IPv6 address mostly has all of.
+/// Who a client is: an IPv4 address, or the /64 that whoever has an IPv6 address mostly has all of. This machine is one, by
+/// whichever of its loopback addresses it comes.
 pub fn client(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
-        }
+        address if address.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address => address,
     }
 }

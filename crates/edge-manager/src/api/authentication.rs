@@ -139,8 +139,16 @@ fn is_from_another_site(headers: &HeaderMap, uri: &Uri) -> bool {
     if site.is_some_and(|site| site != "same-origin" && site != "none") {
         return true;
     }
-    let host = text("host").map(|host| host.into_owned()).or_else(|| Some(uri.authority()?.to_string()));
-    let Some(host) = host else { return text("origin").is_some() };
+    let mut hosts: Vec<String> = headers
+        .get_all("host")
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
+    hosts.extend(uri.authority().map(ToString::to_string));
+    let Some(host) = hosts.pop() else { return text("origin").is_some() || text("referer").is_some() };
+    if hosts.iter().any(|other| *other != host) {
+        return true;
+    }
     let name = host
         .rsplit_once(':')
         .map_or(&*host, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { &*host });
@@ -149,8 +157,13 @@ fn is_from_another_site(headers: &HeaderMap, uri: &Uri) -> bool {
     if !is_loopback && !name.eq_ignore_ascii_case("localhost") {
         return true;
     }
-    text("origin")
-        .is_some_and(|origin| origin != format!("http://{host}") && origin != format!("https://{host}"))
+    let own = [format!("http://{host}"), format!("https://{host}")];
+    // Where a browser is so old that it says no more of a link or a picture.
+    let is_below_own = |referer: &str| {
+        own.iter().any(|own| referer.strip_prefix(own.as_str()).is_some_and(|rest| rest.starts_with('/')))
+    };
+    text("origin").is_some_and(|origin| !own.iter().any(|own| origin == *own))
+        || text("referer").is_some_and(|referer| !is_below_own(&referer))
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -208,6 +221,7 @@ mod tests {
                 ("sec-fetch-site", "same-origin"),
             ],
             &[("host", "localhost:8000"), ("sec-fetch-site", "none")],
+            &[("host", "localhost:8000"), ("referer", "http://localhost:8000/rules")],
         ] {
             assert!(!is_foreign(own), "{own:?}");
         }
@@ -223,8 +237,13 @@ mod tests {
             &[("host", "127.0.0.1:8000"), ("origin", "http://127.0.0.1:9000")],
             &[("host", "127.0.0.1:8000"), ("sec-fetch-site", "cross-site")],
             &[("host", "127.0.0.1:8000"), ("sec-fetch-site", "same-site")],
+            &[("host", "127.0.0.1:8000"), ("referer", "http://evil.example/")],
+            &[("host", "127.0.0.1:8000"), ("referer", "http://127.0.0.1:8000.evil.example/")],
+            &[("host", "127.0.0.1:8000"), ("host", "rebound.example:8000")],
         ] {
             assert!(is_foreign(foreign), "{foreign:?}");
         }
+        let whole = Uri::from_static("http://rebound.example:8000/api/reload");
+        assert!(is_from_another_site(&headers(&[("host", "localhost:8000")]), &whole));
     }
 }
