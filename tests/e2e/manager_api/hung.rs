@@ -1,5 +1,7 @@
 //! A HAProxy that is there and does not answer.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
@@ -79,6 +81,31 @@ fn a_haproxy_that_does_not_answer_for_long_is_started_again() {
         assert!(served.is_refused("198.51.100.7") && served.is_served("www.example"));
         assert!(served.manager.log().contains("and was killed"), "{}", served.manager.log());
     }
+}
+
+#[test]
+fn a_haproxy_that_hangs_while_it_starts_is_started_again() {
+    // In place of HAProxy: stops itself before it becomes HAProxy, once, where it is told to.
+    let haproxy = std::env::var("EDGE_HAPROXY").unwrap_or_else(|_| "haproxy".to_owned());
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" -W \"*) rm \"$0.hold\" 2>/dev/null && kill -STOP $$ ;; esac\nexec '{haproxy}' \"$@\"\n"
+    );
+    let served = Supervised::start_with(|builder| {
+        let program = builder.dir().join("starter");
+        fs::write(&program, &script).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        builder.env("EDGE_HAPROXY", program).env("EDGE_HANG_LIMIT", "3s")
+    });
+    let mut api = served.manager.api();
+    let before = served.manager.haproxy();
+    fs::write(served.manager.dir().join("starter.hold"), "").unwrap();
+    signal(&before[..1], Signal::SIGKILL);
+    eventually("a health that is not good", || (api.get("/health").status == 500).then_some(()));
+    eventually("the end of the one that hangs", || {
+        served.manager.log().contains("did not answer for 30 s and was killed").then_some(())
+    });
+    eventually("health", || (api.get("/health").status == 200).then_some(()));
+    assert!(served.is_served("www.example"));
 }
 
 #[test]

@@ -29,6 +29,9 @@ const WAIT_PAUSE: Duration = Duration::from_secs(1);
 /// How long one that does not answer is not worth a word: it may be reading long lists.
 const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many times as long as otherwise it may not answer while it starts.
+const START_LIMITS: u32 = 10;
+
 /// How long one that is to be stopped has for an answer: one that gives none is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -46,7 +49,7 @@ pub struct Launch {
     pub pace: Pace,
     /// How long connections may go on when it is stopped.
     pub grace: Duration,
-    /// How long it may not answer before it is killed, and started again; zero: for ever.
+    /// How long it may not answer before it is killed, and started again, and ten times as long while it starts; zero: for ever.
     pub hang_limit: Duration,
 }
 
@@ -331,8 +334,14 @@ impl Shared {
                     process.stop(self.launch.grace)
                 };
             }
-            let silent = self.pulse.silent();
-            if listening.is_some() && !self.launch.hang_limit.is_zero() && silent >= self.launch.hang_limit {
+            let limit = self.launch.hang_limit;
+            let (silent, limit) = match &listening {
+                Some(_) => (self.pulse.silent(), limit),
+                // While it loads its configuration and its lists, it answers nobody.
+                None if !is_running => (began.elapsed(), limit.saturating_mul(START_LIMITS)),
+                None => (Duration::ZERO, limit),
+            };
+            if !limit.is_zero() && silent >= limit {
                 let killed = process.kill();
                 return format!("did not answer for {} s and was killed: it {killed}", silent.as_secs());
             }
