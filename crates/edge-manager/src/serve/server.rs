@@ -81,10 +81,10 @@ impl Server {
         let accepting = async {
             tokio::join!(
                 connections.accept(network, self.max_connections, |_, address| {
-                    Some((Peer::Network(*address), self.clients.admit(address.ip())?))
+                    Some((Peer::Network(*address), Some(self.clients.admit(address.ip())?)))
                 }),
                 connections.accept(local, MAX_CONTROL_CONNECTIONS, |stream, _| {
-                    Some((control::peer(stream)?, ()))
+                    Some((control::peer(stream)?, None))
                 }),
             )
         };
