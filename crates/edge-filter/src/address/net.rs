@@ -16,8 +16,16 @@ pub enum ClientNet {
 
 /// A text that is neither an address nor a CIDR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an IPv4 or IPv6 address or CIDR")]
-pub struct InvalidNet;
+pub enum InvalidNet {
+    /// Something else.
+    #[error("not an IPv4 or IPv6 address or CIDR")]
+    NoNet,
+    /// It would take in more than IPv4, which whoever writes an IPv4 address does not mean.
+    #[error(
+        "an IPv4 address written as IPv6 has a prefix of 96 bits at least: write the network as IPv4, such as 10.0.0.0/8"
+    )]
+    Mapped,
+}
 
 /// IPv4-mapped addresses are `::ffff:0:0/96`.
 const MAPPED_PREFIX_LEN: u8 = 96;
@@ -26,7 +34,7 @@ impl ClientNet {
     /// The network of `addr` with `prefix_len` bits. Bits beyond the prefix are cleared, as HAProxy does.
     ///
     /// # Errors
-    /// The prefix length is longer than the address.
+    /// The prefix length is longer than the address, or shorter than what makes an IPv4-mapped one of it.
     pub fn new(addr: IpAddr, prefix_len: u8) -> Result<Self, InvalidNet> {
         match addr {
             IpAddr::V4(v4) if prefix_len <= 32 => {
@@ -34,15 +42,14 @@ impl ClientNet {
                 Ok(Self::V4(v4.to_bits() & mask, prefix_len))
             }
             IpAddr::V6(v6) if prefix_len <= 128 => match v6.to_ipv4_mapped() {
-                Some(v4) if prefix_len >= MAPPED_PREFIX_LEN => {
-                    Self::new(IpAddr::V4(v4), prefix_len - MAPPED_PREFIX_LEN)
-                }
-                _ => {
+                Some(_) if prefix_len < MAPPED_PREFIX_LEN => Err(InvalidNet::Mapped),
+                Some(v4) => Self::new(IpAddr::V4(v4), prefix_len - MAPPED_PREFIX_LEN),
+                None => {
                     let mask = u128::MAX.checked_shl(128 - u32::from(prefix_len)).unwrap_or(0);
                     Ok(Self::V6(v6.to_bits() & mask, prefix_len))
                 }
             },
-            _ => Err(InvalidNet),
+            _ => Err(InvalidNet::NoNet),
         }
     }
 
@@ -70,10 +77,10 @@ impl FromStr for ClientNet {
 
     fn from_str(text: &str) -> Result<Self, InvalidNet> {
         let Some((addr, suffix)) = text.split_once('/') else {
-            return text.parse().map(Self::host).map_err(|_| InvalidNet);
+            return text.parse().map(Self::host).map_err(|_| InvalidNet::NoNet);
         };
-        let addr: IpAddr = addr.parse().map_err(|_| InvalidNet)?;
-        Self::new(addr, prefix_len(addr, suffix).ok_or(InvalidNet)?)
+        let addr: IpAddr = addr.parse().map_err(|_| InvalidNet::NoNet)?;
+        Self::new(addr, prefix_len(addr, suffix).ok_or(InvalidNet::NoNet)?)
     }
 }
 
@@ -118,7 +125,8 @@ mod tests {
         assert_eq!(net("0.0.0.0/0.0.0.0"), net("0.0.0.0/0"));
         assert_eq!(net("::ffff:10.1.2.3"), net("10.1.2.3"));
         assert_eq!(net("::ffff:10.1.2.3/120"), net("10.1.2.0/24"));
-        assert_eq!(net("::ffff:0:0/95").to_string(), "::fffe:0:0/95");
+        assert_eq!(net("::ffff:10.1.2.3/104"), net("10.0.0.0/8"));
+        assert_eq!(net("::ffff:0:0/96"), net("0.0.0.0/0"));
         assert_eq!(net("2001:db8::1/32").to_string(), "2001:db8::/32");
         assert_eq!(net("2001:db8::1/128").to_string(), "2001:db8::1");
     }
@@ -141,6 +149,9 @@ mod tests {
             "fe80::1%eth0",
             "1.2.3.4/8/8",
             "::ffff:1.2.3.4/",
+            "::ffff:10.0.0.0/8",
+            "::ffff:0:0/95",
+            "::ffff:a00:0/32",
         ] {
             assert!(text.parse::<ClientNet>().is_err(), "{text:?} was taken");
         }

@@ -123,6 +123,7 @@ mod tests {
             ("/a false # x", "/a - 0"),
             ("\u{feff}/a\r", "/a - 0"),
             ("/a/http://b", "/a/http:/b - 0"),
+            ("https://shop.example/a", "shop.example/a - 0"),
         ] {
             assert_eq!(read(line), [Ok(expected.to_owned())], "{line}");
         }
@@ -135,10 +136,12 @@ mod tests {
 
     #[test]
     fn each_bad_line_says_what_is_wrong() {
-        let cases: [(_, Reason); 16] = [
+        let cases: [(_, Reason); 18] = [
             ("yeet", InvalidResource::NoPath.into()),
             ("*", InvalidResource::NoPath.into()),
-            ("http://shop.example/a", InvalidResource::Url.into()),
+            ("ftp://shop.example/a", InvalidResource::Scheme.into()),
+            ("192.0.2.0/24", InvalidResource::Address.into()),
+            ("/wp-*", InvalidResource::Star.into()),
             ("*/a", InvalidResource::Host(InvalidHost).into()),
             ("fe80::1/a", InvalidResource::Host(InvalidHost).into()),
             ("/a?b", InvalidResource::Path(InvalidPath::QueryOrFragment).into()),

@@ -27,6 +27,39 @@ fn a_map_gives_rules_for_its_keys() {
 }
 
 #[test]
+fn a_value_that_does_not_block_is_no_rule_and_a_column_that_means_something_else_is_told() {
+    let home = Home::new();
+    let map =
+        home.file("off.map", "20.24.0.0/24 0\n20.25.0.0/24 allow\n20.26.0.0/24 FALSE\n20.27.0.0/24 1\n");
+    assert_eq!(home.json(&["import", "map", &map, "--json"])["rules"], json!({"added": 1, "present": 0}));
+    assert_eq!(home.rules(), ["block 20.27.0.0/24 deny 403"]);
+    let map = home.file(
+        "bad.map",
+        "20.1.0.0\t20.1.0.255\t24\n127.0.0.1 localhost\n10.0.0.0/8, 1\n192.168.1/24 1\n/wp-* 1\n",
+    );
+    let (code, out, error) = home.run(&["import", "map", &map]);
+    assert_eq!((code, out.as_str()), (2, "nothing has changed: 5 cannot be taken\n"), "{error}");
+    assert_eq!(error.lines().count(), 5, "{error}");
+}
+
+#[test]
+fn a_path_like_a_prefix_length_goes_through_export_and_import() {
+    let home = Home::new();
+    let rules = ["http://192.0.2.1/24", "/a%2Ab", "shop.example/24"];
+    for rule in rules {
+        assert_eq!(home.run(&["block", rule]).0, 3, "no HAProxy is there");
+    }
+    let (code, map, error) = home.run(&["export", "--format", "map"]);
+    assert_eq!(code, 0, "{error}");
+    let before = home.rules();
+    let other = Home::new();
+    let map = other.file("rules.map", map);
+    let summary = other.json(&["import", "map", &map, "--json"]);
+    assert_eq!(summary["rules"], json!({"added": 3, "present": 0}));
+    assert_eq!(other.rules(), before);
+}
+
+#[test]
 fn what_is_there_already_is_skipped_and_counted() {
     let home = Home::new();
     home.run(&["block", "192.0.2.1", "--action", "drop", "--by", "me"]);

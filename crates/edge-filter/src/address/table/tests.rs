@@ -28,6 +28,9 @@ fn net() -> impl Strategy<Value = ClientNet> {
         let width = if addr.is_ipv4() { 32 } else { 128 };
         // One in two is a single address, as in real lists.
         let len = if len % 2 == 0 { width } else { len.min(width) };
+        // No network is mapped with fewer bits than make an IPv4 address of it.
+        let is_mapped = matches!(addr, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+        let len = if is_mapped { len.max(96) } else { len };
         ClientNet::new(addr, len).expect("the length fits the family")
     })
 }
