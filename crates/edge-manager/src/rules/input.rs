@@ -9,6 +9,7 @@ use edge_filter::{
 use edge_journal::{MAX_PATH_BYTES, MAX_REASON_BYTES};
 
 use super::NewRule;
+use super::text::behind_scheme;
 
 /// Longest name of whoever made a rule, bytes.
 const MAX_BY_BYTES: usize = 128;
@@ -44,6 +45,9 @@ pub enum Defect {
     /// Neither a client nor a resource.
     #[error("not an IPv4 or IPv6 address or CIDR, nor /path or host/path")]
     Target,
+    /// A host that is not ASCII has another name for machines (RFC 5891, section 5.4).
+    #[error("hosts are written in ASCII: {0}")]
+    Unicode(String),
     /// Nothing that can be explained.
     #[error("not one address, nor a URL, host/path or /path")]
     Subject,
@@ -148,8 +152,8 @@ impl Input<'_> {
 /// slip would be a rule about something else.
 pub fn target(text: &str, conditions: &str) -> Result<Target, Invalid> {
     let (head, rest) = text.split_once('/').unwrap_or((text, ""));
-    let is_client =
-        head.parse::<std::net::IpAddr>().is_ok() && rest.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let is_number = |b: u8| b.is_ascii_digit() || b == b'.';
+    let is_client = head.parse::<std::net::IpAddr>().is_ok() && rest.bytes().all(is_number);
     if is_client && !conditions.is_empty() {
         return Err(Invalid::new("conditions", conditions, Defect::Conditions));
     }
@@ -159,11 +163,21 @@ pub fn target(text: &str, conditions: &str) -> Result<Target, Invalid> {
     if !text.contains('/') {
         return Err(Invalid::new("target", text, Defect::Target));
     }
+    if let Some(ascii) = in_ascii(text) {
+        return Err(Invalid::new("target", text, Defect::Unicode(ascii)));
+    }
     // With a path no longer than the filter takes by default.
     let resource = Resource::parse(text, ParameterSegments::Keep, Settings::default().max_path_bytes);
     let resource = resource.map_err(|error| invalid("target", text, error))?;
     let conditions = conditions.parse().map_err(|error| invalid("conditions", conditions, error))?;
     Ok(Target::Resource(resource, conditions))
+}
+
+/// The same with its host in ASCII, if that is not.
+fn in_ascii(text: &str) -> Option<String> {
+    let text = behind_scheme(text).unwrap_or(text);
+    let (host, path) = text.split_at(text.find('/')?);
+    (!host.is_ascii()).then(|| idna::domain_to_ascii(host).ok()).flatten().map(|host| format!("{host}{path}"))
 }
 
 /// Clients on one of the two lists.

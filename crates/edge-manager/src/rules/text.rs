@@ -7,6 +7,9 @@ use edge_filter::{
 };
 use edge_journal::MAX_PATH_BYTES;
 
+/// Behind the path of a prefix.
+const BELOW: &str = "/*";
+
 /// A target in three texts, which no other one has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TargetText {
@@ -37,11 +40,13 @@ impl TargetText {
 
     /// Of the rule without conditions.
     pub(crate) fn of_resource(resource: &Resource) -> Self {
-        let kind = match resource.matching {
-            Match::Exact => "exact",
-            Match::Prefix => "prefix",
+        let host = resource.host.as_ref().map_or("", Host::as_str);
+        let path = resource.path.as_str();
+        let (kind, target) = match resource.matching {
+            Match::Exact => ("exact", format!("{host}{path}")),
+            Match::Prefix => ("prefix", format!("{host}{}{BELOW}", path.trim_end_matches('/'))),
         };
-        Self { kind, target: resource.to_string(), conditions: String::new() }
+        Self { kind, target, conditions: String::new() }
     }
 }
 
@@ -62,19 +67,26 @@ pub(crate) fn target_of(kind: &str, target: &str, conditions: &str) -> Result<Ta
     let resource = match kind {
         "allow" => return Ok(Target::Client(List::Allow, net()?)),
         "block" => return Ok(Target::Client(List::Block, net()?)),
-        "exact" => exact(target)?,
-        _ => Resource::parse(target, ParameterSegments::Keep, MAX_PATH_BYTES).map_err(|e| e.to_string())?,
+        "exact" => {
+            let (host, path) = host_and_path(target)?;
+            Resource::exact(host, path)
+        }
+        _ => {
+            let (host, path) = host_and_path(target.strip_suffix(BELOW).ok_or("no prefix")?)?;
+            Resource::prefix(host, path)
+        }
     };
     let conditions: Conditions = conditions.parse().map_err(|error| format!("{error}"))?;
     Ok(Target::Resource(resource, conditions))
 }
 
-/// Unlike the text that operators write, that of a path may end with `/*` here.
-fn exact(text: &str) -> Result<Resource, String> {
+/// As they are, where the text that operators write would be read otherwise: of a path that ends with `/*`, say.
+fn host_and_path(text: &str) -> Result<(Option<Host>, CanonicalPath), String> {
     let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     let host = if host.is_empty() { None } else { Some(Host::parse(host).map_err(|e| e.to_string())?) };
+    let path = if path.is_empty() { "/" } else { path };
     let path = CanonicalPath::parse(path, ParameterSegments::Keep, MAX_PATH_BYTES);
-    Ok(Resource::exact(host, path.map_err(|error| error.to_string())?))
+    Ok((host, path.map_err(|error| error.to_string())?))
 }
 
 /// A URL behind its `http://` or `https://`; `None` of what has none.

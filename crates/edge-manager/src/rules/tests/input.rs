@@ -1,3 +1,5 @@
+use edge_filter::{InvalidNet, InvalidResource};
+
 use crate::rules::{End, Input};
 
 /// 1,000.5 s after the epoch.
@@ -43,6 +45,16 @@ fn a_ttl_is_never_cut_short() {
 }
 
 #[test]
+fn a_url_is_its_host_and_path() {
+    assert_eq!(
+        read(Input { target: "https://Shop.Example:8443/a", ..Input::default() }),
+        "shop.example/a: deny 403, no end, manual; by "
+    );
+    let input = Input { target: "http://192.0.2.1/24", ..Input::default() };
+    assert_eq!(read(input), "http://192.0.2.1/24: deny 403, no end, manual; by ");
+}
+
+#[test]
 fn a_bad_value_is_named_with_its_field() {
     let client = Input { target: "192.0.2.1", ..Input::default() };
     let page = Input { target: "/page", ..Input::default() };
@@ -54,7 +66,13 @@ fn a_bad_value_is_named_with_its_field() {
         // No path 33 on the host 192.0.2.1.
         (Input { target: "192.0.2.1/33", ..client }, r#"target: "192.0.2.1/33": not an IPv4 or IPv6 address or CIDR"#.into()),
         (Input { target: "::1/", ..client }, r#"target: "::1/": not an IPv4 or IPv6 address or CIDR"#.into()),
-        (Input { target: "http://a/b", ..client }, r#"target: "http://a/b": a URL: write host/path"#.into()),
+        (Input { target: "ftp://a/b", ..client }, r#"target: "ftp://a/b": a URL that is neither http:// nor https://"#.into()),
+        (Input { target: "10.0.0.0/8,", ..client }, format!(r#"target: "10.0.0.0/8,": {}"#, InvalidResource::Address)),
+        (Input { target: "192.168.1/24", ..client }, format!(r#"target: "192.168.1/24": {}"#, InvalidResource::Address)),
+        (Input { target: "::ffff:10.0.0.0/8", ..client }, format!(r#"target: "::ffff:10.0.0.0/8": {}"#, InvalidNet::Mapped)),
+        (Input { target: "/wp-*", ..client }, format!(r#"target: "/wp-*": {}"#, InvalidResource::Star)),
+        (Input { target: "bücher.example/a", ..client }, r#"target: "bücher.example/a": hosts are written in ASCII: xn--bcher-kva.example/a"#.into()),
+        (Input { target: "https://Bücher.example/a", ..client }, r#"target: "https://Bücher.example/a": hosts are written in ASCII: xn--bcher-kva.example/a"#.into()),
         (Input { target: "/a?b", ..client }, r#"target: "/a?b": a path holds no ? or #"#.into()),
         (Input { target: "/page", allows: true, ..client }, r#"target: "/page": not an IPv4 or IPv6 address or CIDR"#.into()),
         (Input { conditions: "anon", ..client }, r#"conditions: "anon": conditions go with a resource, not with a client"#.into()),
