@@ -26,7 +26,8 @@ impl Hypercorn {
         let addr = listener.local_addr().expect("the address of a socket");
         // It listens on the socket that is its stdin, so nobody else gets the port in between.
         let process = Command::new(program)
-            .args(["--bind", "fd://0", "app:app"])
+            // In this one process: workers of its own would outlive it.
+            .args(["--workers", "0", "--bind", "fd://0", "app:app"])
             .current_dir(shipped("tests/e2e/python"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::from(OwnedFd::from(listener)))
