@@ -3,7 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use edge_manager::cli::Cli;
 use rustix::fs::Mode;
 use rustix::process::umask;
@@ -15,5 +14,5 @@ fn main() -> ExitCode {
     // Before there are threads, which all have it; HAProxy inherits it.
     let before = umask(Mode::from_raw_mode(FOR_OTHERS));
     umask(before | Mode::from_raw_mode(FOR_OTHERS));
-    Cli::parse().run()
+    Cli::read().run()
 }

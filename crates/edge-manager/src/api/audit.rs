@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 use super::error::ErrorBody;
 use super::extract::Params;
 use super::{ApiError, App, Routes, rules};
+use crate::clock::time_s;
 use crate::json::AuditJson;
-use crate::rules::time_s;
 use crate::store::{AuditSelection, StoreError};
 
 /// The type of lines of JSON.

@@ -7,9 +7,8 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::read::{Database, write_json};
-use crate::clock::{rfc3339, seconds};
+use crate::clock::{rfc3339, seconds, time_s};
 use crate::json::AuditJson;
-use crate::rules;
 use crate::store::{AuditEntry, AuditSelection, Readers, StoreError};
 
 /// Changes that are read at once: however many there are, they need no more memory.
@@ -24,10 +23,10 @@ pub(super) struct Audit {
     #[arg(long, value_name = "NAME")]
     action: Option<String>,
     /// Only changes at this time or later, in UTC, such as 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = rules::time_s)]
+    #[arg(long, value_name = "TIME", value_parser = time_s)]
     since: Option<u64>,
     /// Only changes before this time
-    #[arg(long, value_name = "TIME", value_parser = rules::time_s)]
+    #[arg(long, value_name = "TIME", value_parser = time_s)]
     until: Option<u64>,
     /// Only changes with a lesser number: where the page before ended
     #[arg(long, value_name = "ID")]

@@ -13,7 +13,7 @@ use super::places::{Hands, Places};
 use super::read::{line, write_json};
 use super::targets::Targets;
 use crate::access::Caller;
-use crate::clock::{now_s, now_us};
+use crate::clock::{now_s, now_us, time_s};
 use crate::haproxy::{Enforcement, enforce};
 use crate::json::{Bulk, ChangeJson, StoredJson};
 use crate::rules::{self, Applied, Change, Effect, End, Entry, IfPresent, Input};
@@ -100,7 +100,7 @@ struct Terms {
     #[arg(long, value_name = "TIME", value_parser = ttl_s, conflicts_with = "until")]
     ttl: Option<u64>,
     /// Until when, in UTC, such as 2026-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = rules::time_s)]
+    #[arg(long, value_name = "TIME", value_parser = time_s)]
     until: Option<u64>,
     /// Why, for people
     #[arg(long, value_name = "TEXT", default_value = "")]

@@ -25,9 +25,11 @@ mod status;
 mod taker;
 mod targets;
 
+use std::env;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use audit::Audit;
 use certificate::Certificate;
@@ -51,6 +53,21 @@ use status::Status;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    /// From the arguments and the environment, where a variable that is empty is one that is not set. Ends the process where
+    /// that makes no command, with a text that says why.
+    pub fn read() -> Self {
+        let matches = without_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    let of_argument = |arg: Arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg };
+    command.mut_args(of_argument).mut_subcommands(without_empty_variables)
 }
 
 /// How a command ends, where it changes or reads rules or the configuration.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use edge_filter::List;
 use rusqlite::limits::Limit;
@@ -13,6 +12,7 @@ use tempfile::TempDir;
 use super::copy::copy_all;
 use super::settings::understand;
 use super::{Foreign, ImportError, Place, Problem, Terms};
+use crate::clock::time_s;
 use crate::rules::{self, Input, fit_by, fit_reason};
 use crate::site::words::TemplateName;
 use crate::site::{BackendInput, DomainInput, MAX_BACKENDS, MAX_DOMAINS, ServerInput, Site, SiteInput, Text};
@@ -321,16 +321,14 @@ fn blocked(
     let (reason, by) = (fit_reason(&reason.unwrap_or_default()), fit_by(&blocked_by.unwrap_or_default()));
     let input = Input { reason: reason.trim(), by: by.trim(), ..terms.input(address.trim()) };
     let new = input.parse(now_us).map_err(|invalid| invalid.to_string())?;
-    let created_at_s = blocked_at.as_deref().map(time_s).transpose()?;
+    let created_at_s = blocked_at.as_deref().map(blocked_at_s).transpose()?;
     Ok(Foreign { new, created_at_s })
 }
 
 /// `2024-01-15 10:30:00`, in UTC as SQLite's CURRENT_TIMESTAMP.
-fn time_s(text: &str) -> Result<u32, String> {
-    let time = humantime::parse_rfc3339_weak(text.trim()).ok();
-    let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let time_s = since.and_then(|since| u32::try_from(since.as_secs()).ok());
-    time_s.ok_or_else(|| format!("blocked_at: {text:?}: no time such as 2024-01-15 10:30:00"))
+fn blocked_at_s(text: &str) -> Result<u32, String> {
+    let at_s = time_s(text.trim()).ok().and_then(|at_s| u32::try_from(at_s).ok());
+    at_s.ok_or_else(|| format!("blocked_at: {text:?}: no time such as 2024-01-15 10:30:00"))
 }
 
 fn named(name: &str) -> BackendInput {

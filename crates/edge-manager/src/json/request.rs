@@ -12,6 +12,7 @@ use utoipa::openapi::{KnownFormat, ObjectBuilder, OneOfBuilder};
 
 use super::fields::{Fields, Text, object, value};
 use super::rule::kind_of;
+use crate::clock;
 use crate::rules::{self, Change, End, IfPresent, Input, NewRule, TargetText, behind_scheme};
 use crate::store::Kind;
 
@@ -250,7 +251,7 @@ impl<'de> Deserialize<'de> for Time {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
-                rules::time_s(text).map(Time).map_err(|error| E::custom(format_args!("{text:?}: {error}")))
+                clock::time_s(text).map(Time).map_err(|error| E::custom(format_args!("{text:?}: {error}")))
             }
         }
         deserializer.deserialize_any(Of)

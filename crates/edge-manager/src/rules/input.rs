@@ -1,7 +1,6 @@
 //! Rules from texts that somebody has typed or sent.
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use edge_filter::{
     Action, ClientNet, List, NEVER, Origin, ParameterSegments, Resource, Rule, Settings, Status, Target,
@@ -87,15 +86,6 @@ pub enum End {
     Ttl(u64),
     /// At this time, seconds since the Unix epoch.
     At(u64),
-}
-
-/// A time in UTC such as `2026-01-31T08:00:00Z`, seconds since the Unix epoch.
-///
-/// # Errors
-/// It is none.
-pub fn time_s(text: &str) -> Result<u64, humantime::TimestampError> {
-    let since = humantime::parse_rfc3339_weak(text)?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(since.as_secs())
 }
 
 /// A rule in the words of whoever wants it; what is empty has its default.

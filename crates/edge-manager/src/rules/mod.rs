@@ -18,7 +18,7 @@ pub use entry::Entry;
 pub use error::{Refusal, RulesError};
 pub use explain::{Answer, AnsweredRule, Question, explain};
 pub(crate) use input::expiry;
-pub use input::{Defect, End, Input, Invalid, client, fit_by, fit_reason, target, time_s};
+pub use input::{Defect, End, Input, Invalid, client, fit_by, fit_reason, target};
 pub(crate) use make::Maker;
 pub use marks::Marks;
 pub(crate) use service::log;

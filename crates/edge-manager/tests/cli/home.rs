@@ -21,10 +21,15 @@ impl Home {
 
     /// Where `edge-manager serve` has the record, and does what commands ask it for.
     pub(crate) fn serving() -> Self {
+        Self::serving_with(Vec::new())
+    }
+
+    /// The same with these variables.
+    pub(crate) fn serving_with(mut env: Vec<(String, OsString)>) -> Self {
         let mut home = Self::new();
         let program = env!("CARGO_BIN_EXE_edge-manager");
-        let serving = ServeCommand::within(home.0.path(), program, home.env().to_vec()).start();
-        home.1 = Some(serving.unwrap().0);
+        env.extend(home.env());
+        home.1 = Some(ServeCommand::within(home.0.path(), program, env).start().unwrap().0);
         home
     }
 

@@ -226,3 +226,13 @@ fn a_directory_that_another_process_writes_is_told() {
     assert_eq!(home.run(&["block", "192.0.2.2"]), failed(4, error));
     assert_eq!(home.run(&["list"]).1.lines().count(), 1, "reading needs no lock");
 }
+
+#[test]
+fn a_variable_that_is_empty_is_none_that_is_set() {
+    let (_, help, _) = Home::new().run(&["serve", "--help"]);
+    let names = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
+    let empty: Vec<_> = names.map(|name| (name.to_owned(), "".into())).collect();
+    assert!(empty.len() > 20, "{help}");
+    let home = Home::serving_with(empty);
+    assert_eq!(home.run(&["list"]), done(0, ""));
+}
