@@ -246,7 +246,12 @@ pub(crate) fn set_foreign_aside(parent: &OwnedFd, name: &str) -> io::Result<Opti
         Err(rustix::io::Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let Some(what) = foreign(parent, &found)? else { return Ok(None) };
+    let what = match foreign(parent, &found)? {
+        Some(what) => what,
+        // Who has the other name could write to it.
+        None if found.st_nlink > 1 => "a file with a second name",
+        None => return Ok(None),
+    };
     if !matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Directory) {
         remove(parent, name)?;
         return Ok(Some(what));
@@ -283,10 +288,10 @@ pub(crate) fn file_type(parent: &OwnedFd, name: &str) -> io::Result<Option<FileT
     }
 }
 
-/// Whether this file is root's, or of the user of this process, or of whoever owns the directory; and has one name only.
+/// Whether this file is root's, or of the user of this process, or of whoever owns the directory.
 fn is_own(parent: &OwnedFd, found: &Stat) -> io::Result<bool> {
     let owners = [0, geteuid().as_raw(), fstat(parent)?.st_uid];
-    Ok(owners.contains(&found.st_uid) && found.st_nlink == 1)
+    Ok(owners.contains(&found.st_uid))
 }
 
 /// Removes `name` from `parent`; that it is not there is no error.

@@ -97,7 +97,7 @@ impl Lists {
         let mut pieces = Pieces::open(setting, path)?;
         let rules = std::iter::from_fn(|| {
             let (piece, first_line) = pieces.next()?;
-            let nets = addresses(piece, first_line).filter_map(|line| reading.take(line));
+            let nets = addresses(piece, first_line, list).filter_map(|line| reading.take(line));
             Some(nets.map(|net| AddressRule { list, net, action, expires_at_s: NEVER }).collect::<Vec<_>>())
         });
         edit.draft_addresses(&name, &reason, rules);
@@ -137,7 +137,8 @@ impl Lists {
         let mut reading = Reading::new(path);
         let mut pieces = Pieces::open(setting, path)?;
         while let Some((piece, first_line)) = pieces.next() {
-            self.never_learned.extend(addresses(piece, first_line).filter_map(|line| reading.take(line)));
+            self.never_learned
+                .extend(addresses(piece, first_line, List::Allow).filter_map(|line| reading.take(line)));
         }
         pieces.end()?;
         self.report(reading);

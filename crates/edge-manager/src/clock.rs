@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
-use time::error::Parse;
 use time::format_description::well_known::Rfc3339;
 
 /// Microseconds since the Unix epoch.
@@ -32,12 +31,17 @@ pub fn rfc3339(at_s: impl Into<u64>) -> impl Display {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(at_s.into().min(LAST_S)))
 }
 
+/// A text that is no time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a time such as 2026-01-31T08:00:00Z or 2026-01-31T08:00:00+01:00")]
+pub struct InvalidTime;
+
 /// The whole seconds since the Unix epoch of a time as RFC 3339 has it, such as `2026-01-31T08:00:00+01:00`, at 0 the earliest. A space may
 /// stand in place of the `T`, and without an offset it is in UTC.
 ///
 /// # Errors
 /// It is none.
-pub fn time_s(text: &str) -> Result<u64, Parse> {
+pub fn time_s(text: &str) -> Result<u64, InvalidTime> {
     /// Of a date and the separator behind it.
     const DATE_BYTES: usize = 11;
     let mut whole = text.to_owned();
@@ -48,7 +52,7 @@ pub fn time_s(text: &str) -> Result<u64, Parse> {
     if !has_offset {
         whole.push('Z');
     }
-    let time = OffsetDateTime::parse(&whole, &Rfc3339)?;
+    let time = OffsetDateTime::parse(&whole, &Rfc3339).map_err(|_| InvalidTime)?;
     Ok(u64::try_from(time.unix_timestamp()).unwrap_or(0))
 }
 

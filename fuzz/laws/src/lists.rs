@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use edge_filter::list::{BadLine, Listed, addresses, resources};
-use edge_filter::{Authorities, ClientNet, Settings};
+use edge_filter::{Authorities, ClientNet, List, Settings};
 
 pub(crate) const WORDS: &[&str] = &[
     "\n",
@@ -42,12 +42,13 @@ pub(crate) const WORDS: &[&str] = &[
 /// No file makes a parser panic, one line never touches another, and each rule that is read reads back.
 pub fn lists(data: &[u8]) {
     let settings = Settings::default();
-    let read_addresses = |file: &[u8], first_line| addresses(file, first_line).collect::<Vec<_>>();
+    let read_addresses =
+        |file: &[u8], first_line| addresses(file, first_line, List::Block).collect::<Vec<_>>();
     let read_resources = |file: &[u8], first_line| resources(file, first_line, &settings).collect::<Vec<_>>();
     lines_are_apart(data, read_addresses);
     lines_are_apart(data, read_resources);
 
-    for net in addresses(data, 1).flatten() {
+    for net in addresses(data, 1, List::Block).flatten() {
         assert_eq!(net.to_string().parse::<ClientNet>(), Ok(net));
         assert_eq!(read_addresses(net.to_string().as_bytes(), 1), [Ok(net)]);
     }

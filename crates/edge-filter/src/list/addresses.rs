@@ -1,17 +1,22 @@
 //! Lists of client addresses.
 
+use std::net::IpAddr;
+
 use super::lines::{BadLine, lines};
-use crate::{ClientNet, InvalidNet};
+use crate::{ClientNet, InvalidNet, List};
 
 /// Reads one address or CIDR a line. `#` and `;` begin a comment anywhere. What follows the first column (ended by space, tab
-/// or comma) is passed over, so HAProxy map files (`192.0.2.1 1`) and most published lists work as they are. A line of a map
-/// whose value says that it does not block (`192.0.2.1 0`) is no rule. A line whose next column would make something else of the
-/// first one is a bad one: the end of a range, a netmask, or a name as in a hosts file.
+/// or comma) is passed over, so HAProxy map files (`192.0.2.1 1`) and most published lists work as they are. A line whose next column would make something else of the first one is a bad one: the
+/// end of a range, a netmask, a name as in a hosts file, or a value of a map that says the contrary of the list (`192.0.2.1 0`).
 ///
-/// `contents` are whole lines of a file, the first of which is its line `first_line`, counted from 1.
-pub fn addresses(contents: &[u8], first_line: usize) -> impl Iterator<Item = Result<ClientNet, BadLine>> {
-    lines(contents, first_line).filter_map(|(number, line)| {
-        address(line).map_err(|reason| BadLine::new(number, line, reason)).transpose()
+/// `contents` are whole lines of a file, the first of which is its line `first_line`, counted from 1; `list` is what the file is.
+pub fn addresses(
+    contents: &[u8],
+    first_line: usize,
+    list: List,
+) -> impl Iterator<Item = Result<ClientNet, BadLine>> {
+    lines(contents, first_line).filter_map(move |(number, line)| {
+        address(line, list).map_err(|reason| BadLine::new(number, line, reason)).transpose()
     })
 }
 
@@ -23,10 +28,12 @@ enum Reason {
     Range,
     #[error("an address with a name, as in a hosts file")]
     Hosts,
+    #[error("a value that may mean that the address is not on the list: leave the line out, or the value")]
+    Off,
 }
 
 /// `None` for a line without a rule.
-fn address(line: &[u8]) -> Result<Option<ClientNet>, Reason> {
+fn address(line: &[u8], list: List) -> Result<Option<ClientNet>, Reason> {
     let end = line.iter().position(|b| matches!(b, b'#' | b';')).unwrap_or(line.len());
     let line = line[..end].trim_ascii_end();
     if line.is_empty() {
@@ -36,28 +43,35 @@ fn address(line: &[u8]) -> Result<Option<ClientNet>, Reason> {
     let (column, rest) = line.split_at(end);
     let net = str::from_utf8(column).map_err(|_| InvalidNet::NoNet)?.parse()?;
     let is_value = !rest.contains(&b',');
+    let is_address = !column.contains(&b'/');
     let mut columns = rest
         .split(|b| matches!(b, b' ' | b'\t' | b','))
         .filter(|column| !column.is_empty() && *column != b"-");
     let (next, is_last) = (columns.next(), columns.next().is_none());
     match next.map(str::from_utf8) {
-        Some(Ok(next)) if next.trim_start_matches('-').parse::<ClientNet>().is_ok() => Err(Reason::Range),
-        Some(Ok(value)) if is_value && is_last && is_off(value) => Ok(None),
-        Some(Ok(name)) if is_value && is_host_name(name) => Err(Reason::Hosts),
+        Some(Ok(end)) if is_address && end.trim_start_matches('-').parse::<IpAddr>().is_ok() => {
+            Err(Reason::Range)
+        }
+        Some(Ok(value)) if is_value && is_last && is_off(value, list) => Err(Reason::Off),
+        Some(Ok(name)) if is_value && is_of_hosts_file(net, name) => Err(Reason::Hosts),
         _ => Ok(Some(net)),
     }
 }
 
-/// Whether the value of a map says that its key is not blocked.
-fn is_off(value: &str) -> bool {
-    ["0", "false", "no", "off", "allow", "pass"].iter().any(|off| value.eq_ignore_ascii_case(off))
+/// Whether the value of a map says that its key is not on this list.
+fn is_off(value: &str, list: List) -> bool {
+    let is_one = |all: &[&str]| all.iter().any(|off| value.eq_ignore_ascii_case(off));
+    is_one(&["0", "false", "off"]) || (list == List::Block && is_one(&["allow"]))
 }
 
-/// Whether a hosts file would have this name beside an address: one with a dot, or one of the machine itself.
-fn is_host_name(text: &str) -> bool {
-    let is_of_machine = ["localhost", "broadcasthost"].contains(&text) || text.starts_with("ip6-");
-    let last = text.rsplit_once('.').map(|(_, last)| last);
-    is_of_machine || last.is_some_and(|last| last.len() > 1 && last.bytes().all(|b| b.is_ascii_alphabetic()))
+/// Whether this is a line of a hosts file: those block names, by addresses that lead nowhere, and name the machine itself.
+fn is_of_hosts_file(net: ClientNet, name: &str) -> bool {
+    let leads_nowhere = match net {
+        ClientNet::V4(bits, _) => bits == 0 || bits >> 24 == 127,
+        ClientNet::V6(bits, _) => bits <= 1 || bits >> 118 == 0xfe80 >> 6 || bits >> 120 == 0xff,
+    };
+    let is_name = name.bytes().any(|b| b.is_ascii_alphabetic());
+    (leads_nowhere && is_name) || name == "localhost" || name.starts_with("ip6-")
 }
 
 #[cfg(test)]
@@ -65,7 +79,9 @@ mod tests {
     use super::*;
 
     fn read(contents: &[u8]) -> Vec<Result<String, usize>> {
-        addresses(contents, 1).map(|net| net.map(|net| net.to_string()).map_err(|bad| bad.line)).collect()
+        addresses(contents, 1, List::Block)
+            .map(|net| net.map(|net| net.to_string()).map_err(|bad| bad.line))
+            .collect()
     }
 
     #[test]
@@ -99,10 +115,18 @@ mod tests {
             "20.4.0.0 - 20.4.0.255 , 000 , x",
             "20.4.0.0 -20.4.0.255",
             "10.0.0.0 255.0.0.0",
+            "20.4.0.0 20.4.0.255",
             "2001:db8::\t2001:db8::ffff",
             "127.0.0.1 localhost",
             "0.0.0.0 ads.example.com # x",
             "::1 ip6-loopback ip6-localhost",
+            "127.0.1.1 myhost",
+            "fe80::1%lo0 localhost",
+            "ff02::1 ip6-allnodes",
+            "20.24.0.0/24 0",
+            "20.24.0.0/24 false",
+            "20.24.0.0/24\tallow # was 1",
+            "20.24.0.0/24 off",
             "20.1.0.0-20.1.0.255",
             "::ffff:10.0.0.0/8",
         ] {
@@ -112,17 +136,25 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_block_is_no_rule() {
-        for value in ["0", "false", "FALSE", "no", "off", "allow", "0 # was 1", "\tpass"] {
-            assert_eq!(read(format!("20.24.0.0/24 {value}").as_bytes()), [], "{value}");
+    fn what_stands_behind_an_address_for_people_does_not_matter() {
+        for line in [
+            "20.24.0.1 1",
+            "20.24.0.1 true",
+            "20.24.0.1 deny",
+            "20.24.0.1 403",
+            "20.24.0.1 NO",
+            "20.24.0.1,0,1",
+            "20.24.0.1 2024-01-31",
+            "20.24.0.1 SBL1 listed on 1.2.2024",
+            "20.24.0.1 hello.data.scanner.example",
+            "20.24.0.1 wp-login.php attempts",
+            "20.24.0.1 0 reports",
+        ] {
+            assert_eq!(read(line.as_bytes()), [Ok("20.24.0.1".to_owned())], "{line}");
         }
-        for value in ["1", "true", "deny", "403", "0,1", "2024-01-31", "v1.2", "SBL1 listed on 1.2.2024"] {
-            assert_eq!(
-                read(format!("20.24.0.0/24 {value}").as_bytes()),
-                [Ok("20.24.0.0/24".to_owned())],
-                "{value}"
-            );
-        }
+        let allowed = addresses(b"20.24.0.1 allow\n20.24.0.2 0", 1, List::Allow);
+        assert_eq!(allowed.map(|net| net.is_ok()).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(read(b"20.24.0.0/24 203.0.113.1 AS64500"), [Ok("20.24.0.0/24".to_owned())], "a next hop");
     }
 
     #[test]
@@ -130,15 +162,16 @@ mod tests {
         let contents = b"192.0.2.1\nshop.example 1\n\n192.0.2.256\n\xff\n,192.0.2.1\n192.0.2.2";
         let ok = |net: &str| Ok(net.to_owned());
         assert_eq!(read(contents), [ok("192.0.2.1"), Err(2), Err(4), Err(5), Err(6), ok("192.0.2.2")]);
-        let bad = addresses(contents, 1).find_map(Result::err).unwrap();
+        let bad = addresses(contents, 1, List::Block).find_map(Result::err).unwrap();
         assert_eq!(bad.to_string(), "line 2: \"shop.example 1\": not an IPv4 or IPv6 address or CIDR");
     }
 
     #[test]
     fn lines_in_the_middle_of_a_file_are_counted_from_its_beginning() {
         let later = "\u{feff}192.0.2.1\n192.0.2.2\n\nbad";
-        let read =
-            |first_line| addresses(later.as_bytes(), first_line).map(|net| net.map_err(|bad| bad.line));
+        let read = |first_line| {
+            addresses(later.as_bytes(), first_line, List::Block).map(|net| net.map_err(|bad| bad.line))
+        };
         let ok = Ok(ClientNet::V4(0xC000_0202, 32));
         // A byte order mark is one at the beginning alone.
         assert_eq!(read(8).collect::<Vec<_>>(), [Err(8), ok, Err(11)]);
@@ -148,7 +181,7 @@ mod tests {
     #[test]
     fn the_text_of_a_bad_line_is_short_and_printable() {
         let contents = [b"\x1b[2J\0".to_vec(), vec![b'x'; 10_000]].concat();
-        let bad = addresses(&contents, 1).find_map(Result::err).unwrap();
+        let bad = addresses(&contents, 1, List::Block).find_map(Result::err).unwrap();
         assert!(bad.text.len() <= 80 && !bad.text.chars().any(char::is_control), "{bad}");
     }
 }

@@ -75,7 +75,9 @@ impl Resource {
         };
         let text = url.unwrap_or(text);
         let (host, path) = text.split_at(text.find('/').ok_or(InvalidResource::NoPath)?);
-        if url.is_none() && looks_like_address(host, path) {
+        let is_root =
+            path == "/" && host.split(':').next().is_some_and(|name| name.parse::<Ipv4Addr>().is_ok());
+        if url.is_none() && !is_root && looks_like_address(host, path) {
             return Err(InvalidResource::Address);
         }
         let host = if host.is_empty() && url.is_none() { None } else { Some(Host::parse(host)?) };
@@ -187,7 +189,6 @@ mod tests {
             "192.168/16",
             "10/8",
             "10.0.0.0/33",
-            "10.0.0.0/",
             "10.0.0.0/255.255.0.0,",
             "10.0.0.0:80/24",
             "10.0.0.0-10.0.0.255/24",
@@ -199,6 +200,8 @@ mod tests {
             assert_eq!(read(slip), Err(InvalidResource::Address), "{slip}");
         }
         for good in [
+            "192.0.2.1/",
+            "192.0.2.1:8080/",
             "192.0.2.1/admin",
             "192.0.2.1:8080/24h",
             "[::1]/a",

@@ -5,8 +5,8 @@
 //! when the wall clock was set, the ends of the learned rules are moved by as much, and lookups go on by the new time:
 //! first the one and then the other where the clock went forward, the other way round where it went back, so that no
 //! learned rule has ended for a lookup meanwhile. What is learned goes by the old time until a step is seen, and by the new one
-//! from then on: so those that are there when it is seen are the ones to move. A rule of the moment between on another thread
-//! ends early, never late.
+//! from then on: so those that are there when it is seen are the ones to move. For a rule that another thread
+//! learns in the microseconds between, the step may count twice or not at all.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

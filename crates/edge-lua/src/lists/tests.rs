@@ -60,7 +60,7 @@ fn a_file_in_pieces_is_the_same_as_the_whole() {
     let (filter, lists) = desk.load();
 
     let name: Arc<str> = path.to_str().unwrap().into();
-    let (good, bad): (Vec<_>, Vec<_>) = addresses(text.as_bytes(), 1).partition(Result::is_ok);
+    let (good, bad): (Vec<_>, Vec<_>) = addresses(text.as_bytes(), 1, List::Block).partition(Result::is_ok);
     let rule = |net| Rule {
         target: Target::Client(List::Block, net),
         action: Action::Deny(Status::FORBIDDEN),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge_journal::WriteError;
 use parking_lot::Mutex;
@@ -310,17 +310,20 @@ impl App {
     pub(super) fn enforce_revision(&self, revision: u64) -> Enforcement {
         let marks = self.rules.marks();
         let expected = |revision| marks.at(revision);
-        let mut enforcement = enforce(&self.sockets, revision, &expected, self.wait);
-        if let (Enforcement::InForce, Some(master)) =
-            (&enforcement, self.sites.configuration().control().master())
-        {
-            enforcement = enforce_replaced(master, revision, &expected, self.wait);
-        }
+        let began = Instant::now();
+        let enforcement = enforce(&self.sockets, revision, &expected, self.wait);
         if enforcement != Enforcement::InForce {
             // The files may be why.
             self.rules.doubt();
+            return enforcement;
         }
-        enforcement
+        match self.sites.configuration().control().master() {
+            Some(master) => {
+                let left = self.wait.saturating_sub(began.elapsed());
+                enforce_replaced(master, revision, &expected, left)
+            }
+            None => enforcement,
+        }
     }
 
     /// Tells admins that they have something to look after: in the log, and on the page until the next start.

@@ -5,11 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::master::Master;
-use super::sync::{Enforcement, Expected, MAX_PAUSE, MIN_PAUSE, Rules};
+use super::sync::{Enforcement, Expected, Lack, MAX_PAUSE, MIN_PAUSE, Rules};
 
-/// Has the workers that this master has replaced read on until they have the revision, as
-/// [`enforce`](super::enforce) does with the others, for so long. One that ends meanwhile obeys nobody any more, nor serves
-/// anybody. Where no master listens, nobody can reach them.
+/// How long one worker may take for its answer, so that one that hangs leaves time for the others.
+const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Has the workers that this master has replaced read on until they have the revision, as [`enforce`](super::enforce) does with the
+/// others, for so long. A worker that exits meanwhile is skipped. Where no master listens, nobody can reach them.
 pub fn enforce_replaced(
     master: &Master,
     revision: u64,
@@ -18,7 +20,9 @@ pub fn enforce_replaced(
 ) -> Enforcement {
     let deadline = Instant::now() + patience;
     let mut pause = MIN_PAUSE;
-    let mut have = Vec::new();
+    let mut have: Vec<u32> = Vec::new();
+    // Who has said what cannot change, unless it had exited before it was asked.
+    let mut mute = None;
     loop {
         let reason = match master.processes_before(deadline) {
             Ok(processes) => {
@@ -27,15 +31,21 @@ pub fn enforce_replaced(
                     if have.contains(&pid) {
                         continue;
                     }
-                    match Rules::of(master.sync(pid, deadline))
-                        .and_then(|rules| rules.has(revision, expected))
-                    {
+                    let answer = master.sync(pid, deadline.min(Instant::now() + ANSWER_PATIENCE));
+                    match Rules::of(answer).and_then(|rules| rules.has(revision, expected)) {
                         Ok(()) => have.push(pid),
-                        Err(lack) => lacking = Some((pid, lack)),
+                        Err(lack) => _ = lacking.get_or_insert((pid, lack)),
                     }
                 }
                 let Some((pid, lack)) = lacking else { return Enforcement::InForce };
-                format!("worker {pid}, which a reload has replaced and which still has connections: {lack}")
+                let reason = format!(
+                    "worker {pid}, which a reload has replaced and which still has connections: {lack}"
+                );
+                let is_mute = matches!(lack, Lack::Older | Lack::NotUnderstood(_));
+                if is_mute && mute.replace(pid) == Some(pid) {
+                    return Enforcement::StoredNotEnforced { reason };
+                }
+                reason
             }
             Err(error) if is_absent(&error) => return Enforcement::InForce,
             // While it executes itself anew it answers nobody.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use edge_filter::list::addresses;
-use edge_filter::{Status, Target};
+use edge_filter::{List, Status, Target};
 
 use super::lines::{Line, each_line, shown};
 use super::{Foreign, ImportError, Place, Problem, Terms};
@@ -16,8 +16,8 @@ const MAX_LINE_BYTES: u64 = 64 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// A map, `key value`: the key is an address, a CIDR, a path or host and path. A value from 400 to 599 is the status
-    /// that is answered with; the value `true` of a path means that it is not blocked, and so do `0`, `false`, `no`, `off`,
-    /// `allow` and `pass` of an address, as for the filter; other values are no matter.
+    /// that is answered with; the value `true` of a path means that it is not blocked, and `0`, `false`, `off` or `allow` of an address is an error,
+    /// as for the filter; other values are no matter.
     Map,
     /// A pattern a line: an address, a CIDR, a path or host and path.
     Acl,
@@ -67,11 +67,11 @@ impl ListFile {
             }
             // As the filter reads it.
             Form::Map if matches!(target(key, ""), Ok(Target::Client(..))) => {
-                match addresses(line.as_bytes(), 1).next() {
-                    None => return Ok(None),
-                    Some(Err(bad)) => return Err(format!("{:?}: {}", bad.text, bad.reason)),
-                    Some(Ok(_)) => status = rest.parse::<Status>().ok(),
+                let list = if terms.input(key).allows { List::Allow } else { List::Block };
+                if let Some(Err(bad)) = addresses(line.as_bytes(), 1, list).next() {
+                    return Err(format!("{:?}: {}", bad.text, bad.reason));
                 }
+                status = rest.parse::<Status>().ok();
             }
             Form::Map => status = rest.parse::<Status>().ok(),
             // HAProxy would take the whole line for the pattern.

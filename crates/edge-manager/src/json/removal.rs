@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::fields::{Fields, Text, object, value};
 use super::request::Subject;
 use super::rule::kind_of;
-use crate::rules::{Change, TargetText};
+use crate::rules::{Change, as_written};
 use crate::store::Kind;
 
 /// A rule that is to be removed: its `id`, or exactly one of `target`, `ip` and `url` as it was made with.
@@ -86,7 +86,7 @@ impl RemovalJson<'_> {
     /// The request for the removal of the rule with this target.
     pub(super) fn of(target: &Target) -> RemovalJson<'static> {
         let text = |text: String| Some(Text(Cow::Owned(text))).filter(|Text(text)| !text.is_empty());
-        let TargetText { target: name, conditions, .. } = TargetText::of(target);
+        let (name, conditions) = as_written(target);
         let kind = Some(kind_of(target));
         RemovalJson { kind, target: text(name), conditions: text(conditions), ..RemovalJson::default() }
     }

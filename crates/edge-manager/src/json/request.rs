@@ -13,7 +13,7 @@ use utoipa::openapi::{KnownFormat, ObjectBuilder, OneOfBuilder};
 use super::fields::{Fields, Text, object, value};
 use super::rule::kind_of;
 use crate::clock;
-use crate::rules::{self, Change, End, IfPresent, Input, NewRule, TargetText, behind_scheme};
+use crate::rules::{self, Change, End, IfPresent, Input, NewRule, as_written, behind_scheme};
 use crate::store::Kind;
 
 /// A rule that is to be made: exactly one of `target`, `ip` and `url`, and what else there is to say.
@@ -143,7 +143,7 @@ impl<'a> NewRuleJson<'a> {
         let NewRule { rule, by } = new;
         let owned = |text: String| Some(Text(Cow::Owned(text))).filter(|Text(text)| !text.is_empty());
         let borrowed = |text: &'a str| Some(Text(Cow::Borrowed(text)));
-        let TargetText { target, conditions, .. } = TargetText::of(&rule.target);
+        let (target, conditions) = as_written(&rule.target);
         let kind = kind_of(&rule.target);
         let list = match &rule.origin {
             edge_filter::Origin::List(name) => borrowed(name),
@@ -183,7 +183,7 @@ impl<'a> Subject<'a> {
             (None, None, Some(Text(url))) => {
                 let rest = behind_scheme(url).unwrap_or(url);
                 let path = if rest.contains('/') { "" } else { "/" };
-                Ok(("url", Cow::Owned(format!("{rest}{path}"))))
+                Ok(("url", Cow::Owned(format!("{url}{path}"))))
             }
             _ => Err("target: one of target, ip and url is needed, and only one".to_owned()),
         }

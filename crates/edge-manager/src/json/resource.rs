@@ -8,7 +8,7 @@ use super::rule::{kind_of, matching_of};
 use super::{Matching, StoredJson};
 use crate::haproxy::Enforcement;
 use crate::learned::{Item, Seen};
-use crate::rules::TargetText;
+use crate::rules::as_written;
 use crate::store::Kind;
 
 /// A rule on a resource; or on a client, where a backend taught it.
@@ -107,7 +107,7 @@ impl ResourceJson {
         let id = item.id().to_string();
         let (hits, last_hit_s) = (seen.map(|seen| seen.hits), seen.and_then(|seen| seen.last_hit_s));
         let with = |rule: &Rule, origin, created_at_s| {
-            let TargetText { target, conditions, .. } = TargetText::of(&rule.target);
+            let (target, conditions) = as_written(&rule.target);
             let expires_at_s = Some(rule.expires_at_s).filter(|end_s| *end_s != NEVER);
             Self {
                 id,

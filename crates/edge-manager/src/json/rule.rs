@@ -4,7 +4,7 @@ use edge_filter::{List, Match, NEVER, Origin, Rule, Target};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::rules::{Entry, TargetText, target_of};
+use crate::rules::{Entry, as_written, resource_of, target_of};
 use crate::store::Kind;
 
 /// A rule of the record.
@@ -76,7 +76,7 @@ pub(super) fn matching_of(target: &Target) -> Option<Matching> {
 impl From<&Entry> for RuleJson {
     fn from(entry: &Entry) -> Self {
         let Entry { id, rule, created_at_s, created_by } = entry;
-        let TargetText { target, conditions, .. } = TargetText::of(&rule.target);
+        let (target, conditions) = as_written(&rule.target);
         let list = match &rule.origin {
             Origin::List(name) => name.to_string(),
             Origin::Learned(_) => String::new(),
@@ -102,14 +102,13 @@ impl TryFrom<RuleJson> for Entry {
 
     /// What is wrong with it, where no manager has made it.
     fn try_from(json: RuleJson) -> Result<Self, String> {
-        let kind = match (json.kind, json.matching) {
-            (Kind::Allow, _) => "allow",
-            (Kind::Block, _) => "block",
-            (Kind::Resource, Some(Matching::Exact)) => "exact",
-            (Kind::Resource, _) => "prefix",
+        let target = match json.kind {
+            Kind::Allow => target_of("allow", &json.target, "")?,
+            Kind::Block => target_of("block", &json.target, "")?,
+            Kind::Resource => resource_of(&json.target, &json.conditions)?,
         };
         let rule = Rule {
-            target: target_of(kind, &json.target, &json.conditions)?,
+            target,
             action: json.action.parse().map_err(|error| format!("{error}"))?,
             expires_at_s: json.expires_at_s.unwrap_or(NEVER),
             origin: Origin::List(json.list.into()),

@@ -24,4 +24,4 @@ pub use marks::Marks;
 pub(crate) use service::log;
 pub use service::{Applied, Cleared, Effect, MAX_CHANGES, Rules};
 pub use text::text_of;
-pub(crate) use text::{TargetText, behind_scheme, covering, target_of};
+pub(crate) use text::{TargetText, as_written, behind_scheme, covering, resource_of, target_of};

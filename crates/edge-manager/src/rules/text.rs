@@ -50,6 +50,27 @@ impl TargetText {
     }
 }
 
+/// Target and conditions as [`target`](super::target) and [`client`](super::client) read them.
+pub(crate) fn as_written(target: &Target) -> (String, String) {
+    match target {
+        Target::Client(_, net) => (net.to_string(), String::new()),
+        Target::Resource(resource, conditions) => {
+            (resource.to_string(), conditions.to_string().trim_start().to_owned())
+        }
+    }
+}
+
+/// The resource that was [written](as_written) so, however long its path is.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn resource_of(text: &str, conditions: &str) -> Result<Target, String> {
+    let resource =
+        Resource::parse(text, ParameterSegments::Keep, MAX_PATH_BYTES).map_err(|e| e.to_string())?;
+    let conditions: Conditions = conditions.parse().map_err(|error| format!("{error}"))?;
+    Ok(Target::Resource(resource, conditions))
+}
+
 /// A target for people: the address or network alone, or the resource with its conditions.
 pub fn text_of(target: &Target) -> String {
     match target {

@@ -49,7 +49,9 @@ impl Repairs {
         let damage = app.rules.inspect(is_thorough, now_us());
         app.watch.set_files(damage.clone());
         let Some(why) = damage.or_else(|| app.watch.wants_rules()) else {
-            self.sound_since.get_or_insert_with(Instant::now);
+            if app.watch.has_all_rules() {
+                self.sound_since.get_or_insert_with(Instant::now);
+            }
             return self.catch_up(app);
         };
         let has_helped = self.sound_since.take().is_some_and(|since| since.elapsed() >= SOUND);
@@ -64,6 +66,8 @@ impl Repairs {
             Ok(Effect::Published(revision)) => {
                 app.metrics.count_repair();
                 app.watch.set_files(None);
+                // What cannot be read again is no repair.
+                app.rules.doubt();
                 tracing::error!(
                     why,
                     revision,

@@ -130,6 +130,11 @@ impl Watch {
         self.seen.lock().wants.clone()
     }
 
+    /// Whether no worker was without some of the rules when it was asked last.
+    pub fn has_all_rules(&self) -> bool {
+        self.seen.lock().workers.iter().all(|worker| worker.lacking.is_none())
+    }
+
     /// What is wrong with the files of the state directory; nothing where all is well.
     pub fn set_files(&self, problem: Option<String>) {
         self.seen.lock().files = problem;

@@ -228,9 +228,8 @@ async fn add(
 
 async fn made(app: &Arc<App>, visit: &Visit, new: &New) -> Result<Notice, ApiError> {
     let now_us = now_us();
-    let target = new.target.trim();
     let input = Input {
-        target: crate::rules::behind_scheme(target).unwrap_or(target),
+        target: new.target.trim(),
         conditions: new.conditions.trim(),
         action: &new.action,
         end: end(&new.ends).map_err(ApiError::bad_request)?,

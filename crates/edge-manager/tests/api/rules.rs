@@ -92,7 +92,7 @@ fn what_cannot_be_taken_is_named_and_changes_nothing() {
         (r#"{"ip":"::1","ttl":0}"#, r#"ttl: "0": 1 s at least, and to the year 2105 at most"#),
         (
             r#"{"ip":"::1","expires_at":"soon"}"#,
-            "the body: expires_at: \"soon\": timestamp format is invalid",
+            "the body: expires_at: \"soon\": not a time such as 2026-01-31T08:00:00Z or 2026-01-31T08:00:00+01:00",
         ),
         (r#"{"ip":"::1","colour":"red"}"#, "the body: \"colour\": no field of a rule that is to be made"),
         ("[]", "the body: it must be an object, not an array"),

@@ -236,3 +236,19 @@ fn a_variable_that_is_empty_is_none_that_is_set() {
     let home = Home::serving_with(empty);
     assert_eq!(home.run(&["list"]), done(0, ""));
 }
+
+#[test]
+fn a_resource_is_made_and_removed_by_the_text_that_is_printed() {
+    for home in Home::both() {
+        home.answer();
+        for text in ["http://192.0.2.1/24", "/a%2Ab", "/a/%2A", "http://192.168.1/24", "shop.example/a/*"] {
+            let (code, out, error) = home.run(&["block", text]);
+            assert!(code == 0 && out.contains(&format!(" {text}: ")), "{text}: {out}{error}");
+            let (_, listed, _) = home.run(&["list", "--json"]);
+            assert!(listed.contains(&format!(r#""target":"{text}""#)), "{listed}");
+            let (code, out, error) = home.run(&["unblock", text]);
+            assert_eq!(code, 0, "{text}: {out}{error}");
+        }
+        assert_eq!(home.run(&["list"]), done(0, ""));
+    }
+}
