@@ -288,7 +288,7 @@ pub(crate) fn file_type(parent: &OwnedFd, name: &str) -> io::Result<Option<FileT
     }
 }
 
-/// Whether this file is root's, or of the user of this process, or of whoever owns the directory.
+/// Whether this file belongs to root, to the user of this process, or to the owner of the directory.
 fn is_own(parent: &OwnedFd, found: &Stat) -> io::Result<bool> {
     let owners = [0, geteuid().as_raw(), fstat(parent)?.st_uid];
     Ok(owners.contains(&found.st_uid))

@@ -69,8 +69,8 @@ impl School {
         }
     }
 
-    /// Makes the change that the response asks for at this time, [`clock::learning_now_us`], if it may. A line for the log comes back where something is
-    /// wrong, at most one a host and minute.
+    /// Makes the change that the response asks for, if it may. `now_us` is [`clock::learning_now_us`]. A line for the log comes back
+    /// where something is wrong, at most one a host and minute.
     pub(crate) fn hear(
         &self,
         heard: &Heard<'_>,

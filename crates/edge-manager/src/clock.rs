@@ -36,8 +36,8 @@ pub fn rfc3339(at_s: impl Into<u64>) -> impl Display {
 #[error("not a time such as 2026-01-31T08:00:00Z or 2026-01-31T08:00:00+01:00")]
 pub struct InvalidTime;
 
-/// The whole seconds since the Unix epoch of a time as RFC 3339 has it, such as `2026-01-31T08:00:00+01:00`, at 0 the earliest. A space may
-/// stand in place of the `T`, and without an offset it is in UTC.
+/// The whole seconds since the Unix epoch of a time in RFC 3339, such as `2026-01-31T08:00:00+01:00`; 0 for earlier times. A space
+/// may stand in place of the `T`. A time without an offset is in UTC.
 ///
 /// # Errors
 /// It is none.

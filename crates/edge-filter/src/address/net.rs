@@ -20,7 +20,7 @@ pub enum InvalidNet {
     /// Something else.
     #[error("not an IPv4 or IPv6 address or CIDR")]
     NoNet,
-    /// It would take in more than IPv4, which whoever writes an IPv4 address does not mean.
+    /// The network is larger than all of IPv4, although its address is an IPv4 address.
     #[error(
         "an IPv4 address written as IPv6 has a prefix of 96 bits at least: write the network as IPv4, such as 10.0.0.0/8"
     )]

@@ -6,8 +6,9 @@ use super::lines::{BadLine, lines};
 use crate::{ClientNet, InvalidNet, List};
 
 /// Reads one address or CIDR a line. `#` and `;` begin a comment anywhere. What follows the first column (ended by space, tab
-/// or comma) is passed over, so HAProxy map files (`192.0.2.1 1`) and most published lists work as they are. A line whose next column would make something else of the first one is a bad one: the
-/// end of a range, a netmask, a name as in a hosts file, or a value of a map that says the contrary of the list (`192.0.2.1 0`).
+/// or comma) is passed over, so HAProxy map files (`192.0.2.1 1`) and most published lists work as they are. A line is bad if its
+/// next column changes what the first one means: the end of a range, a netmask, a name as in a hosts file, or a value of a map
+/// that contradicts the list (`192.0.2.1 0`).
 ///
 /// `contents` are whole lines of a file, the first of which is its line `first_line`, counted from 1; `list` is what the file is.
 pub fn addresses(

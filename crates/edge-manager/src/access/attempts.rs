@@ -19,8 +19,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// Clients that are remembered, some 100 bytes each. The one whose last wrong key is the oldest gives way.
 const MAX_CLIENTS: usize = 10_000;
 
-/// Who a client is: an IPv4 address, or the /64 that whoever has an IPv6 address mostly has all of. This machine is one, by
-/// whichever of its loopback addresses it comes.
+/// The client behind an address: an IPv4 address, or the /64 of an IPv6 address, which mostly belongs to one user. All loopback
+/// addresses are one client.
 pub fn client(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         address if address.is_loopback() => Ipv4Addr::LOCALHOST.into(),

@@ -94,10 +94,10 @@ impl Master {
         self.processes_before(Instant::now() + ANSWER_PATIENCE)
     }
 
-    /// [`Master::processes`], of which the master tells before the deadline.
+    /// Its processes, asked for until the deadline.
     ///
     /// # Errors
-    /// As there.
+    /// Nobody listens, it is no master, or the deadline has come.
     pub(super) fn processes_before(&self, deadline: Instant) -> io::Result<Processes> {
         let answer = ask_master(&self.socket, "show proc", MAX_ANSWER_BYTES, deadline)?;
         Processes::parse(&answer).ok_or_else(|| not_understood("show proc", &answer))

@@ -17,8 +17,8 @@ const KEPT: usize = 8;
 /// Between two lines of the log about connections that were closed.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
-/// The connections that are open, by client: [`client`]. Where one has as many as it may, its next one takes the place of the one
-/// that has been without a request for the longest: whoever holds connections open keeps nobody of the same address out.
+/// The open connections of each [`client`]. Where a client has as many as it may, its next connection takes the place of the one
+/// that has been without a request for the longest, so that idle connections keep no user of the same address out.
 ///
 /// A reverse proxy on this machine has the connections of all its clients at one address. So this machine may have more than
 /// others, but never all; nor may all others.
