@@ -62,18 +62,20 @@ impl ListFile {
         let rest = rest.trim_ascii();
         let mut status = None;
         match self.form {
-            Form::Map if rest == "true" && matches!(target(key, ""), Ok(Target::Resource(..))) => {
-                return Ok(None);
-            }
-            // As the filter reads it.
-            Form::Map if matches!(target(key, ""), Ok(Target::Client(..))) => {
+            Form::Map => {
+                let target = target(key, "");
+                if rest == "true" && matches!(target, Ok(Target::Resource(..))) {
+                    return Ok(None);
+                }
+                // An address as the filter reads it.
                 let list = if terms.input(key).allows { List::Allow } else { List::Block };
-                if let Some(Err(bad)) = addresses(line.as_bytes(), 1, list).next() {
+                if matches!(target, Ok(Target::Client(..)))
+                    && let Some(Err(bad)) = addresses(line.as_bytes(), 1, list).next()
+                {
                     return Err(format!("{:?}: {}", bad.text, bad.reason));
                 }
                 status = rest.parse::<Status>().ok();
             }
-            Form::Map => status = rest.parse::<Status>().ok(),
             // HAProxy would take the whole line for the pattern.
             Form::Acl if !rest.is_empty() && !rest.starts_with(['#', ';']) => {
                 return Err(format!("{:?}: more than one pattern", shown(line)));

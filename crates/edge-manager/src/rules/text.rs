@@ -67,6 +67,10 @@ pub(crate) fn as_written(target: &Target) -> (String, String) {
 pub(crate) fn resource_of(text: &str, conditions: &str) -> Result<Target, String> {
     let resource =
         Resource::parse(text, ParameterSegments::Keep, MAX_PATH_BYTES).map_err(|e| e.to_string())?;
+    with_conditions(resource, conditions)
+}
+
+fn with_conditions(resource: Resource, conditions: &str) -> Result<Target, String> {
     let conditions: Conditions = conditions.parse().map_err(|error| format!("{error}"))?;
     Ok(Target::Resource(resource, conditions))
 }
@@ -97,8 +101,7 @@ pub(crate) fn target_of(kind: &str, target: &str, conditions: &str) -> Result<Ta
             Resource::prefix(host, path)
         }
     };
-    let conditions: Conditions = conditions.parse().map_err(|error| format!("{error}"))?;
-    Ok(Target::Resource(resource, conditions))
+    with_conditions(resource, conditions)
 }
 
 /// As they are, where the text that operators write would be read otherwise: of a path that ends with `/*`, say.
